@@ -1,0 +1,22 @@
+"""Latency and accuracy of a bundle's variants, in one interleaved run. Research software, not a medical device."""
+
+from __future__ import annotations
+
+from fetaledge_benchmarks.measure import run_benchmark
+from fetaledge_benchmarks.plan import Reference
+from fetaledge_benchmarks.record import record_valid
+from fetaledge_benchmarks.report import write_report
+from fetaledge_benchmarks.table import TABLE_HEADER, table_rows
+from fetaledge_benchmarks.targets import open_target
+from fetaledge_benchmarks.targets.base import Target
+
+__all__ = [
+    "TABLE_HEADER",
+    "Reference",
+    "Target",
+    "open_target",
+    "record_valid",
+    "run_benchmark",
+    "table_rows",
+    "write_report",
+]

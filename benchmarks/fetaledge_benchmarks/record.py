@@ -1,0 +1,199 @@
+"""The record ``fetaledge/benchmark/1``: what was measured, whether it is valid, and every raw value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from statistics import median
+from typing import Any
+
+from fetaledge_benchmarks.host import Conditions
+from fetaledge_benchmarks.plan import Row, Sampling
+from fetaledge_benchmarks.targets.base import Target
+from fetaledge_benchmarks.validity import reasons_against
+from fetaledge_benchmarks.worker import SERIES, Answer
+from fetaledge_benchmarks.workload import Workload
+from fetaledge_runtimes.bundle import MANIFEST, Bundle
+from fetaledge_runtimes.evaluation import CaseScore, evaluation_record, paired_change
+from fetaledge_runtimes.files import sha256
+from fetaledge_runtimes.timing import percentiles
+
+SCHEMA = "fetaledge/benchmark/1"
+NOTICE = "research software, not a medical device"
+
+
+@dataclass
+class Measurement:
+    """What gathers about one row while the benchmark runs: an answer a round, the masks' scores, or why it failed."""
+
+    row: Row
+    answers: list[Answer] = field(default_factory=list)
+    conditions: list[Conditions] = field(default_factory=list)
+    scores: tuple[CaseScore, ...] | None = None
+    failure: str | None = None
+
+    def series(self, name: str) -> list[float]:
+        """All samples of one of the worker's series, round after round, in ms."""
+        return [value for answer in self.answers for value in answer.series[name]]
+
+    @property
+    def timed(self) -> bool:
+        return bool(self.answers) and self.failure is None
+
+
+def record_valid(record: dict[str, Any]) -> bool:
+    """Whether every row of a benchmark record is valid."""
+    return all(result["valid"] for result in record["results"])
+
+
+def build_record(
+    bundle: Bundle,
+    data: str,
+    workload: Workload,
+    target: Target,
+    sampling: Sampling,
+    measurements: Sequence[Measurement],
+) -> dict[str, Any]:
+    """The JSON-able record; null, never NaN, where something was not measured. Sizes are in MB (10⁶ bytes)."""
+    facts = target.facts()
+    manifest = bundle.manifest
+    labels = [m.row.label for m in measurements]
+    return {
+        "schema": SCHEMA,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "notice": NOTICE,
+        "bundle": manifest.name,
+        "data": data,
+        "host": facts.machine,
+        "model": {
+            "task": manifest.task,
+            "input": [manifest.input.height, manifest.input.width],
+            "manifest_sha256": sha256(bundle.folder / MANIFEST),
+            "fetaledge": manifest.fetaledge,
+        },
+        "frames": {
+            "count": workload.frames,
+            "subjects": workload.subjects,
+            "with_spacing": workload.with_spacing,
+            "synthetic": workload.synthetic,
+            "note": synthetic_note(workload),
+            "timing": [
+                {"name": name, "size": list(size)}
+                for name, size in zip(workload.timing_names, workload.timing_sizes, strict=True)
+            ],
+        },
+        "plan": {
+            "samples": sampling.samples,
+            "rounds": sampling.rounds,
+            "warmup": sampling.warmup,
+            "seed": sampling.seed,
+            "order": [[labels[i] for i in order] for order in sampling.order(len(measurements))],
+        },
+        "results": [_result(m, measurements, target, facts.cores, sampling) for m in measurements],
+        "evaluations": _evaluations(measurements, manifest.task, data, workload.synthetic > 0),
+    }
+
+
+def synthetic_note(workload: Workload) -> str | None:
+    """What must stand beside every score where some frames are phantoms, else None."""
+    if not workload.synthetic:
+        return None
+    share = "all" if workload.synthetic == workload.frames else f"{workload.synthetic} of"
+    return f"{share} {workload.frames} frames are synthetic: their scores say nothing about clinical accuracy"
+
+
+def _result(
+    measurement: Measurement, everything: Sequence[Measurement], target: Target, cores: int, sampling: Sampling
+) -> dict[str, Any]:
+    row, answers = measurement.row, measurement.answers
+    kernel, end_to_end = measurement.series("kernel_ms"), measurement.series("end_to_end_ms")
+    latency = {"kernel": percentiles(kernel), "end_to_end": percentiles(end_to_end)} if measurement.timed else None
+    around = [whole - inner for whole, inner in zip(end_to_end, kernel, strict=True)]
+    reasons = reasons_against(row.threads, cores, kernel, sampling.samples, measurement.conditions, measurement.failure)
+    temperatures = [c.temperature_c for c in measurement.conditions if c.temperature_c is not None]
+    return {
+        "target": target.name,
+        "variant": row.name,
+        "engine": row.engine,
+        "engine_version": answers[0].engine_version if answers else None,
+        "threads": row.threads,
+        "emulated": target.emulated,
+        "reference": row.reference,
+        "valid": not reasons,
+        "reasons": reasons,
+        "latency_ms": latency,
+        "engine_independent_ms": round(median(around), 4) if measurement.timed else None,
+        "load_ms": median(a.load_ms for a in answers) if answers else None,
+        "peak_rss_mb": max(a.peak_rss_mb for a in answers) if answers else None,
+        "file_mb": row.file_mb if row.file_mb is not None else (answers[0].file_mb if answers else None),
+        "accuracy": _accuracy(measurement.scores),
+        "against_fp32": _against_fp32(measurement, everything),
+        "speedup_over_torch": _speedup(measurement, everything),
+        "temperature_c": {"min": min(temperatures), "max": max(temperatures)} if temperatures else None,
+        "samples_ms": {name.removesuffix("_ms"): measurement.series(name) for name in SERIES},
+        "rounds": [
+            {"samples": len(a.series["kernel_ms"]), "load_ms": a.load_ms, "peak_rss_mb": a.peak_rss_mb} for a in answers
+        ],
+    }
+
+
+def _accuracy(scores: Sequence[CaseScore] | None) -> dict[str, Any] | None:
+    if not scores:
+        return None
+    dice = [s.dice for s in scores]
+    errors = [s.hc_error_mm for s in scores if s.hc_error_mm is not None]
+    return {
+        "cases": len(scores),
+        "failures": sum(s.failed for s in scores),
+        "dice_mean": sum(dice) / len(dice),
+        "dice_median": median(dice),
+        "dice_min": min(dice),
+        "hc_cases": len(errors),
+        "hc_mae_mm": sum(map(abs, errors)) / len(errors) if errors else None,
+        "hc_bias_mm": sum(errors) / len(errors) if errors else None,
+        "hc_max_mm": max(map(abs, errors)) if errors else None,
+    }
+
+
+def fp32_of(row: Row, others: Sequence[Measurement]) -> Measurement | None:
+    """What a row is compared with: the reference where it was scored, else fp32 of its own format, else any fp32."""
+    scored = [m for m in others if m.scores and m.row.name != row.name]
+    if row.reference:
+        return None
+    if any(m.row.reference for m in scored):
+        return next(m for m in scored if m.row.reference)
+    if row.precision == "fp32":
+        return None
+    fp32 = [m for m in scored if m.row.precision == "fp32"]
+    return next((m for m in fp32 if m.row.format == row.format), fp32[0] if fp32 else None)
+
+
+def _against_fp32(measurement: Measurement, everything: Sequence[Measurement]) -> dict[str, Any] | None:
+    fp32 = fp32_of(measurement.row, everything)
+    if fp32 is None or not fp32.scores or not measurement.scores:
+        return None
+    change = asdict(paired_change(fp32.scores, measurement.scores))
+    return {"fp32": fp32.row.name, **change, "new_failures": list(change["new_failures"])}
+
+
+def _speedup(measurement: Measurement, everything: Sequence[Measurement]) -> float | None:
+    """Kernel p50 of the reference over the row's own: at the same thread count, else the reference's only one."""
+    references = [m for m in everything if m.row.reference and m.timed]
+    same = [m for m in references if m.row.threads == measurement.row.threads]
+    base = same or (references if len(references) == 1 else [])
+    if not base or not measurement.timed:
+        return None
+    kernel = median(measurement.series("kernel_ms"))
+    return round(median(base[0].series("kernel_ms")) / kernel, 4) if kernel > 0 else None
+
+
+def _evaluations(measurements: Sequence[Measurement], task: str, data: str, synthetic: bool) -> dict[str, Any]:
+    """Per model, the record ``fetaledge/evaluation/1`` with every case."""
+    return {
+        m.row.name: evaluation_record(
+            m.scores, task=task, variant=m.row.name, engine=m.row.engine, data=data, synthetic=synthetic
+        )
+        for m in measurements
+        if m.scores
+    }

@@ -1,0 +1,57 @@
+"""This machine as a target."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fetaledge_benchmarks.host import Facts, read_facts, read_text
+from fetaledge_benchmarks.targets.base import Completed, Target
+from fetaledge_runtimes.errors import TargetError
+
+
+class LocalTarget(Target):
+    """Folders stay where they are; each command is a process of its own, killed with its parent's Ctrl-C."""
+
+    def __init__(self) -> None:
+        self.name = "local"
+        self.worker = (sys.executable, "-m", "fetaledge_runtimes")
+
+    def facts(self) -> Facts:
+        return read_facts(read_text)
+
+    def send(self, folder: Path) -> str:
+        return str(folder.resolve())
+
+    def run(self, command: Sequence[str], timeout_s: float) -> Completed:
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise TargetError(f"{command[0]} cannot be started: {error.strerror}", "install Python again") from None
+        try:
+            stdout, stderr = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"did not finish within {timeout_s:.0f} s") from None
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+        return Completed(process.returncode, stdout, stderr)
+
+    def fetch(self, place: str, folder: Path) -> None:
+        if Path(place) != folder.resolve():
+            shutil.copytree(place, folder, dirs_exist_ok=True)
+
+    def remove(self) -> None:
+        """Nothing was copied, so nothing is deleted."""

@@ -1,0 +1,122 @@
+"""One fresh process that loads a model and takes samples of it: its command line, and its answer."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fetaledge_benchmarks.plan import Row
+from fetaledge_benchmarks.targets.base import Completed, Target
+
+SCHEMA = "fetaledge/samples/1"
+SERIES = ("kernel_ms", "end_to_end_ms", "preprocess_ms", "postprocess_ms")
+ERROR_LENGTH = 400
+
+
+class WorkerFailed(Exception):
+    """A worker that crashed, hung or did not answer in the protocol; the text says how."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one worker measured: ``series`` by the names of :data:`SERIES`, in ms, one value per sample."""
+
+    engine_version: str
+    load_ms: float
+    peak_rss_mb: float
+    file_mb: float
+    series: dict[str, tuple[float, ...]]
+
+
+def run_worker(
+    target: Target,
+    row: Row,
+    *,
+    frames: str,
+    samples: int,
+    warmup: int,
+    timeout_s: float,
+    masks: str | None = None,
+    hidden: Mapping[str, str] | None = None,
+) -> Answer:
+    """Run one process of a row on the target; ``frames`` and ``masks`` are places there.
+
+    ``hidden`` maps machine paths to what stands for them in an error's text.
+
+    Raises:
+        WorkerFailed: see there.
+        TargetError: the target was lost.
+    """
+    command = [*row.command, "--frames", frames, "--threads", str(row.threads)]
+    command += ["--samples", str(samples), "--warmup", str(warmup)]
+    if masks is not None:
+        command += ["--masks", masks]
+    try:
+        completed = target.run(command, timeout_s)
+    except TimeoutError as error:
+        raise WorkerFailed(f"the worker {error}") from None
+    if completed.returncode != 0:
+        raise WorkerFailed(_without(failure_text(completed), hidden or {}))
+    return parse_answer(completed.stdout, samples)
+
+
+def failure_text(completed: Completed) -> str:
+    """Why a worker failed: its own error line where it gave one, else the last line, else the signal that killed it."""
+    lines = [line.strip() for line in completed.stderr.splitlines() if line.strip()]
+    said = next((line for line in reversed(lines) if line.lower().startswith("error")), lines[-1] if lines else "")
+    said = re.sub(r"^error:\s*", "", said, flags=re.IGNORECASE)[:ERROR_LENGTH]
+    if completed.returncode < 0:
+        try:
+            name = signal.Signals(-completed.returncode).name
+        except ValueError:
+            name = f"signal {-completed.returncode}"
+        return f"the worker was killed by {name}" + (f": {said}" if said else "")
+    return said or f"the worker ended with exit code {completed.returncode} and said nothing"
+
+
+def parse_answer(text: str, samples: int) -> Answer:
+    """The answer in a worker's stdout.
+
+    Raises:
+        WorkerFailed: not the protocol's document, not as many samples as were asked for, or a value that is no time.
+    """
+    try:
+        document = json.loads(text, parse_constant=_refuse_constant)
+        if document["schema"] != SCHEMA:
+            raise WorkerFailed(f"the worker answered in the schema {document['schema']!r}, expected was {SCHEMA!r}")
+        series = {name: tuple(_time(value) for value in document[name]) for name in SERIES}
+        answer = Answer(
+            engine_version=str(document["engine_version"]),
+            load_ms=_time(document["load_ms"]),
+            peak_rss_mb=_time(document["peak_rss_mb"]),
+            file_mb=_time(document["file_mb"]),
+            series=series,
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise WorkerFailed(f"the worker's answer cannot be read: {type(error).__name__} {error}") from None
+    for name, values in series.items():
+        if len(values) != samples:
+            raise WorkerFailed(f"the worker gave {len(values)} {name} samples where {samples} were asked for")
+    return answer
+
+
+def _time(value: Any) -> float:
+    number = round(float(value), 4)
+    if not math.isfinite(number) or number < 0:
+        raise ValueError(f"{value} is no time or size")
+    return number
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _without(text: str, hidden: Mapping[str, str]) -> str:
+    for path in sorted(hidden, key=len, reverse=True):
+        text = text.replace(path, hidden[path])
+    return text

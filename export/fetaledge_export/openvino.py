@@ -1,0 +1,50 @@
+"""OpenVINO: from the ONNX file; int8 by NNCF's post-training quantisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fetaledge_export import onnx
+from fetaledge_export.device_model import DeviceModel
+from fetaledge_export.formats import METADATA_KEY, Metadata, decode, encode
+from fetaledge_export.silence import silenced
+from fetaledge_runtimes.frame import Image
+
+SUFFIX = ".xml"
+ENGINE_OLDEST = "2024.6"
+
+
+def convert(model: DeviceModel, size: tuple[int, int], folder: Path) -> Path:
+    """The ONNX file; OpenVINO reads it itself. Input uint8 (1, 1, H, W), output float32 (1, C, h, w)."""
+    return onnx.convert(model, size, folder)
+
+
+def write(base: Path, path: Path, precision: str, calibration: Sequence[Image], metadata: Metadata) -> tuple[Path, ...]:
+    """Writes ``path`` and its weights beside it, ``.bin``; fp16 is the storage of the weights, computed in fp32."""
+    import openvino
+
+    with silenced():
+        model = openvino.convert_model(base)
+        if precision == "int8":
+            import nncf
+
+            frames = nncf.Dataset([pixels[None, None] for pixels in calibration])
+            model = nncf.quantize(
+                model, frames, preset=nncf.QuantizationPreset.MIXED, subset_size=len(calibration), fast_bias_correction=True
+            )
+        for key in list(model.rt_info):
+            del model.rt_info[key]
+        model.set_rt_info(encode(metadata), METADATA_KEY)
+        openvino.save_model(model, path, compress_to_fp16=precision == "fp16")
+    return path, path.with_suffix(".bin")
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    import openvino
+
+    model = openvino.Core().read_model(path)
+    if not model.has_rt_info(METADATA_KEY):
+        return {}
+    return decode(model.get_rt_info(METADATA_KEY).astype(str))

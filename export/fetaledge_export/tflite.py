@@ -1,0 +1,103 @@
+"""TFLite: through litert-torch, channels last; int8 and fp16 by ai-edge-quantizer. The file itself: flatbuffer.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fetaledge_export import flatbuffer
+from fetaledge_export.device_model import DeviceModel
+from fetaledge_export.formats import METADATA_KEY, ConversionError, Metadata, decode, encode
+from fetaledge_export.silence import silenced
+from fetaledge_runtimes.frame import Image
+
+SUFFIX = ".tflite"
+ENGINE_OLDEST = "2.3.0"
+SIGNATURE, INPUT = "serving_default", "args_0"
+
+
+def convert(model: DeviceModel, size: tuple[int, int], folder: Path) -> Path:
+    """Input uint8 (1, H, W, 1), output float32 (1, h, w, C).
+
+    Raises:
+        ConversionError: the graph holds a TRANSPOSE (so it would not run at full speed) or an operation outside TFLite's own.
+    """
+    path = folder / "base.tflite"
+    if path.is_file():
+        return path
+    frame = torch.zeros((1, *size, 1), dtype=torch.uint8)
+    with silenced():
+        import litert_torch
+
+        channel_last = litert_torch.to_channel_last_io(model, args=[0], outputs=[0]).eval()
+        litert_torch.convert(channel_last, (frame,)).export(str(path))
+    try:
+        _check(path)
+    except ConversionError:
+        path.unlink()
+        raise
+    return path
+
+
+def write(base: Path, path: Path, precision: str, calibration: Sequence[Image], metadata: Metadata) -> tuple[Path, ...]:
+    if precision == "fp32":
+        model = flatbuffer.read(base)
+    else:
+        source = path.with_suffix(".source")
+        quantised = path.with_suffix(".quantised")
+        try:
+            model = flatbuffer.read(base)
+            if precision == "int8":
+                flatbuffer.lift_dead_channels(model)
+            flatbuffer.write(model, source)
+            with silenced():
+                _quantise(source, quantised, precision, calibration)
+            model = flatbuffer.read(quantised)
+        finally:
+            source.unlink(missing_ok=True)
+            quantised.unlink(missing_ok=True)
+    flatbuffer.set_metadata(model, METADATA_KEY, encode(metadata).encode())
+    flatbuffer.write(model, path)
+    return (path,)
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    return decode(flatbuffer.get_metadata(flatbuffer.read(path), METADATA_KEY))
+
+
+def _quantise(source: Path, path: Path, precision: str, calibration: Sequence[Image]) -> None:
+    from ai_edge_quantizer import qtyping, quantizer, recipe
+    from ai_edge_quantizer.algorithm_manager import AlgorithmName
+
+    operation = qtyping.TFLOperationName
+    maker = quantizer.Quantizer(str(source))
+    if precision == "fp16":
+        maker.update_quantization_recipe(
+            regex=".*",
+            operation_name=operation.ALL_SUPPORTED,
+            op_config=qtyping.OpQuantizationConfig(
+                weight_tensor_config=qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT),
+                compute_precision=qtyping.ComputePrecision.FLOAT,
+                explicit_dequantize=True,
+            ),
+            algorithm_key=AlgorithmName.FLOAT_CASTING,
+        )
+        maker.quantize().export_model(str(path))
+        return
+    maker.load_quantization_recipe(recipe.static_wi8_ai8())
+    for kept_float in (operation.MUL, operation.ADD, operation.SUB, operation.OUTPUT):
+        maker.update_quantization_recipe(regex=".*", operation_name=kept_float, algorithm_key=AlgorithmName.NO_QUANTIZE)
+    ranges = maker.calibrate({SIGNATURE: [{INPUT: pixels[None, :, :, None]} for pixels in calibration]}, num_threads=1)
+    maker.quantize(ranges).export_model(str(path))
+
+
+def _check(path: Path) -> None:
+    counts = flatbuffer.operations(flatbuffer.read(path))
+    if counts["TRANSPOSE"]:
+        raise ConversionError(f"the TFLite graph holds {counts['TRANSPOSE']} TRANSPOSE operations", "the network is not channels-last clean")
+    foreign = sorted(name for name in counts if name.startswith("CUSTOM"))
+    if foreign:
+        raise ConversionError(f"the TFLite graph needs operations outside TFLite's own: {', '.join(foreign)}", "use other layers")

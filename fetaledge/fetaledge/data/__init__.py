@@ -1,0 +1,1 @@
+"""Labelled frames: readers by layout, splits by subject, phantoms."""

@@ -1,0 +1,134 @@
+"""Building a network from a few plain values, which is how a run stores its architecture."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from fetaledge.models.plain_unet import PlainUnet
+from fetaledge.models.torchvision_stub import make_torchvision_importable
+from fetaledge_runtimes.errors import InputError, UsageError
+
+DECODER_CHANNELS = (256, 128, 64, 32, 16)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What it takes to build the network again.
+
+    Attributes:
+        name: ``unet`` (segmentation_models_pytorch) or ``plain-unet`` (the baseline).
+        encoder: an encoder name of segmentation_models_pytorch; ignored by ``plain-unet``.
+        decoder_channels: widths of the decoder's blocks, the deepest first; ignored by ``plain-unet``.
+        classes: output channels: 1 for the task ``head``.
+    """
+
+    name: str = "unet"
+    encoder: str = "mobilenet_v2"
+    decoder_channels: tuple[int, ...] = DECODER_CHANNELS
+    classes: int = 1
+
+    def build(self, encoder_weights: str = "none") -> nn.Module:
+        """The network; ``encoder_weights`` is ``imagenet`` (fetched by smp), ``none`` (random) or a safetensors file.
+
+        Raises:
+            UsageError: an unknown encoder or an impossible decoder.
+            InputError: the weights cannot be had, or do not fit.
+        """
+        if self.name == "plain-unet":
+            return PlainUnet(classes=self.classes)
+        make_torchvision_importable()
+        import segmentation_models_pytorch as smp
+
+        if not self.encoder.startswith("tu-") and self.encoder not in smp.encoders.get_encoder_names():
+            raise UsageError(
+                f"segmentation_models_pytorch has no encoder {self.encoder!r}",
+                "take a name from its documentation, such as mobilenet_v2, resnet18 or tu-mobilenetv4_conv_small",
+            )
+        try:
+            network = smp.Unet(
+                self.encoder,
+                encoder_weights="imagenet" if encoder_weights == "imagenet" else None,
+                encoder_depth=len(self.decoder_channels),
+                decoder_channels=list(self.decoder_channels),
+                classes=self.classes,
+                activation=None,
+            )
+        except (ValueError, KeyError) as error:
+            raise UsageError(f"no U-Net can be made of {self.encoder} and decoder channels {self.decoder_channels}: {error}") from error
+        except Exception as error:
+            if encoder_weights != "imagenet":
+                raise
+            raise InputError(
+                f"the ImageNet weights of {self.encoder} could not be fetched ({type(error).__name__})",
+                "connect to the network once, or pass a file with --encoder-weights",
+            ) from error
+        if encoder_weights not in ("imagenet", "none"):
+            load_encoder(network, Path(encoder_weights))
+        return network
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "decoder_channels": list(self.decoder_channels)}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Architecture:
+        return cls(**{**document, "decoder_channels": tuple(document["decoder_channels"])})
+
+
+def load_encoder(network: nn.Module, path: Path) -> None:
+    """Load a safetensors file of encoder tensors (the encoder's own names) into ``network.encoder``.
+
+    Raises:
+        InputError: not a safetensors file, or its tensors do not fit the encoder.
+    """
+    tensors = read_tensors(path)
+    encoder = network.get_submodule("encoder")
+    check_fit(encoder.state_dict(), tensors, path, "encoder")
+    encoder.load_state_dict(tensors, strict=True)
+
+
+def read_tensors(path: Path) -> dict[str, Any]:
+    """Read a safetensors file; pickles are refused because opening one can run code.
+
+    Raises:
+        InputError: missing, not safetensors (a pickle is named as such), damaged, or with values that are not finite.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise InputError(f"{path} does not exist", "pass a .safetensors file")
+    with path.open("rb") as stream:
+        start = stream.read(4)
+    if start[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK"):
+        raise InputError(
+            f"{path} is a pickle, which could run code when opened",
+            "convert it where it came from: safetensors.torch.save_file(state_dict, name)",
+        )
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path} is not a whole safetensors file ({error})", "copy or make it again") from error
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise InputError(f"{path} holds a value that is not finite in {name}", "the training diverged; use another checkpoint")
+    return tensors
+
+
+def check_fit(expected: dict[str, Any], given: dict[str, Any], path: Path, what: str) -> None:
+    """Raise :class:`InputError` naming the first tensor that is missing, unknown or of another shape."""
+    for name, tensor in expected.items():
+        if name not in given:
+            raise InputError(f"{path} lacks {name}, so it is not a checkpoint of this {what}", "check the architecture in run.json")
+        if given[name].shape != tensor.shape:
+            raise InputError(
+                f"{path} has {name} of {tuple(given[name].shape)} where this {what} has {tuple(tensor.shape)}",
+                "check the architecture in run.json",
+            )
+    extra = sorted(set(given) - set(expected))
+    if extra:
+        raise InputError(f"{path} holds {extra[0]}, which this {what} does not have", "check the architecture in run.json")

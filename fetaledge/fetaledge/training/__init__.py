@@ -1,0 +1,1 @@
+"""Training, and the run folder that it writes."""

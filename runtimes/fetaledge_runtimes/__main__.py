@@ -1,0 +1,142 @@
+"""``python -m fetaledge_runtimes``: predict, bench and verify on a device that has no more than this package."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from fetaledge_runtimes.errors import EngineMissing, FetalEdgeError
+
+INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code of ``errors.py``, or 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+        return code
+    except FetalEdgeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m fetaledge_runtimes", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    predict = commands.add_parser("predict", help="segment and measure frames")
+    predict.set_defaults(command=_predict)
+    predict.add_argument("bundle", type=Path, metavar="BUNDLE")
+    predict.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help="picture, video, DICOM file or folder")
+    predict.add_argument("--out", type=Path, metavar="DIR", help="write masks, overlays and prediction.json here")
+    predict.add_argument("--pixel-mm", type=float, metavar="MM", help="millimetres per pixel, over what a file says")
+    predict.add_argument("--ga-weeks", type=float, metavar="W", help="gestational age by dates, for the centile")
+    predict.add_argument("--json", action="store_true", help="print the document, not lines")
+    predict.add_argument("--force", action="store_true", help="replace an earlier DIR")
+
+    bench = commands.add_parser("bench", help="time a variant; one JSON document on standard output")
+    bench.set_defaults(command=_bench)
+    bench.add_argument("bundle", type=Path, metavar="BUNDLE")
+    bench.add_argument("--frames", type=Path, required=True, metavar="DIR", help="PNG frames, pixels.csv beside them")
+    bench.add_argument("--samples", type=_count, default=50, metavar="K")
+    bench.add_argument("--warmup", type=_count, default=5, metavar="W")
+    bench.add_argument("--masks", type=Path, metavar="DIR", help="write each frame's mask here as <stem>.png")
+
+    verify = commands.add_parser("verify", help="check hashes, and the golden frames in every engine installed")
+    verify.set_defaults(command=_verify)
+    verify.add_argument("bundle", type=Path, metavar="BUNDLE")
+    verify.add_argument("--json", action="store_true", help="print one document, not lines")
+
+    for command in (predict, bench, verify):
+        command.add_argument("--variant", metavar="V", help="a variant's name in the bundle")
+        command.add_argument("--threads", type=int, default=1, metavar="N")
+    return parser
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from fetaledge_runtimes.bundle import Bundle
+    from fetaledge_runtimes.predict import UNREADABLE, one_line, predict_files
+    from fetaledge_runtimes.predictor import Predictor
+
+    predictor = Predictor(Bundle.open(options.bundle), options.variant, options.threads)
+    document = predict_files(
+        predictor,
+        options.inputs,
+        options.out,
+        pixel_mm=options.pixel_mm,
+        ga_weeks=options.ga_weeks,
+        force=options.force,
+        report=None if options.json else lambda entry: print(one_line(entry)),
+    )
+    if options.json:
+        print(json.dumps(document, indent=1, allow_nan=False))
+    else:
+        for source in document["summary"]:
+            if source["frames"] > 1 and source["n"]:
+                median = source["hc_mm_median"]
+                print(
+                    f"{source['source']}  median HC {median:.1f} mm of {source['n']} good frames of {source['frames']}"
+                )
+    return 3 if any(entry["status"] == UNREADABLE for entry in document["frames"]) else 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from fetaledge_runtimes.benching import bench_command, read_bench_frames
+    from fetaledge_runtimes.bundle import Bundle
+    from fetaledge_runtimes.predictor import Predictor
+
+    bundle = Bundle.open(options.bundle)
+    frames = read_bench_frames(options.frames)
+    variant = bundle.variant(options.variant)
+    start = time.perf_counter()
+    predictor = Predictor(bundle, variant.name, options.threads)
+    load_ms = (time.perf_counter() - start) * 1000
+    document = bench_command(
+        predictor,
+        load_ms,
+        frames,
+        threads=options.threads,
+        samples=options.samples,
+        warmup=options.warmup,
+        model_files=[bundle.folder / stored.file for stored in variant.files],
+        masks=options.masks,
+    )
+    print(json.dumps(document, allow_nan=False))
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from fetaledge_runtimes.bundle import Bundle
+    from fetaledge_runtimes.selftest import verify_bundle
+
+    bundle = Bundle.open(options.bundle)
+    variants = (bundle.variant(options.variant),) if options.variant else bundle.manifest.variants
+    results = verify_bundle(bundle, variants, options.threads)
+    if options.json:
+        print(
+            json.dumps({"schema": "fetaledge/verify/1", "bundle": str(options.bundle), "variants": results}, indent=1)
+        )
+    else:
+        for result in results:
+            print("  ".join([result["variant"], result["engine"], result["result"], *result["details"]]))
+    if all(result["result"] == "engine-missing" for result in results):
+        raise EngineMissing("no variant could be run", results[0]["details"][0] if results else "the bundle is empty")
+    return 1 if any(result["result"] in ("differs", "unusable") for result in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""One process's share of a benchmark: predict every frame once, then time, and say what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.files import atomic_path
+from fetaledge_runtimes.frame import Frame, Image
+from fetaledge_runtimes.images import read_grey
+from fetaledge_runtimes.predictor import Prediction, Predictor
+from fetaledge_runtimes.spacing import SPACING_FILE, read_spacing
+from fetaledge_runtimes.timing import bench, peak_rss_mb
+
+SCHEMA = "fetaledge/samples/1"
+
+
+def bench_command(
+    predictor: Predictor,
+    load_ms: float,
+    frames: Sequence[Frame],
+    *,
+    threads: int,
+    samples: int,
+    warmup: int,
+    model_files: Sequence[Path],
+    masks: Path | None = None,
+) -> dict[str, Any]:
+    """The document ``fetaledge/samples/1``: raw samples, and what was predicted for each frame.
+
+    Every frame is predicted once before the timing: the caches are warm then, and the accuracy belongs to this very
+    engine. With ``samples`` 0 only that is done.
+
+    Args:
+        load_ms: how long opening the model took.
+        model_files: the variant's files, for ``file_mb``.
+        masks: a folder for ``<stem>.png`` masks of the frames' own size, pixel value = class.
+
+    Raises:
+        InputError: no frames.
+        OutputError: a mask cannot be written.
+    """
+    if not frames:
+        raise InputError("there is no frame to predict", "name a folder with PNG frames")
+    predictions = []
+    for frame in frames:
+        prediction = predictor(frame)
+        predictions.append(_entry(prediction))
+        if masks is not None:
+            write_mask(masks / f"{Path(frame.source).stem}.png", prediction.mask)
+    timed = bench(predictor, frames, samples, warmup if samples else 0)
+    return {
+        "schema": SCHEMA,
+        "variant": predictor.variant_name,
+        "engine": predictor.engine.name,
+        "engine_version": predictor.engine.version,
+        "threads": threads,
+        "load_ms": load_ms,
+        **timed,
+        "peak_rss_mb": peak_rss_mb(),
+        "file_mb": sum(path.stat().st_size for path in model_files) / 1e6,
+        "predictions": predictions,
+    }
+
+
+def read_bench_frames(folder: Path) -> list[Frame]:
+    """The PNG frames of a folder in the order of their names, with the spacing of its ``pixels.csv`` if there is one.
+
+    Raises:
+        InputError: no such folder, no PNG in it, a frame or ``pixels.csv`` that cannot be read.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder", "name a folder with PNG frames")
+    spacing = read_spacing(folder / SPACING_FILE)
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".png" and not path.name.startswith("."))
+    if not paths:
+        raise InputError(f"{folder} holds no PNG frame", "name a folder with PNG frames")
+    return [Frame(read_grey(path), spacing.get(path.name), str(path)) for path in paths]
+
+
+def write_mask(path: Path, mask: Image) -> None:
+    """Write a mask as a lossless 8-bit PNG. Raises OutputError where that fails."""
+    with atomic_path(path) as partial:
+        partial.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+
+
+def _entry(prediction: Prediction) -> dict[str, Any]:
+    measures = prediction.measures
+    return {
+        "name": Path(prediction.frame.source).stem,
+        "status": prediction.status,
+        "hc_mm": measures.hc_mm if measures else None,
+        "bpd_mm": measures.bpd_mm if measures else None,
+        "ofd_mm": measures.ofd_mm if measures else None,
+    }

@@ -1,0 +1,189 @@
+"""A bundle: the folder that export writes and a device opens."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fetaledge_runtimes.errors import BundleError, InputError, UsageError
+from fetaledge_runtimes.files import read_json, sha256, write_json
+from fetaledge_runtimes.preprocess import RESIZE_RULE
+
+SCHEMA = "fetaledge/bundle/1"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of the bundle: its name inside the folder, bytes and hex SHA-256."""
+
+    file: str
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> StoredFile:
+        return cls(path.name, path.stat().st_size, sha256(path))
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One model of the bundle.
+
+    Attributes:
+        name: ``FORMAT-PRECISION``.
+        format: ``onnx``, ``openvino`` or ``tflite``.
+        precision: ``fp32``, ``fp16`` or ``int8``.
+        files: the model file first; OpenVINO's weights second.
+        engine: the engine it was gated with, and ``engine_version`` that engine's version.
+        engine_oldest: the oldest version known to run it.
+    """
+
+    name: str
+    format: str
+    precision: str
+    files: tuple[StoredFile, ...]
+    engine: str
+    engine_version: str
+    engine_oldest: str
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """What a variant takes: ``uint8`` grey (height, width) after the resize; scale and offset are inside its graph."""
+
+    height: int
+    width: int
+    scale: float
+    offset: float
+    dtype: str = "uint8"
+    resize: str = RESIZE_RULE
+
+
+@dataclass(frozen=True)
+class ModelOutput:
+    """What a variant gives: ``float32 (channels, height, width)`` logits."""
+
+    channels: int
+    height: int
+    width: int
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """``manifest.json``. ``source`` and ``calibration`` are plain facts about the run and its data, with fingerprints."""
+
+    name: str
+    task: str
+    classes: tuple[str, ...]
+    input: ModelInput
+    output: ModelOutput
+    variants: tuple[Variant, ...]
+    others: tuple[StoredFile, ...]
+    source: dict[str, Any]
+    calibration: dict[str, Any] | None
+    fetaledge: str
+    created: str
+    notice: str = "research software, not a medical device"
+    schema: str = SCHEMA
+
+    def write(self, folder: Path) -> None:
+        write_json(folder / MANIFEST, asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read and check ``manifest.json``.
+
+        Raises:
+            BundleError: no such file, an unknown schema, a missing or ill-typed key.
+        """
+        path = folder / MANIFEST
+        if not folder.is_dir() or not path.is_file():
+            raise BundleError(f"{folder} is not a bundle: it holds no {MANIFEST}", "pass the folder that fetaledge export wrote")
+        try:
+            document = read_json(path, "bundle")
+        except InputError as error:
+            raise BundleError(error.message, error.hint) from None
+        schema = document.get("schema") if isinstance(document, dict) else None
+        if schema != SCHEMA:
+            raise BundleError(
+                f"{path} has the schema {schema!r}, and this version reads {SCHEMA!r}",
+                "export the bundle again, or install the fetaledge that wrote it",
+            )
+        try:
+            return cls(
+                **{
+                    **document,
+                    "classes": tuple(document["classes"]),
+                    "input": ModelInput(**document["input"]),
+                    "output": ModelOutput(**document["output"]),
+                    "variants": tuple(
+                        Variant(**{**variant, "files": tuple(StoredFile(**f) for f in variant["files"])})
+                        for variant in document["variants"]
+                    ),
+                    "others": tuple(StoredFile(**f) for f in document["others"]),
+                }
+            )
+        except (TypeError, KeyError) as error:
+            raise BundleError(f"{path} lacks or misnames a key: {error}", "export the bundle again") from None
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle: its folder and its manifest."""
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, folder: Path | str, *, check: bool = True) -> Bundle:
+        """Open a bundle; with ``check``, every file's size and SHA-256 is compared with the manifest.
+
+        Raises:
+            BundleError: not a bundle, or a file is missing, truncated or altered.
+        """
+        folder = Path(folder)
+        bundle = cls(folder, Manifest.read(folder))
+        if check:
+            for stored in bundle.files():
+                bundle.check(stored)
+        return bundle
+
+    def files(self) -> tuple[StoredFile, ...]:
+        """Every file of the bundle but the manifest."""
+        return tuple(f for variant in self.manifest.variants for f in variant.files) + self.manifest.others
+
+    def check(self, stored: StoredFile) -> None:
+        """Raise :class:`BundleError` where one file is missing, truncated or altered."""
+        path = self.folder / stored.file
+        if Path(stored.file).name != stored.file:
+            raise BundleError(f"{self.folder / MANIFEST} names the file {stored.file!r} outside the bundle", "do not use it")
+        if not path.is_file():
+            raise BundleError(f"{path} is missing", "copy the bundle again, whole")
+        size = path.stat().st_size
+        if size != stored.bytes:
+            raise BundleError(f"{path} has {size} bytes where the manifest says {stored.bytes}", "copy the bundle again, whole")
+        if sha256(path) != stored.sha256:
+            raise BundleError(f"{path} was altered: its SHA-256 differs from the manifest's", "copy the bundle again, whole")
+
+    def variant(self, name: str | None = None) -> Variant:
+        """The variant of this name; without one, the first whose engine is installed, in the manifest's order.
+
+        Raises:
+            UsageError: no variant has this name.
+            EngineMissing: no engine that runs any variant is installed.
+        """
+        from fetaledge_runtimes.engines import first_runnable
+
+        if name is None:
+            return first_runnable(self.manifest.variants)
+        for variant in self.manifest.variants:
+            if variant.name == name:
+                return variant
+        names = ", ".join(v.name for v in self.manifest.variants)
+        raise UsageError(f"{self.folder} holds no variant {name!r}", f"it holds {names}")
+
+    def model_path(self, variant: Variant) -> Path:
+        return self.folder / variant.files[0].file

@@ -1,0 +1,115 @@
+"""The ellipse of a mask, by its second moments, and back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from fetaledge_runtimes.frame import Image
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """An ellipse in any one unit (pixels of a grid whose pixel centres are whole numbers, or mm).
+
+    Attributes:
+        x, y: its centre (column, row).
+        a, b: semi-axes, ``a >= b``.
+        angle_deg: from the x axis to the long axis, clockwise on the screen (y points down).
+    """
+
+    x: float
+    y: float
+    a: float
+    b: float
+    angle_deg: float
+
+    @property
+    def circumference(self) -> float:
+        """Ramanujan's second approximation; its error is below 1e-12 relative for b/a >= 0.70.
+
+        S. Ramanujan, Modular equations and approximations to pi, 1914.
+        """
+        h = ((self.a - self.b) / (self.a + self.b)) ** 2
+        return math.pi * (self.a + self.b) * (1 + 3 * h / (10 + math.sqrt(4 - 3 * h)))
+
+    @property
+    def area(self) -> float:
+        return math.pi * self.a * self.b
+
+    def covariance(self) -> np.ndarray:
+        """The 2×2 second-moment matrix (x, y) of the filled ellipse: its eigenvalues are a²/4 and b²/4."""
+        angle = math.radians(self.angle_deg)
+        axes = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+        return axes @ np.diag([self.a**2 / 4, self.b**2 / 4]) @ axes.T
+
+    def scaled(self, x_scale: float, y_scale: float) -> Ellipse:
+        """The same ellipse on a grid stretched by these factors, as from pixels to mm: it need not keep its angle.
+
+        The pixel grid's origin (the centre of the first pixel) stays the origin.
+        """
+        scale = np.diag([x_scale, y_scale])
+        return from_moments(self.x * x_scale, self.y * y_scale, scale @ self.covariance() @ scale)
+
+    def rasterise(self, shape: tuple[int, int]) -> Image:
+        """Mask ``uint8 (H, W)`` of 0 and 1: 1 where a pixel's centre lies inside."""
+        rows, columns = np.ogrid[: shape[0], : shape[1]]
+        angle = math.radians(self.angle_deg)
+        dx, dy = columns - self.x, rows - self.y
+        along = dx * math.cos(angle) + dy * math.sin(angle)
+        across = dy * math.cos(angle) - dx * math.sin(angle)
+        return ((along / self.a) ** 2 + (across / self.b) ** 2 <= 1).astype(np.uint8)
+
+    def points(self, count: int = 360) -> np.ndarray:
+        """``float64 (count, 2)``: points (x, y) on the outline."""
+        turn = np.linspace(0, 2 * math.pi, count, endpoint=False)
+        angle = math.radians(self.angle_deg)
+        along, across = self.a * np.cos(turn), self.b * np.sin(turn)
+        return np.stack(
+            [
+                self.x + along * math.cos(angle) - across * math.sin(angle),
+                self.y + along * math.sin(angle) + across * math.cos(angle),
+            ],
+            axis=1,
+        )
+
+
+def from_moments(x: float, y: float, covariance: np.ndarray) -> Ellipse:
+    """The ellipse with this centre and second-moment matrix: semi-axis = 2·√eigenvalue."""
+    values, vectors = np.linalg.eigh(covariance)
+    small, large = (2 * math.sqrt(max(float(value), 0.0)) for value in values)
+    long_axis = vectors[:, 1]
+    return Ellipse(float(x), float(y), large, small, math.degrees(math.atan2(long_axis[1], long_axis[0])) % 180)
+
+
+def from_mask(mask: Image) -> Ellipse | None:
+    """The second-moment ellipse of a filled mask ``uint8 (H, W)`` (non-zero = inside), in pixels; None if it has no area.
+
+    Unlike an ellipse fitted to the contour, which runs through pixel centres and comes out about 2.85 pixels of
+    circumference too small, this one is unbiased. Each pixel is a unit square, not a point: 1/12 is added to the
+    variance.
+    """
+    m = cv2.moments(mask, binaryImage=True)
+    if m["m00"] == 0:
+        return None
+    covariance = np.array([[m["mu20"], m["mu11"]], [m["mu11"], m["mu02"]]]) / m["m00"] + np.eye(2) / 12
+    return from_moments(m["m10"] / m["m00"], m["m01"] / m["m00"], covariance)
+
+
+def fit_outline(outline: Image) -> Ellipse | None:
+    """The least-squares ellipse through every non-zero pixel of a thin outline ``uint8 (H, W)``; None below 5 pixels.
+
+    On HC18 this gives the circumference of the published table within 0.03 mm, also where the outline is open.
+    """
+    points = cv2.findNonZero(outline)
+    if points is None or len(points) < 5:
+        return None
+    (x, y), (width, height), angle = cv2.fitEllipse(points)
+    if not all(map(math.isfinite, (x, y, width, height, angle))) or min(width, height) <= 0:
+        return None
+    if width >= height:
+        return Ellipse(x, y, width / 2, height / 2, angle % 180)
+    return Ellipse(x, y, height / 2, width / 2, (angle + 90) % 180)

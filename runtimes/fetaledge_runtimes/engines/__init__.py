@@ -1,0 +1,59 @@
+"""Engines: what executes a variant. A new one is one file here and one line in :data:`ENGINES`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fetaledge_runtimes.engines.base import Engine
+from fetaledge_runtimes.errors import EngineMissing
+
+if TYPE_CHECKING:
+    from fetaledge_runtimes.bundle import Variant
+
+ENGINES = {
+    "onnx": ("fetaledge_runtimes.engines.onnx", "OnnxRuntimeEngine"),
+    "openvino": ("fetaledge_runtimes.engines.openvino", "OpenVinoEngine"),
+    "tflite": ("fetaledge_runtimes.engines.tflite", "LiteRtEngine"),
+}
+
+
+def engine_class(format_name: str) -> type[Engine]:
+    """The engine class of a model format; importing it does not import the engine's package."""
+    module, name = ENGINES[format_name]
+    cls: type[Engine] = getattr(importlib.import_module(module), name)
+    return cls
+
+
+def is_installed(format_name: str) -> bool:
+    """Whether a package that runs this format can be imported here."""
+    return any(importlib.util.find_spec(package) is not None for package in engine_class(format_name).packages)
+
+
+def open_engine(format_name: str, path: Path, threads: int) -> Engine:
+    """Open a model file.
+
+    Raises:
+        EngineMissing: the engine is not installed.
+        InputError: the engine cannot load the file.
+    """
+    cls = engine_class(format_name)
+    if not is_installed(format_name):
+        raise EngineMissing(f"{path.name} needs {cls.name}, which is not installed", f"run: pip install {cls.packages[0]}")
+    return cls(path, threads)
+
+
+def first_runnable(variants: Sequence[Variant]) -> Variant:
+    """The first of these variants whose engine is installed.
+
+    Raises:
+        EngineMissing: none is.
+    """
+    for variant in variants:
+        if is_installed(variant.format):
+            return variant
+    packages = " or ".join(sorted({engine_class(v.format).packages[0] for v in variants}))
+    raise EngineMissing("none of the bundle's engines is installed", f"run: pip install {packages}")

@@ -1,0 +1,31 @@
+"""The interface of an engine."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from fetaledge_runtimes.frame import Image, Logits
+
+
+class Engine(ABC):
+    """Open a model file with a thread count; give logits for a frame at the network's size.
+
+    Attributes:
+        name: as people call it, for records and messages.
+        packages: the packages that provide it, the preferred first.
+        version: of the package in use.
+    """
+
+    name: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]]
+    version: str
+
+    @abstractmethod
+    def __init__(self, path: Path, threads: int) -> None:
+        """Load ``path``. Raises InputError where the engine cannot."""
+
+    @abstractmethod
+    def __call__(self, pixels: Image) -> Logits:
+        """Logits ``float32 (C, h, w)`` of a frame ``uint8 (H, W)`` at the input size."""

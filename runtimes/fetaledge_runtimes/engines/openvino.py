@@ -1,0 +1,57 @@
+"""OpenVINO on the CPU."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from fetaledge_runtimes.engines.base import Engine
+from fetaledge_runtimes.engines.loading import check_frame, check_input, check_output, load_package, loading
+from fetaledge_runtimes.frame import Image, Logits
+
+
+class OpenVinoEngine(Engine):
+    """Runs an ``.xml`` with its ``.bin`` beside it: input ``uint8 (1, 1, H, W)``, output ``float32 (1, C, h, w)``.
+
+    What is not quantised is computed in float32: without the hint a CPU that has bf16 would use that, silently. The
+    hint leaves int8 kernels alone.
+    """
+
+    name: ClassVar[str] = "OpenVINO"
+    packages: ClassVar[tuple[str, ...]] = ("openvino",)
+
+    def __init__(self, path: Path, threads: int) -> None:
+        openvino = load_package("openvino", self.name, self.packages[0])
+        self.version = version("openvino")
+        self._path = path
+        settings = {
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+        }
+        with loading(path, self.name):
+            compiled = openvino.Core().compile_model(str(path), "CPU", settings)
+            (taken,), (given,) = compiled.inputs, compiled.outputs
+        self._size = check_input(path, _dtype(taken.element_type), _shape(taken.partial_shape))
+        check_output(path, _dtype(given.element_type), _shape(given.partial_shape))
+        self._request = compiled.create_infer_request()
+
+    def __call__(self, pixels: Image) -> Logits:
+        check_frame(self._path, pixels.shape, self._size)
+        results = self._request.infer([pixels[None, None]], share_inputs=True)
+        return np.ascontiguousarray(results[0][0], dtype=np.float32)
+
+
+def _dtype(element_type: object) -> str:
+    name: str = element_type.to_dtype().name  # type: ignore[attr-defined]
+    return name
+
+
+def _shape(partial_shape: object) -> list[object]:
+    if not partial_shape.is_static:  # type: ignore[attr-defined]
+        return [str(partial_shape)]
+    return [dimension.get_length() for dimension in partial_shape]  # type: ignore[attr-defined]

@@ -1,0 +1,63 @@
+"""What every part of the project passes on: a frame, and a frame with its label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]
+Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One ultrasound image.
+
+    Attributes:
+        pixels: ``uint8 (H, W)``, grey.
+        pixel_mm: (row, column) spacing in mm, or None where it is unknown.
+        source: the file it came from, as the user named it.
+        index: its place in a video or cine, from 0.
+    """
+
+    pixels: Image
+    pixel_mm: tuple[float, float] | None
+    source: str
+    index: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledFrame:
+    """A frame and what is known about it.
+
+    Attributes:
+        frame: the image.
+        mask: ``uint8 (H, W)`` of the frame's own size, the class of each pixel (task ``head``: 0 background, 1 head).
+        name: unique within its data set: the file's stem.
+        subject: whose frame it is; two frames of one subject never stand on both sides of a split.
+        hc_mm: the head circumference that the data set states, in mm, or None.
+        synthetic: True for a phantom; scores on these say nothing about clinical accuracy.
+    """
+
+    frame: Frame
+    mask: Image
+    name: str
+    subject: str
+    hc_mm: float | None = None
+    synthetic: bool = False
+
+
+class LabelledFrames(Protocol):
+    """A data set: sized, iterable more than once, reading each frame when it is asked for."""
+
+    name: str
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> LabelledFrame: ...
+
+    def __iter__(self) -> Iterator[LabelledFrame]: ...

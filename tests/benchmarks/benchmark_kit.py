@@ -1,0 +1,133 @@
+"""A bundle of tiny but real models, labelled frames, and programs that speak the workers' protocol."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
+from fetaledge_runtimes.frame import Frame, LabelledFrame
+
+SIZE = 64
+PIXEL_MM = (0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Labelled frames of bright ellipses on dark noise, of two sizes, two frames a subject."""
+
+    name: str = "bright ellipses"
+    count: int = 10
+    synthetic: bool = True
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> LabelledFrame:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        rng = np.random.default_rng(index)
+        shape = (120, 160) if index % 2 else (150, 140)
+        mask = np.zeros(shape, np.uint8)
+        axes = (int(rng.integers(38, 46)), int(rng.integers(28, 36)))
+        cv2.ellipse(mask, (shape[1] // 2, shape[0] // 2), axes, float(rng.uniform(0, 180)), 0, 360, 1, cv2.FILLED)
+        pixels = (rng.integers(10, 60, shape) + mask * 150).astype(np.uint8)
+        name = f"frame{index:02d}"
+        return LabelledFrame(Frame(pixels, PIXEL_MM, name), mask, name, f"subject{index // 2}", None, self.synthetic)
+
+    def __iter__(self) -> Iterator[LabelledFrame]:
+        return (self[index] for index in range(self.count))
+
+
+def write_onnx(path: Path, threshold: float) -> None:
+    """A model whose logits are the 3x3 mean of the grey values minus ``threshold``, over 10."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    weights = np.full((1, 1, 3, 3), 1 / 90, np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["frame"], ["grey"], to=TensorProto.FLOAT),
+            helper.make_node("Conv", ["grey", "weights", "bias"], ["logits"], pads=[1, 1, 1, 1]),
+        ],
+        "bright",
+        [helper.make_tensor_value_info("frame", TensorProto.UINT8, [1, 1, SIZE, SIZE])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 1, SIZE, SIZE])],
+        [
+            onnx.numpy_helper.from_array(weights, "weights"),
+            onnx.numpy_helper.from_array(np.array([-threshold / 10], np.float32), "bias"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def write_bundle(folder: Path, *, openvino: bool = True) -> Path:
+    """A bundle with onnx-fp32, onnx-int8 (a float model with another threshold, so its masks differ) and openvino-fp32."""
+    folder.mkdir()
+    write_onnx(folder / "onnx-fp32.onnx", 110)
+    write_onnx(folder / "onnx-int8.onnx", 125)
+    variants = [_variant(folder, name, "ONNX Runtime", [f"{name}.onnx"]) for name in ("onnx-fp32", "onnx-int8")]
+    if openvino:
+        import openvino
+
+        openvino.save_model(openvino.convert_model(folder / "onnx-fp32.onnx"), folder / "openvino-fp32.xml", False)
+        variants.append(
+            _variant(folder, "openvino-fp32", "OpenVINO", ["openvino-fp32.xml", "openvino-fp32.bin"])
+        )
+    Manifest(
+        name="bright",
+        task="head",
+        classes=("background", "head"),
+        input=ModelInput(SIZE, SIZE, 1.0, 0.0),
+        output=ModelOutput(1, SIZE, SIZE),
+        variants=tuple(variants),
+        others=(),
+        source={},
+        calibration=None,
+        fetaledge="0.1.0",
+        created="2026-01-01",
+    ).write(folder)
+    return folder
+
+
+def _variant(folder: Path, name: str, engine: str, files: list[str]) -> Variant:
+    kind, precision = name.split("-")
+    return Variant(name, kind, precision, tuple(StoredFile.of(folder / file) for file in files), engine, "1", "1")
+
+
+REFERENCE_WORKER = """
+import argparse, json, sys, time
+from pathlib import Path
+from fetaledge_runtimes.benching import bench_command, read_bench_frames
+from fetaledge_runtimes.engines import open_engine
+from fetaledge_runtimes.predictor import Predictor
+
+parser = argparse.ArgumentParser()
+parser.add_argument("model", type=Path)
+parser.add_argument("--frames", type=Path)
+parser.add_argument("--masks", type=Path)
+for name in ("threads", "samples", "warmup"):
+    parser.add_argument("--" + name, type=int)
+given = parser.parse_args()
+start = time.perf_counter()
+predictor = Predictor.from_engine(open_engine("onnx", given.model, given.threads), (64, 64))
+load_ms = (time.perf_counter() - start) * 1000
+print(json.dumps(bench_command(
+    predictor, load_ms, read_bench_frames(given.frames), threads=given.threads, samples=given.samples,
+    warmup=given.warmup, model_files=[given.model], masks=given.masks,
+)))
+"""
+
+
+def reference_command(folder: Path, model: Path) -> tuple[str, ...]:
+    """The command of a program that is no fetaledge command, but runs ``model`` and speaks the protocol."""
+    script = folder / "reference_worker.py"
+    script.write_text(REFERENCE_WORKER, encoding="utf-8")
+    return (sys.executable, str(script), str(model))

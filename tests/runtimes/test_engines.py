@@ -1,0 +1,149 @@
+"""Every engine against torch, on files that the real exporters wrote."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fetaledge_runtimes.bundle import Bundle
+from fetaledge_runtimes.engines import ENGINES, engine_class, first_runnable, is_installed, open_engine
+from fetaledge_runtimes.errors import EngineMissing, InputError
+
+FORMATS = sorted(ENGINES)
+
+
+def torch_logits(module: Any, pixels: np.ndarray) -> np.ndarray:
+    import torch
+
+    with torch.no_grad():
+        result: np.ndarray = module(torch.from_numpy(pixels)[None, None])[0].numpy()
+    return result
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_gives_the_logits_of_torch(format_name: str, threads: int, random_net: Any) -> None:
+    engine = open_engine(format_name, random_net.paths[format_name], threads)
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        pixels = rng.integers(0, 256, random_net.size, dtype=np.uint8)
+        logits = engine(pixels)
+        assert logits.shape == (2, 32, 48)
+        assert logits.dtype == np.float32 and logits.flags.c_contiguous
+        np.testing.assert_allclose(logits, torch_logits(random_net.module, pixels), atol=2e-6)
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_logits_survive_the_next_call(format_name: str, bright_net: Any) -> None:
+    engine = open_engine(format_name, bright_net.paths[format_name], 1)
+    first = engine(np.full(bright_net.size, 200, np.uint8))
+    kept = first.copy()
+    second = engine(np.zeros(bright_net.size, np.uint8))
+    np.testing.assert_array_equal(first, kept)
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_takes_a_view_of_a_larger_array(format_name: str, random_net: Any) -> None:
+    wide = np.random.default_rng(1).integers(0, 256, (64, 192), dtype=np.uint8)
+    engine = open_engine(format_name, random_net.paths[format_name], 1)
+    np.testing.assert_array_equal(engine(wide[:, ::2]), engine(np.ascontiguousarray(wide[:, ::2])))
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_says_name_and_version(format_name: str, bright_net: Any) -> None:
+    engine = open_engine(format_name, bright_net.paths[format_name], 1)
+    assert engine.name in ("ONNX Runtime", "OpenVINO", "LiteRT")
+    assert engine.version.split(".")[0].isdigit()
+
+
+def test_openvino_computes_in_float32(bright_net: Any) -> None:
+    engine: Any = open_engine("openvino", bright_net.paths["openvino"], 1)
+    compiled = engine._request.get_compiled_model()
+    assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
+    assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("damage", ["missing", "empty", "text", "half"])
+def test_refuses_a_damaged_file(format_name: str, damage: str, random_net: Any, tmp_path: Path) -> None:
+    original = random_net.paths[format_name]
+    path = tmp_path / f"damaged{original.suffix}"
+    content = original.read_bytes()
+    if damage != "missing":
+        path.write_bytes({"empty": b"", "text": b"hello\n" * 40, "half": content[: len(content) // 2]}[damage])
+    with pytest.raises(InputError, match=f"damaged{original.suffix}") as caught:
+        open_engine(format_name, path, 1)
+    assert caught.value.hint and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_refuses_a_frame_of_another_size(format_name: str, bright_net: Any) -> None:
+    engine = open_engine(format_name, bright_net.paths[format_name], 1)
+    with pytest.raises(InputError, match=r"\(64, 96\).*\(96, 64\)"):
+        engine(np.zeros((96, 64), np.uint8))
+
+
+def test_refuses_a_model_with_float_input(tmp_path: Path) -> None:
+    import torch
+
+    path = tmp_path / "float.onnx"
+    sample = torch.zeros((1, 3, 8, 8))
+    torch.onnx.export(torch.nn.Conv2d(3, 1, 1), (sample,), str(path), dynamo=True, external_data=False, verbose=False)
+    for format_name in ("onnx", "openvino"):
+        with pytest.raises(InputError, match=r"takes float32 \(1, 3, 8, 8\) where a fixed uint8"):
+            open_engine(format_name, path, 1)
+
+
+def test_refuses_a_channel_first_tflite(random_net: Any) -> None:
+    with pytest.raises(InputError, match=r"takes uint8 \(1, 64, 96, 1\) where a fixed uint8 \(1, 1, height"):
+        open_engine("openvino", random_net.paths["tflite"], 1)
+
+
+def test_an_engine_not_installed_names_the_pip_line(
+    monkeypatch: pytest.MonkeyPatch, bundle_folder: Path, bright_net: Any
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] in ("onnxruntime", "ai_edge_litert")]:
+        monkeypatch.delitem(sys.modules, name)
+    real = importlib.util.find_spec
+    missing = {"onnxruntime", "ai_edge_litert", "tflite_runtime"}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in missing else real(name))
+    assert not is_installed("onnx") and not is_installed("tflite") and is_installed("openvino")
+    with pytest.raises(EngineMissing, match="pip install onnxruntime"):
+        open_engine("onnx", bright_net.paths["onnx"], 1)
+    with pytest.raises(EngineMissing, match="pip install ai_edge_litert"):
+        open_engine("tflite", bright_net.paths["tflite"], 1)
+    variants = Bundle.open(bundle_folder).manifest.variants
+    assert first_runnable(variants).name == "openvino-fp32"
+    with pytest.raises(EngineMissing, match="none of the bundle's engines"):
+        first_runnable([v for v in variants if v.format != "openvino"])
+
+
+def test_a_broken_installation_is_no_traceback(monkeypatch: pytest.MonkeyPatch, bright_net: Any, tmp_path: Path) -> None:
+    package = tmp_path / "onnxruntime"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise ImportError('libonnxruntime.so: wrong ELF class')\n", encoding="utf-8")
+    for name in [name for name in sys.modules if name.split(".")[0] == "onnxruntime"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(EngineMissing, match=r"ONNX Runtime cannot be loaded: libonnxruntime.so.*pip install onnxruntime"):
+        open_engine("onnx", bright_net.paths["onnx"], 1)
+
+
+def test_litert_is_preferred_to_its_predecessor() -> None:
+    assert engine_class("tflite").packages == ("ai_edge_litert", "tflite_runtime")
+
+
+def test_naming_an_engine_imports_none() -> None:
+    code = (
+        "import sys; from fetaledge_runtimes.engines import ENGINES, is_installed; [is_installed(f) for f in ENGINES]; "
+        "print(sorted({'onnxruntime', 'openvino', 'ai_edge_litert', 'torch'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
