@@ -1,4 +1,4 @@
-"""fetaledge: a fetal-head segmentation model from training to a point-of-care device. Research software, not a medical device."""
+"""A fetal-head segmentation model from training to a point-of-care device. Research software, not a medical device."""
 
 from __future__ import annotations
 

@@ -45,7 +45,9 @@ def evaluate_variant(bundle: Bundle, variant: str, frames: LabelledFrames, threa
     """The record of one variant of a bundle, in its real engine."""
     predictor = Predictor(bundle, variant, threads)
     engine = f"{predictor.engine.name} {predictor.engine.version}"
-    return evaluate(lambda case: predictor(case.frame).mask, frames, task=bundle.manifest.task, variant=variant, engine=engine)
+    return evaluate(
+        lambda case: predictor(case.frame).mask, frames, task=bundle.manifest.task, variant=variant, engine=engine
+    )
 
 
 def evaluate_masks(folder: Path, frames: LabelledFrames, task: str = "head") -> dict[str, Any]:
@@ -60,7 +62,9 @@ def evaluate_masks(folder: Path, frames: LabelledFrames, task: str = "head") -> 
     def read(case: LabelledFrame) -> Image:
         path = folder / f"{case.name}.png"
         if not path.is_file():
-            raise InputError(f"{folder} has no mask {path.name}", f"each frame needs one, named like the frame: {case.name}.png")
+            raise InputError(
+                f"{folder} has no mask {path.name}", f"each frame needs one, named like the frame: {case.name}.png"
+            )
         mask = (read_grey(path) > 0).astype("uint8")
         if mask.shape != case.mask.shape:
             raise InputError(

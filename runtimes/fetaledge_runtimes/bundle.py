@@ -73,7 +73,7 @@ class ModelOutput:
 
 @dataclass(frozen=True)
 class Manifest:
-    """``manifest.json``. ``source`` and ``calibration`` are plain facts about the run and its data, with fingerprints."""
+    """``manifest.json``. ``source`` and ``calibration`` are facts about the run and its data, with fingerprints."""
 
     name: str
     task: str
@@ -101,7 +101,9 @@ class Manifest:
         """
         path = folder / MANIFEST
         if not folder.is_dir() or not path.is_file():
-            raise BundleError(f"{folder} is not a bundle: it holds no {MANIFEST}", "pass the folder that fetaledge export wrote")
+            raise BundleError(
+                f"{folder} is not a bundle: it holds no {MANIFEST}", "pass the folder that fetaledge export wrote"
+            )
         try:
             document = read_json(path, "bundle")
         except InputError as error:
@@ -159,14 +161,20 @@ class Bundle:
         """Raise :class:`BundleError` where one file is missing, truncated or altered."""
         path = self.folder / stored.file
         if Path(stored.file).name != stored.file:
-            raise BundleError(f"{self.folder / MANIFEST} names the file {stored.file!r} outside the bundle", "do not use it")
+            raise BundleError(
+                f"{self.folder / MANIFEST} names the file {stored.file!r} outside the bundle", "do not use it"
+            )
         if not path.is_file():
             raise BundleError(f"{path} is missing", "copy the bundle again, whole")
         size = path.stat().st_size
         if size != stored.bytes:
-            raise BundleError(f"{path} has {size} bytes where the manifest says {stored.bytes}", "copy the bundle again, whole")
+            raise BundleError(
+                f"{path} has {size} bytes where the manifest says {stored.bytes}", "copy the bundle again, whole"
+            )
         if sha256(path) != stored.sha256:
-            raise BundleError(f"{path} was altered: its SHA-256 differs from the manifest's", "copy the bundle again, whole")
+            raise BundleError(
+                f"{path} was altered: its SHA-256 differs from the manifest's", "copy the bundle again, whole"
+            )
 
     def variant(self, name: str | None = None) -> Variant:
         """The variant of this name; without one, the first whose engine is installed, in the manifest's order.

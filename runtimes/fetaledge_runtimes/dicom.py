@@ -17,6 +17,7 @@ import numpy.typing as npt
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frame import Frame, Image
 from fetaledge_runtimes.images import check_size, read_bytes, to_uint8
+from fetaledge_runtimes.spacing import PLAUSIBLE_MM
 
 SUFFIXES = (".dcm", ".dicom")
 INSTALL = 'pip install "fetaledge-runtimes[dicom]"'
@@ -26,7 +27,6 @@ CROP = "save the part to be measured as PNG and give its spacing with --pixel-mm
 FORMAT_2D = 1
 TYPE_TISSUE = 1
 UNIT_CM = 3
-PLAUSIBLE_MM = (0.005, 5.0)
 
 Crop = tuple[slice, slice]
 

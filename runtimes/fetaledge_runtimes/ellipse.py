@@ -86,7 +86,7 @@ def from_moments(x: float, y: float, covariance: np.ndarray) -> Ellipse:
 
 
 def from_mask(mask: Image) -> Ellipse | None:
-    """The second-moment ellipse of a filled mask ``uint8 (H, W)`` (non-zero = inside), in pixels; None if it has no area.
+    """The second-moment ellipse of a filled mask ``uint8 (H, W)`` (non-zero = inside), in pixels; None without area.
 
     Unlike an ellipse fitted to the contour, which runs through pixel centres and comes out about 2.85 pixels of
     circumference too small, this one is unbiased. Each pixel is a unit square, not a point: 1/12 is added to the

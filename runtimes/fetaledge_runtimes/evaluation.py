@@ -12,7 +12,7 @@ from fetaledge_runtimes.biometry import head_status, measure_head
 from fetaledge_runtimes.ellipse import from_mask
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frame import Image, LabelledFrame
-from fetaledge_runtimes.metrics import Overlap, overlap, surface_distances
+from fetaledge_runtimes.metrics import Overlap, SurfaceDistances, overlap, surface_distances
 
 SCHEMA = "fetaledge/evaluation/1"
 MISS_DICE = 0.5
@@ -69,7 +69,7 @@ def score_case(case: LabelledFrame, mask: Image) -> CaseScore:
     spacing = case.frame.pixel_mm
     counts = overlap(mask, case.mask)
     in_px = surface_distances(mask, case.mask)
-    in_mm = None if spacing is None else surface_distances(mask, case.mask, spacing)
+    in_mm = None if spacing is None else _in_mm(in_px, mask, case.mask, spacing)
     measures = None if spacing is None else measure_head(mask, spacing)
     true_measures = None if spacing is None else measure_head(case.mask, spacing)
     hc_true_mm = case.hc_mm if case.hc_mm is not None else (true_measures.hc_mm if true_measures else None)
@@ -231,6 +231,13 @@ def _interval(subjects: Sequence[str], values: np.ndarray) -> list[float] | None
     drawn = np.random.default_rng(0).integers(0, len(names), size=(RESAMPLES, len(names)))
     means = sums[drawn].sum(1) / counts[drawn].sum(1)
     return [float(bound) for bound in np.percentile(means, [2.5, 97.5])]
+
+
+def _in_mm(in_px: SurfaceDistances, mask: Image, truth: Image, spacing: tuple[float, float]) -> SurfaceDistances:
+    """Distances in mm: scaled where the pixels are square, which is nearly always, else searched again."""
+    if spacing[0] == spacing[1]:
+        return SurfaceDistances(in_px.to_truth * spacing[0], in_px.to_predicted * spacing[0])
+    return surface_distances(mask, truth, spacing)
 
 
 def _size(mask: Image) -> str:

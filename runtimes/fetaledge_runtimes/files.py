@@ -28,7 +28,7 @@ def refuse_existing(path: Path, force: bool) -> None:
 
 @contextlib.contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary name beside ``path`` with the same suffix; rename it to ``path`` on success, remove it on failure.
+    """Yield a temporary name beside ``path`` with the same suffix; rename it on success, remove it on failure.
 
     Raises:
         OutputError: the folder is read-only, the disk is full, …
@@ -38,12 +38,12 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
-        os.chmod(name, 0o644)
     except OSError as error:
         raise _refusal(path, error) from error
     partial = Path(name)
     try:
         yield partial
+        partial.chmod(0o644)  # some writers put a file of their own in its place
         partial.replace(path)
     except OSError as error:
         raise _refusal(path, error) from error
@@ -64,7 +64,10 @@ def atomic_folder(path: Path | str, *, force: bool = False, marker: str | None =
     path = Path(path)
     refuse_existing(path, force)
     if path.is_dir() and any(path.iterdir()) and marker is not None and not (path / marker).is_file():
-        raise OutputError(f"{path} holds no {marker}, so it was not made by this command", "remove it yourself, or choose another name")
+        raise OutputError(
+            f"{path} holds no {marker}, so it was not made by this command",
+            "remove it yourself, or choose another name",
+        )
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path} is a file where a folder is to be written", "choose another name")
     try:
@@ -114,5 +117,5 @@ def read_json(path: Path | str, what: str = "file") -> Any:
 
 def sha256(path: Path | str) -> str:
     """Hex SHA-256 of a file's content."""
-    with open(path, "rb") as stream:
+    with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from fetaledge_runtimes import dicom, images, video
-from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frame import Frame
+from fetaledge_runtimes.spacing import SPACING_FILE, check_pixel_mm, read_spacing
 
 HC18_OUTLINE = "_Annotation"
 
@@ -21,8 +22,8 @@ def read_frames(path: Path | str, pixel_mm: float | tuple[float, float] | None =
     DICOM is told by its suffix (.dcm, .dicom) or its magic bytes, the others by their suffix.
 
     Args:
-        pixel_mm: spacing in mm, one number or (row, column); it takes the place of what a file says. Without it only
-            DICOM files have a spacing.
+        pixel_mm: spacing in mm, one number or (row, column); it takes the place of what a file says. Without it DICOM
+            files have their own, and pictures what a ``pixels.csv`` beside them says of them.
 
     Raises:
         UsageError: ``pixel_mm`` is not within 0.005 to 5 mm.
@@ -31,25 +32,6 @@ def read_frames(path: Path | str, pixel_mm: float | tuple[float, float] | None =
     """
     spacing = None if pixel_mm is None else check_pixel_mm(pixel_mm)
     return _frames(_files(Path(path)), spacing)
-
-
-def check_pixel_mm(pixel_mm: float | Sequence[float]) -> tuple[float, float]:
-    """(row, column) spacing in mm from one number or a pair.
-
-    Raises:
-        UsageError: not one or two finite numbers within 0.005 to 5 mm.
-    """
-    low, high = dicom.PLAUSIBLE_MM
-    try:
-        row, column = (pixel_mm, pixel_mm) if isinstance(pixel_mm, (int, float)) else map(float, pixel_mm)
-    except (TypeError, ValueError):
-        row = column = math.nan
-    if not (low <= row <= high and low <= column <= high):
-        raise UsageError(
-            f"the pixel spacing {pixel_mm} was given where one number or two within {low} to {high} mm were expected",
-            "give the millimetres from one pixel's centre to the next (ultrasound: about 0.05 to 0.5)",
-        )
-    return float(row), float(column)
 
 
 def _files(path: Path) -> list[Path]:
@@ -94,6 +76,7 @@ def _kind(path: Path) -> str | None:
 
 
 def _frames(files: Sequence[Path], pixel_mm: tuple[float, float] | None) -> Iterator[Frame]:
+    tables = cache(read_spacing)
     for path in files:
         kind = _kind(path)
         if kind == "dicom":
@@ -101,4 +84,5 @@ def _frames(files: Sequence[Path], pixel_mm: tuple[float, float] | None) -> Iter
         elif kind == "video":
             yield from video.read_video(path, pixel_mm)
         else:
-            yield Frame(images.read_grey(path), pixel_mm, str(path))
+            spacing = pixel_mm or tables(path.parent / SPACING_FILE).get(path.name)
+            yield Frame(images.read_grey(path), spacing, str(path))

@@ -9,7 +9,7 @@ from fetaledge_runtimes.frame import Image, Logits
 
 
 def largest_component(mask: Image) -> Image:
-    """Keep the largest 8-connected region of a mask ``uint8 (H, W)`` (non-zero = inside), its holes filled, as 0 and 1."""
+    """The largest 8-connected region of a mask ``uint8 (H, W)`` (non-zero = inside), holes filled, as 0 and 1."""
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     kept = np.zeros_like(mask)
     if contours:

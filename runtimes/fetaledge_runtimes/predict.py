@@ -13,13 +13,14 @@ from typing import Any
 import cv2
 
 from fetaledge_runtimes.biometry import hc_centile
-from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.errors import BundleError, InputError, UsageError
 from fetaledge_runtimes.files import atomic_folder, write_json
 from fetaledge_runtimes.frame import Frame, Image
 from fetaledge_runtimes.frames import _files as list_files
-from fetaledge_runtimes.frames import check_pixel_mm, read_frames
+from fetaledge_runtimes.frames import read_frames
 from fetaledge_runtimes.overlay import draw_head
 from fetaledge_runtimes.predictor import Prediction, Predictor
+from fetaledge_runtimes.spacing import check_pixel_mm
 
 SCHEMA = "fetaledge/prediction/1"
 DOCUMENT = "prediction.json"
@@ -54,6 +55,7 @@ def predict_files(
     Raises:
         UsageError: ``pixel_mm`` or ``ga_weeks`` make no sense.
         InputError: an input is missing or of no readable kind; or there is one file only, and it is damaged.
+        BundleError: the model takes frames of another size than the manifest says.
         OutputError: ``out`` exists, or cannot be written.
     """
     if pixel_mm is not None:
@@ -73,7 +75,7 @@ def predict_files(
                     if report:
                         report(entries[-1])
             except InputError as error:
-                if len(files) == 1:
+                if len(files) == 1 or isinstance(error, BundleError):
                     raise
                 entries.append(_unreadable(file, error))
                 if report:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from fetaledge_runtimes.errors import InputError, UsageError
-from fetaledge_runtimes.frames import check_pixel_mm
 
+PLAUSIBLE_MM = (0.005, 5.0)
 SPACING_FILE = "pixels.csv"
 COLUMNS = "give the columns filename,pixel_mm or filename,row_mm,column_mm"
 
@@ -39,6 +40,25 @@ def read_spacing(path: Path) -> dict[str, tuple[float, float]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a table: {error}", COLUMNS) from error
     return spacing
+
+
+def check_pixel_mm(pixel_mm: float | Sequence[float]) -> tuple[float, float]:
+    """(row, column) spacing in mm from one number or a pair.
+
+    Raises:
+        UsageError: not one or two finite numbers within 0.005 to 5 mm.
+    """
+    low, high = PLAUSIBLE_MM
+    try:
+        row, column = (pixel_mm, pixel_mm) if isinstance(pixel_mm, (int, float)) else map(float, pixel_mm)
+    except (TypeError, ValueError):
+        row = column = math.nan
+    if not (low <= row <= high and low <= column <= high):
+        raise UsageError(
+            f"the pixel spacing {pixel_mm} was given where one number or two within {low} to {high} mm were expected",
+            "give the millimetres from one pixel's centre to the next (ultrasound: about 0.05 to 0.5)",
+        )
+    return float(row), float(column)
 
 
 def _pair(path: Path, line: int, cells: Sequence[str | None]) -> tuple[float, float]:

@@ -22,9 +22,7 @@ SHAPE = (400, 600)
 HEAD = Ellipse(300.4, 199.7, 130.0, 100.0, 25.0)
 
 
-@pytest.mark.parametrize(
-    ("hc_mm", "weeks"), [(100, 14.66), (200, 22.16), (250, 27.15), (300, 33.26), (330, 37.56)]
-)
+@pytest.mark.parametrize(("hc_mm", "weeks"), [(100, 14.66), (200, 22.16), (250, 27.15), (300, 33.26), (330, 37.56)])
 def test_hadlock_1984(hc_mm: float, weeks: float) -> None:
     assert ga_weeks_hadlock(hc_mm) == pytest.approx(weeks, abs=0.005)
 
@@ -73,7 +71,7 @@ def test_unequal_spacing_measures_the_same_head(angle_deg: float) -> None:
     mask = in_mm.scaled(1 / 0.2, 1 / 0.3).rasterise((400, 600))
     measures = measure_head(mask, (0.3, 0.2))
     assert measures is not None
-    assert measures.hc_mm == pytest.approx(in_mm.circumference, abs=0.05)
+    assert measures.hc_mm == pytest.approx(in_mm.circumference, abs=0.1)
     assert measures.bpd_mm == pytest.approx(68, abs=0.05)
     assert measures.ofd_mm == pytest.approx(90, abs=0.05)
 

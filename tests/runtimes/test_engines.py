@@ -63,11 +63,38 @@ def test_says_name_and_version(format_name: str, bright_net: Any) -> None:
     assert engine.version.split(".")[0].isdigit()
 
 
-def test_openvino_computes_in_float32(bright_net: Any) -> None:
-    engine: Any = open_engine("openvino", bright_net.paths["openvino"], 1)
+def precisions(engine: Any) -> dict[str, set[str]]:
+    """The precisions in which OpenVINO's CPU plugin executes each kind of layer."""
+    found: dict[str, set[str]] = {}
+    for op in engine._request.get_compiled_model().get_runtime_model().get_ordered_ops():
+        facts = op.get_rt_info()
+        found.setdefault(facts["layerType"].astype(str), set()).add(facts["runtimePrecision"].astype(str))
+    return found
+
+
+def test_openvino_computes_in_float32(random_net: Any) -> None:
+    """Also on a CPU that has bf16, which it would use without a word."""
+    engine: Any = open_engine("openvino", random_net.paths["openvino"], 1)
     compiled = engine._request.get_compiled_model()
     assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+    assert precisions(engine)["Convolution"] == {"f32"}
+
+
+@pytest.mark.slow
+def test_the_float32_hint_leaves_int8_kernels_alone(random_net: Any, tmp_path: Path) -> None:
+    import nncf
+    import openvino
+
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 256, (1, 1, *random_net.size), dtype=np.uint8) for _ in range(4)]
+    model = openvino.Core().read_model(str(random_net.paths["openvino"]))
+    quantized = nncf.quantize(model, nncf.Dataset(frames), preset=nncf.QuantizationPreset.MIXED, subset_size=4)
+    openvino.save_model(quantized, str(tmp_path / "int8.xml"), compress_to_fp16=False)
+    engine = open_engine("openvino", tmp_path / "int8.xml", 1)
+    assert precisions(engine)["Convolution"] & {"i8", "u8"}
+    expected = torch_logits(random_net.module, frames[0][0, 0])
+    assert np.abs(engine(frames[0][0, 0]) - expected).max() < 0.1 * np.ptp(expected)
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
@@ -125,14 +152,18 @@ def test_an_engine_not_installed_names_the_pip_line(
         first_runnable([v for v in variants if v.format != "openvino"])
 
 
-def test_a_broken_installation_is_no_traceback(monkeypatch: pytest.MonkeyPatch, bright_net: Any, tmp_path: Path) -> None:
+def test_a_broken_installation_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, bright_net: Any, tmp_path: Path
+) -> None:
     package = tmp_path / "onnxruntime"
     package.mkdir()
     (package / "__init__.py").write_text("raise ImportError('libonnxruntime.so: wrong ELF class')\n", encoding="utf-8")
     for name in [name for name in sys.modules if name.split(".")[0] == "onnxruntime"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(EngineMissing, match=r"ONNX Runtime cannot be loaded: libonnxruntime.so.*pip install onnxruntime"):
+    with pytest.raises(
+        EngineMissing, match=r"ONNX Runtime cannot be loaded: libonnxruntime.so.*pip install onnxruntime"
+    ):
         open_engine("onnx", bright_net.paths["onnx"], 1)
 
 

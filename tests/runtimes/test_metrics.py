@@ -32,7 +32,9 @@ def test_agrees_with_monai(pair: int, spacing: tuple[float, float]) -> None:
 
     predicted, truth = PAIRS[pair]
     p, t = (torch.from_numpy(mask)[None, None].float() for mask in (predicted, truth))
-    hd95 = compute_hausdorff_distance(p, t, include_background=True, percentile=95, directed=False, spacing=list(spacing))
+    hd95 = compute_hausdorff_distance(
+        p, t, include_background=True, percentile=95, directed=False, spacing=list(spacing)
+    )
     hd = compute_hausdorff_distance(p, t, include_background=True, directed=False, spacing=list(spacing))
     assd = compute_average_surface_distance(p, t, include_background=True, symmetric=True, spacing=list(spacing))
     ours = surface_distances(predicted, truth, spacing)

@@ -88,7 +88,8 @@ class Dataset(ABC):
         mask = self.read_mask(item)
         if mask.shape != pixels.shape:
             raise InputError(
-                f"{item.label} is {mask.shape[1]}×{mask.shape[0]} and {item.image.name} is {pixels.shape[1]}×{pixels.shape[0]}",
+                f"{item.label} is {mask.shape[1]}×{mask.shape[0]}, "
+                f"and {item.image.name} is {pixels.shape[1]}×{pixels.shape[0]}",
                 "a label must have its image's size",
             )
         if not mask.any():
@@ -109,7 +110,10 @@ class Dataset(ABC):
         wanted = set(names)
         missing = sorted(wanted - {item.name for item in self.items})
         if missing:
-            raise InputError(f"{self.folder} lacks {missing[0]}, which the run's split names", "pass the data that the run was trained on")
+            raise InputError(
+                f"{self.folder} lacks {missing[0]}, which the run's split names",
+                "pass the data that the run was trained on",
+            )
         return Subset(self, tuple(item for item in self.items if item.name in wanted))
 
     def fingerprint(self) -> str:
@@ -186,10 +190,14 @@ def read_table(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
             reader.fieldnames = names
             missing = [column for column in columns if column not in names]
             if missing:
-                raise InputError(f"{path} lacks the column {missing[0]!r}", f"its header must hold: {', '.join(columns)}")
+                raise InputError(
+                    f"{path} lacks the column {missing[0]!r}", f"its header must hold: {', '.join(columns)}"
+                )
             return [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a CSV table ({error})", "save it as comma-separated UTF-8 text") from error
+        raise InputError(
+            f"{path} cannot be read as a CSV table ({error})", "save it as comma-separated UTF-8 text"
+        ) from error
 
 
 def positive(text: str, what: str) -> float:

@@ -52,7 +52,9 @@ class ImagesAndMasks(Dataset):
         for path in sorted(folder.iterdir()):
             if path.suffix.lower() in IMAGE_SUFFIXES:
                 if path.stem in found:
-                    self.problems.append(Problem(f"{part}/{path.name}", f"has the same stem as {found[path.stem].name}"))
+                    self.problems.append(
+                        Problem(f"{part}/{path.name}", f"has the same stem as {found[path.stem].name}")
+                    )
                 found.setdefault(path.stem, path)
         return found
 

@@ -223,7 +223,7 @@ def write_head_phantoms(folder: Path, count: int, seed: int, force: bool = False
             _write_png(partial / "training_set" / f"{name}.png", frame.pixels)
             _write_png(partial / "training_set" / f"{name}_Annotation.png", draw_outline(phantom.ellipse, FRAME_SHAPE))
             table.append((f"{name}.png", f"{frame.pixel_mm[0]:.12g}", f"{hc_mm:.4f}"))
-        with open(partial / TABLE, "w", newline="", encoding="utf-8") as stream:
+        with (partial / TABLE).open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream, lineterminator="\n").writerows(table)
         write_json(
             partial / "phantom.json",

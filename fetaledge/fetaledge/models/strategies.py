@@ -15,7 +15,7 @@ from fetaledge_runtimes.errors import UsageError
 
 @dataclass(frozen=True)
 class Strategy:
-    """A strategy: the trained parts by the start of their parameters' names, and whether the encoder starts at random."""
+    """The trained parts by the start of their parameters' names, and whether the encoder starts at random."""
 
     name: str
     letter: str
@@ -62,7 +62,9 @@ def apply_strategy(network: nn.Module, strategy: Strategy) -> int:
     """
     for part in strategy.trains:
         if not any(name.startswith(part) for name, _ in network.named_parameters()):
-            raise UsageError(f"strategy {strategy.name!r} trains {part}*, which this network lacks", "choose another strategy")
+            raise UsageError(
+                f"strategy {strategy.name!r} trains {part}*, which this network lacks", "choose another strategy"
+            )
     trained = 0
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name.startswith(strategy.trains))

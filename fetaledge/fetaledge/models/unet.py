@@ -58,7 +58,9 @@ class Architecture:
                 activation=None,
             )
         except (ValueError, KeyError) as error:
-            raise UsageError(f"no U-Net can be made of {self.encoder} and decoder channels {self.decoder_channels}: {error}") from error
+            raise UsageError(
+                f"no U-Net can be made of {self.encoder} and decoder channels {self.decoder_channels}: {error}"
+            ) from error
         except Exception as error:
             if encoder_weights != "imagenet":
                 raise
@@ -115,7 +117,9 @@ def read_tensors(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not a whole safetensors file ({error})", "copy or make it again") from error
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise InputError(f"{path} holds a value that is not finite in {name}", "the training diverged; use another checkpoint")
+            raise InputError(
+                f"{path} holds a value that is not finite in {name}", "the training diverged; use another checkpoint"
+            )
     return tensors
 
 
@@ -123,7 +127,9 @@ def check_fit(expected: dict[str, Any], given: dict[str, Any], path: Path, what:
     """Raise :class:`InputError` naming the first tensor that is missing, unknown or of another shape."""
     for name, tensor in expected.items():
         if name not in given:
-            raise InputError(f"{path} lacks {name}, so it is not a checkpoint of this {what}", "check the architecture in run.json")
+            raise InputError(
+                f"{path} lacks {name}, so it is not a checkpoint of this {what}", "check the architecture in run.json"
+            )
         if given[name].shape != tensor.shape:
             raise InputError(
                 f"{path} has {name} of {tuple(given[name].shape)} where this {what} has {tuple(tensor.shape)}",
@@ -131,4 +137,6 @@ def check_fit(expected: dict[str, Any], given: dict[str, Any], path: Path, what:
             )
     extra = sorted(set(given) - set(expected))
     if extra:
-        raise InputError(f"{path} holds {extra[0]}, which this {what} does not have", "check the architecture in run.json")
+        raise InputError(
+            f"{path} holds {extra[0]}, which this {what} does not have", "check the architecture in run.json"
+        )

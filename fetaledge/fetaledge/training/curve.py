@@ -16,11 +16,15 @@ def draw_curve(rows: list[dict[str, Any]], path: Path) -> None:
     figure = Figure(figsize=(7, 4), layout="constrained")
     left = figure.subplots()
     left.plot(epochs, [row["loss"] for row in rows], color="#999999", label="training loss")
-    left.plot(epochs, [row["validation_loss"] for row in rows], color="#0072b2", linestyle="--", label="validation loss")
+    left.plot(
+        epochs, [row["validation_loss"] for row in rows], color="#0072b2", linestyle="--", label="validation loss"
+    )
     left.set_xlabel("epoch")
     left.set_ylabel("loss")
     right = left.twinx()
-    right.plot(epochs, [row["dice"] for row in rows], color="#d55e00", marker="o", markersize=3, label="validation Dice")
+    right.plot(
+        epochs, [row["dice"] for row in rows], color="#d55e00", marker="o", markersize=3, label="validation Dice"
+    )
     best = max(rows, key=lambda row: row["dice"])
     right.annotate(
         f"{best['dice']:.4f}", (best["epoch"] + 1, best["dice"]), textcoords="offset points", xytext=(0, 6), ha="center"

@@ -96,7 +96,7 @@ class TrainingFrames(TorchDataset[tuple[torch.Tensor, torch.Tensor]]):
             "mask": torch.from_numpy(self.frames.masks[index])[None].float() / 255,
         }
         changed = self.transform(pair)
-        return torch.as_tensor(changed["image"]).clamp(0, 1), torch.as_tensor(changed["mask"]).clamp(0, 1)
+        return changed["image"].as_tensor().clamp(0, 1), changed["mask"].as_tensor().clamp(0, 1)
 
 
 class ValidationFrames(TorchDataset[tuple[torch.Tensor, torch.Tensor]]):

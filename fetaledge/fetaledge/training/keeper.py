@@ -49,7 +49,12 @@ class Keeper(lightning.Callback):
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         values = {name: metrics[name] for name in ("loss", "validation_loss", "dice")}
         self.rows.append(
-            {"epoch": trainer.current_epoch, **values, "learning_rate": rate, "seconds": time.monotonic() - self.started}
+            {
+                "epoch": trainer.current_epoch,
+                **values,
+                "learning_rate": rate,
+                "seconds": time.monotonic() - self.started,
+            }
         )
         if trainer.is_global_zero:
             with atomic_path(self.folder / LOG) as partial, partial.open("w", newline="") as stream:

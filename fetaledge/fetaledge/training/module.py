@@ -62,6 +62,6 @@ class SegmentationModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         parameters = [p for p in self.parameters() if p.requires_grad]
         optimiser = torch.optim.Adam(parameters, lr=self.learning_rate)
-        steps = max(2, math.ceil(self.trainer.estimated_stepping_batches))
+        steps = max(8, math.ceil(self.trainer.estimated_stepping_batches))  # the schedule's rise needs a step
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.learning_rate, total_steps=steps, pct_start=0.25)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

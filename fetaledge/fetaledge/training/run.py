@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fetaledge.data.dataset import Dataset, Subset
+from fetaledge.data.split import choose_frames
 from fetaledge.models.unet import Architecture, check_fit, read_tensors
-from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.files import atomic_path, read_json, sha256, write_json
 
 if TYPE_CHECKING:
@@ -31,11 +32,15 @@ class Run:
         """Raises InputError where the folder is not a finished run."""
         folder = Path(folder)
         if not (folder / DOCUMENT).is_file():
-            raise InputError(f"{folder} is not a run: it holds no {DOCUMENT}", "pass the folder that fetaledge train wrote")
+            raise InputError(
+                f"{folder} is not a run: it holds no {DOCUMENT}", "pass the folder that fetaledge train wrote"
+            )
         document = read_json(folder / DOCUMENT, "run")
         schema = document.get("schema") if isinstance(document, dict) else None
         if schema != SCHEMA:
-            raise InputError(f"{folder / DOCUMENT} has the schema {schema!r}, expected {SCHEMA!r}", "train again with this version")
+            raise InputError(
+                f"{folder / DOCUMENT} has the schema {schema!r}, expected {SCHEMA!r}", "train again with this version"
+            )
         missing = [key for key in ("architecture", "task", "size", "intensity", "split", "data") if key not in document]
         if missing:
             raise InputError(f"{folder / DOCUMENT} lacks {missing[0]!r}", "it may be damaged; train again")
@@ -73,26 +78,17 @@ class Run:
 
         path = self.folder / WEIGHTS
         tensors = {
-            name: tensor.to(torch.float32) if tensor.is_floating_point() else tensor for name, tensor in read_tensors(path).items()
+            name: tensor.to(torch.float32) if tensor.is_floating_point() else tensor
+            for name, tensor in read_tensors(path).items()
         }
         network = Architecture.from_json(self.document["architecture"]).build()
         check_fit(network.state_dict(), tensors, path, "network")
         network.load_state_dict(tensors)
         return network.eval()
 
-    def part(self, dataset: Dataset, split: str) -> Dataset | Subset:
-        """The ``train``, ``validation`` or ``all`` frames of ``dataset``, as the run wrote its split down.
-
-        A data set that the run was not trained on has no split: only ``all`` of it can be had.
-        """
-        if split == "all":
-            return dataset
-        names = self.document["split"].get(split)
-        if names is None:
-            raise UsageError(f"there is no split {split!r}", "choose all, train or validation")
-        if self.document["data"]["synthetic"] != dataset.synthetic:
-            raise UsageError(f"{self.folder} was not trained on {dataset.folder}, so it wrote down no split of it", "pass --split all")
-        return dataset.only(names)
+    def frames(self, dataset: Dataset, split: str | None) -> Dataset | Subset:
+        """The frames of ``dataset`` to score this run on; see :func:`fetaledge.data.split.choose_frames`."""
+        return choose_frames(dataset, split, self.document["data"], self.document["split"])
 
     def source(self) -> dict[str, Any]:
         """Facts for a bundle's manifest."""
@@ -103,6 +99,7 @@ class Run:
             "architecture": self.document["architecture"],
             "strategy": recipe.get("strategy"),
             "data": self.document["data"],
+            "split": self.document["split"],
         }
 
 

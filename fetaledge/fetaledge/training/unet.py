@@ -46,7 +46,7 @@ def train_unet(
 ) -> Run:
     """Train and write a run folder; the best epoch by validation Dice is kept.
 
-    With ``init``, architecture, size and intensity come from that run, and so does its split where the data are the same.
+    With ``init``, architecture, size and intensity come from that run, and the split too where the data are the same.
     With ``resume``, an interrupted run in ``out`` goes on from its last whole epoch.
 
     Raises:
@@ -79,19 +79,21 @@ def train_unet(
     document["trained_parameters"] = apply_strategy(network, strategy)
     if first:
         _prepare_folder(out, document, resume=resume, force=force)
-    return _fit(network, dataset, document, out, recipe, machines, resume, progress if first else lambda _: None, bar and first)
+    return _fit(
+        network, dataset, document, out, recipe, machines, resume, progress if first else lambda _: None, bar and first
+    )
 
 
 def _completed(recipe: Recipe, init: Run | None, strategy: Strategy) -> Recipe:
     if recipe.size < 32 or recipe.size % 32:
-        raise UsageError(f"--size {recipe.size} is not a multiple of 32", "the encoder halves the frame five times: try 256")
+        raise UsageError(
+            f"--size {recipe.size} is not a multiple of 32", "the encoder halves the frame five times: try 256"
+        )
     for value, flag in ((recipe.epochs, "--epochs"), (recipe.batch, "--batch")):
         if value < 1:
             raise UsageError(f"{flag} {value} is below 1", "give a whole number of 1 or more")
     if init is not None:
-        intensity = next(
-            (name for name, pair in INTENSITIES.items() if pair[1] == init.offset), recipe.intensity
-        )
+        intensity = next((name for name, pair in INTENSITIES.items() if pair[1] == init.offset), recipe.intensity)
         return replace(recipe, encoder_weights="none", intensity=intensity, size=init.size[0])
     if strategy.random_encoder:
         return replace(recipe, encoder_weights="none")
@@ -110,7 +112,7 @@ def _network(architecture: Architecture, recipe: Recipe, init: Run | None, strat
     import torch
 
     if init is not None:
-        return init.network().to(memory_format=torch.channels_last)
+        return init.network().train().to(memory_format=torch.channels_last)
     torch.manual_seed(recipe.seed)
     return architecture.build(recipe.encoder_weights).to(memory_format=torch.channels_last)
 
@@ -130,7 +132,9 @@ def _prepare_folder(out: Path, document: dict[str, Any], *, resume: bool, force:
 
     if resume:
         if not (out / RESUME).is_file():
-            raise InputError(f"{out} holds no {RESUME}", "there is nothing to resume: it finished, or never ended an epoch")
+            raise InputError(
+                f"{out} holds no {RESUME}", "there is nothing to resume: it finished, or never ended an epoch"
+            )
         earlier = read_json(out / DOCUMENT, "run")
         changed = [key for key in ("recipe", "data", "split", "architecture") if earlier.get(key) != document[key]]
         if changed:
@@ -170,11 +174,12 @@ def _fit(
     warnings.filterwarnings("ignore", module="lightning")
     warnings.filterwarnings("ignore", module="monai")
     size = (recipe.size, recipe.size)
-    progress(f"reading {len(document['split']['train'])} training and {len(document['split']['validation'])} validation frames")
-    train_part = dataset.only(document["split"]["train"])
-    validation_part = dataset.only(document["split"]["validation"])
+    train_part, validation_part = (dataset.only(document["split"][side]) for side in ("train", "validation"))
+    progress(f"reading {len(train_part)} training and {len(validation_part)} validation frames")
     phantoms = (head_phantom(PHANTOM_SEED_STEP * (recipe.seed + 1) + number) for number in range(recipe.phantoms))
-    train = TrainingFrames(PreparedFrames((frame for part in (train_part, phantoms) for frame in part), size), recipe.seed)
+    train = TrainingFrames(
+        PreparedFrames((frame for part in (train_part, phantoms) for frame in part), size), recipe.seed
+    )
     validation = ValidationFrames(PreparedFrames(validation_part, size))
 
     lightning.seed_everything(recipe.seed, verbose=False)
@@ -209,15 +214,17 @@ def _fit(
     validation_sampler = torch.utils.data.DistributedSampler(
         validation, num_replicas=trainer.world_size, rank=trainer.global_rank, shuffle=False
     )
-    trainer.fit(
-        module,
-        DataLoader(train, batch_size=recipe.batch, sampler=sampler, drop_last=len(train) > recipe.batch),
-        DataLoader(validation, batch_size=recipe.batch, sampler=validation_sampler),
-        ckpt_path=out / RESUME if resume else None,
-        weights_only=True,
-    )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    try:
+        trainer.fit(
+            module,
+            DataLoader(train, batch_size=recipe.batch, sampler=sampler, drop_last=len(train) > recipe.batch),
+            DataLoader(validation, batch_size=recipe.batch, sampler=validation_sampler),
+            ckpt_path=out / RESUME if resume else None,
+            weights_only=True,
+        )
+    except SystemExit:  # Lightning's answer to Ctrl-C
+        progress(f"stopped after {len(keeper.rows)} epochs; go on with the same command and --resume")
+        raise KeyboardInterrupt from None
     if trainer.is_global_zero:
         best = keeper.best
         draw_curve(keeper.rows, out / CURVE)

@@ -42,7 +42,8 @@ def open_engine(format_name: str, path: Path, threads: int) -> Engine:
     """
     cls = engine_class(format_name)
     if not is_installed(format_name):
-        raise EngineMissing(f"{path.name} needs {cls.name}, which is not installed", f"run: pip install {cls.packages[0]}")
+        hint = f"run: pip install {cls.packages[0]}"
+        raise EngineMissing(f"{path.name} needs {cls.name}, which is not installed", hint)
     return cls(path, threads)
 
 

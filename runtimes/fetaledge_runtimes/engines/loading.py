@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from fetaledge_runtimes.errors import EngineMissing, InputError
+from fetaledge_runtimes.errors import BundleError, EngineMissing, InputError
 
 REMEDY = "the file may be damaged: copy the bundle again, or export it again"
 
@@ -70,9 +70,9 @@ def check_output(path: Path, dtype: str, shape: Sequence[object]) -> None:
 
 
 def check_frame(path: Path, shape: tuple[int, ...], size: tuple[int, int]) -> None:
-    """InputError where a frame has not the network's size: the manifest and the model disagree."""
+    """BundleError where a frame has not the network's size: the manifest and the model disagree."""
     if shape != size:
-        raise InputError(f"{path} takes frames of {size} pixels and was given one of {shape}", REMEDY)
+        raise BundleError(f"{path} takes frames of {size} pixels and was given one of {shape}", REMEDY)
 
 
 def _reason(error: Exception) -> str:

@@ -1,15 +1,18 @@
-"""A bundle of tiny but real models, labelled frames, and programs that speak the workers' protocol."""
+"""A bundle of tiny but real models, labelled frames, and a program that speaks the workers' protocol."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 
+from fetaledge_benchmarks import Reference, open_target, run_benchmark
 from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
 from fetaledge_runtimes.frame import Frame, LabelledFrame
 
@@ -68,19 +71,16 @@ def write_onnx(path: Path, threshold: float) -> None:
     onnx.save(model, path)
 
 
-def write_bundle(folder: Path, *, openvino: bool = True) -> Path:
-    """A bundle with onnx-fp32, onnx-int8 (a float model with another threshold, so its masks differ) and openvino-fp32."""
+def write_bundle(folder: Path) -> Path:
+    """A bundle with onnx-fp32, onnx-int8 (float too, but of another threshold: its masks differ) and openvino-fp32."""
+    import openvino
+
     folder.mkdir()
     write_onnx(folder / "onnx-fp32.onnx", 110)
     write_onnx(folder / "onnx-int8.onnx", 125)
     variants = [_variant(folder, name, "ONNX Runtime", [f"{name}.onnx"]) for name in ("onnx-fp32", "onnx-int8")]
-    if openvino:
-        import openvino
-
-        openvino.save_model(openvino.convert_model(folder / "onnx-fp32.onnx"), folder / "openvino-fp32.xml", False)
-        variants.append(
-            _variant(folder, "openvino-fp32", "OpenVINO", ["openvino-fp32.xml", "openvino-fp32.bin"])
-        )
+    openvino.save_model(openvino.convert_model(folder / "onnx-fp32.onnx"), folder / "openvino-fp32.xml", False)
+    variants.append(_variant(folder, "openvino-fp32", "OpenVINO", ["openvino-fp32.xml", "openvino-fp32.bin"]))
     Manifest(
         name="bright",
         task="head",
@@ -131,3 +131,49 @@ def reference_command(folder: Path, model: Path) -> tuple[str, ...]:
     script = folder / "reference_worker.py"
     script.write_text(REFERENCE_WORKER, encoding="utf-8")
     return (sys.executable, str(script), str(model))
+
+
+@pytest.fixture(scope="session")
+def heads() -> Heads:
+    return Heads()
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("benchmarks") / "bundle")
+
+
+@pytest.fixture(scope="session")
+def reference(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    command = reference_command(tmp_path_factory.mktemp("reference"), bundle_folder / "onnx-fp32.onnx")
+    return Reference("torch-fp32", "PyTorch", command, (1,))
+
+
+@pytest.fixture(scope="session")
+def benchmark_of(bundle_folder: Path, heads: Heads) -> Callable[..., dict[str, Any]]:
+    """Run a real benchmark on this machine; keywords as those of ``run_benchmark``."""
+
+    def run(**changes: Any) -> dict[str, Any]:
+        given: dict[str, Any] = {
+            "threads": [1],
+            "variants": ["onnx-fp32"],
+            "reference": None,
+            "samples": 2,
+            "rounds": 1,
+        }
+        given |= {"seed": 0, "target": open_target("local"), "progress": lambda line: None}
+        return run_benchmark(bundle_folder, heads, **(given | changes))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def lines() -> list[str]:
+    """What the benchmark behind ``record`` said while it ran."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def record(benchmark_of: Callable[..., dict[str, Any]], reference: Reference, lines: list[str]) -> dict[str, Any]:
+    """The record of one benchmark of every variant and the reference: 31 samples in 2 rounds."""
+    return benchmark_of(variants=None, reference=reference, samples=31, rounds=2, seed=3, progress=lines.append)

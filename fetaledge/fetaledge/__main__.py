@@ -1,0 +1,7 @@
+"""``python -m fetaledge``: the command."""
+
+from __future__ import annotations
+
+from fetaledge.cli import main
+
+main()

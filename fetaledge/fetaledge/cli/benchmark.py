@@ -1,0 +1,68 @@
+"""``fetaledge benchmark``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from fetaledge.cli.tables import print_json, print_table, say
+
+
+def benchmark(
+    bundle: Path = typer.Argument(..., metavar="BUNDLE"),
+    data: Path = typer.Option(..., help="Labelled frames."),
+    run: Path | None = typer.Option(
+        None, metavar="RUN", help="The run the bundle comes from: adds the row torch-fp32."
+    ),
+    target: list[str] = typer.Option(["local"], help="Where to measure: local."),
+    variant: list[str] = typer.Option([], help="More than once for several (default: all)."),
+    threads: list[int] = typer.Option([1], help="More than once for several."),
+    split: str | None = typer.Option(
+        None, help="all, train or validation (default: validation of the bundle's own data, all of other data)."
+    ),
+    samples: int = typer.Option(60, help="Timed frames of each row."),
+    rounds: int = typer.Option(6, help="Processes that they are spread over."),
+    seed: int = typer.Option(0, help="Of the order of measuring."),
+    json_file: Path | None = typer.Option(None, "--json", metavar="FILE", help="Write the record here (- for stdout)."),
+    report: Path | None = typer.Option(None, metavar="DIR", help="Write an HTML page and pictures here."),
+    force: bool = typer.Option(False, "--force", help="Replace earlier files."),
+) -> None:
+    """Measure latency and accuracy of every variant, all in one interleaved run."""
+    from fetaledge.benchmarking import benchmark_bundle
+    from fetaledge_benchmarks import TABLE_HEADER, record_valid, table_rows, write_report
+    from fetaledge_runtimes.errors import UsageError
+    from fetaledge_runtimes.files import refuse_existing, write_json
+
+    if target != ["local"]:
+        raise UsageError(f"there is no target {', '.join(target)}", "only local can be measured in this version")
+    for path in (json_file, report):
+        if path is not None and str(path) != "-":
+            refuse_existing(path, force)
+    record = benchmark_bundle(
+        bundle,
+        data,
+        run_folder=run,
+        variants=variant or None,
+        threads=threads,
+        split=split,
+        samples=samples,
+        rounds=rounds,
+        seed=seed,
+        progress=say,
+    )
+    if str(json_file) == "-":
+        print_json(record)
+    else:
+        print_table(TABLE_HEADER, table_rows(record))
+    if json_file is not None and str(json_file) != "-":
+        write_json(json_file, record)
+        say(f"wrote {json_file}")
+    if report is not None:
+        write_report(record, report, force=force)
+        say(f"wrote {report / 'report.html'}")
+    if record.get("note"):
+        say(record["note"])
+    if not record_valid(record):
+        say("not every row is valid; the reasons stand in the table's last column and in the record")
+        raise typer.Exit(5)

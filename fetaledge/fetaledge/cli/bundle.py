@@ -1,0 +1,84 @@
+"""``fetaledge verify`` and ``fetaledge inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from fetaledge.cli.tables import print_json, print_table
+
+
+def verify(
+    bundle: Path = typer.Argument(..., metavar="BUNDLE"),
+    variant: str | None = typer.Option(None, help="Only this variant."),
+    threads: int = typer.Option(1, help="Threads of the engine."),
+    as_json: bool = typer.Option(False, "--json", help="Print one document."),
+) -> None:
+    """Check every file's hash, and run the golden frames through every engine that is installed."""
+    from fetaledge_runtimes.bundle import Bundle
+    from fetaledge_runtimes.selftest import exit_code, verify_bundle, verify_document
+
+    opened = Bundle.open(bundle)
+    results = verify_bundle(opened, (opened.variant(variant),) if variant else opened.manifest.variants, threads)
+    if as_json:
+        print_json(verify_document(opened, results))
+    else:
+        print_table(
+            ("variant", "engine", "result", "details"),
+            [(r["variant"], r["engine"], r["result"], "; ".join(r["details"])) for r in results],
+        )
+    raise typer.Exit(exit_code(results))
+
+
+def inspect(
+    bundle: Path = typer.Argument(..., metavar="BUNDLE"),
+    as_json: bool = typer.Option(False, "--json", help="Print manifest and gate as one document."),
+) -> None:
+    """Print what a bundle holds and how its variants passed the gate."""
+    from fetaledge_export.exporter import EVALUATION
+    from fetaledge_runtimes.bundle import Bundle
+    from fetaledge_runtimes.files import read_json
+
+    opened = Bundle.open(bundle)
+    manifest = read_json(opened.folder / "manifest.json", "bundle")
+    gate = read_json(opened.folder / EVALUATION, "bundle")
+    if as_json:
+        print_json({"schema": "fetaledge/inspect/1", "manifest": manifest, "gate": gate})
+        return
+    source, data = opened.manifest.source, opened.manifest.source["data"]
+    grid = opened.manifest.input
+    facts = [
+        ("bundle", f"{opened.manifest.name} ({opened.manifest.notice})"),
+        ("task", f"{opened.manifest.task}: {', '.join(opened.manifest.classes)}"),
+        ("input", f"{grid.dtype} grey {grid.height}×{grid.width}, resize: {grid.resize}"),
+        ("source", f"run {source['run']}, strategy {source['strategy']}, weights {source['weights_sha256'][:12]}"),
+        ("data", f"{data['name']}, {data['frames']} frames{' (synthetic)' if data['synthetic'] else ''}"),
+        ("calibration", _calibration(opened.manifest.calibration)),
+        ("made", f"{opened.manifest.created} by fetaledge {opened.manifest.fetaledge}"),
+    ]
+    for name, value in facts:
+        print(f"{name:12}{value}")
+    print()
+    print_table(
+        ("variant", "MB", "ΔDice", "mean |ΔHC| mm", "bias mm", "p95 mm", "engine", "verdict"),
+        [_row(entry) for entry in gate["variants"]],
+    )
+
+
+def _calibration(facts: dict[str, Any] | None) -> str:
+    return "none" if facts is None else f"{facts['frames']} frames of {facts['subjects']} subjects"
+
+
+def _row(entry: dict[str, Any]) -> tuple[str, ...]:
+    change = entry["against_fp32"] or {}
+    numbers = [change.get(key) for key in ("hc_abs_mean_mm", "hc_bias_mm", "hc_p95_mm")]
+    return (
+        entry["variant"],
+        f"{entry['bytes'] / 1e6:.1f}" if entry["bytes"] else "–",
+        f"{change['dice_drop']:+.4f}" if change else "–",
+        *("–" if number is None else f"{number:.3f}" for number in numbers),
+        f"{entry['engine']} {entry['engine_version'] or ''}".strip(),
+        "passed" if entry["passed"] else "; ".join(entry["reasons"]),
+    )

@@ -1,0 +1,58 @@
+"""``fetaledge data``: make and check labelled frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from fetaledge.cli.tables import print_json, say
+
+app = typer.Typer(help="Make and check labelled frames.", no_args_is_help=True)
+
+
+@app.command()
+def phantom(
+    folder: Path = typer.Argument(..., metavar="DIR", help="Where to write them, in HC18's layout."),
+    count: int = typer.Option(20, help="How many frames."),
+    seed: int = typer.Option(0, help="The same seed gives the same frames."),
+    task: str = typer.Option("head", help="head; ps-fh is not made yet."),
+    force: bool = typer.Option(False, "--force", help="Replace an earlier folder of phantoms."),
+) -> None:
+    """Write synthetic labelled frames whose head circumference is known exactly."""
+    from fetaledge.data.phantom import write_head_phantoms
+    from fetaledge_runtimes.errors import UsageError
+
+    if task != "head":
+        raise UsageError(f"there are no phantoms of the task {task!r}", "pass --task head")
+    write_head_phantoms(folder, count, seed, force)
+    say(f"wrote {count} synthetic frames to {folder}; a score on them says nothing about clinical accuracy")
+
+
+@app.command()
+def check(
+    folder: Path = typer.Argument(..., metavar="DIR", help="A data set: HC18's layout, or images/ + masks/."),
+    sheet: Path | None = typer.Option(
+        None, help="Where to write the contact sheet (default: beside DIR, DIR-sheet.png)."
+    ),
+    no_sheet: bool = typer.Option(False, "--no-sheet", help="Write no contact sheet."),
+    as_json: bool = typer.Option(False, "--json", help="Print one document."),
+) -> None:
+    """Read every frame and label; say what is unusable and why, and what there is."""
+    from fetaledge.data.check import check_dataset, summary_lines, write_sheet
+    from fetaledge.data.dataset import open_dataset
+
+    dataset = open_dataset(folder, strict=False)
+    report = check_dataset(dataset)
+    if as_json:
+        print_json(report)
+    else:
+        for problem in report["problems"]:
+            print(f"{problem['file']}: {problem['message']}")
+        print("\n".join(summary_lines(report)))
+    if not no_sheet and report["usable"]:
+        path = sheet or folder.resolve().parent / f"{folder.resolve().name}-sheet.png"
+        write_sheet(dataset, report, path)
+        say(f"wrote {path}")
+    if report["problems"]:
+        raise typer.Exit(3)

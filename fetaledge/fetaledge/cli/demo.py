@@ -1,0 +1,39 @@
+"""``fetaledge demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from fetaledge.cli.tables import print_table, say
+
+
+def demo(
+    out: Path = typer.Option(Path("demo"), metavar="DIR", help="The folder to write."),
+    run: Path | None = typer.Option(None, metavar="RUN", help="Default: the reference model of the repository."),
+    force: bool = typer.Option(False, "--force", help="Replace an earlier demo."),
+) -> None:
+    """Export a trained model in nine variants, gate them, benchmark them on this machine, and measure some heads.
+
+    It runs on synthetic frames: its scores say nothing about clinical accuracy.
+    """
+    from fetaledge.demonstration import FRAMES, demonstrate
+    from fetaledge_benchmarks import TABLE_HEADER, record_valid, table_rows
+    from fetaledge_export.results import HEADER
+
+    shown = demonstrate(out, run, force=force, progress=say)
+    print("\nThe gate: each variant against fp32 PyTorch on the same frames\n")
+    print_table(HEADER, shown.export.rows())
+    print("\nThe benchmark: this machine, one thread, all rows interleaved\n")
+    print_table(TABLE_HEADER, table_rows(shown.record))
+    print(f"\n{FRAMES} synthetic frames: these scores say nothing about clinical accuracy.")
+    print("Look at:")
+    for path, what in shown.files:
+        print(f"  {path}  {what}")
+    if not record_valid(shown.record):
+        say("not every row of the benchmark is valid (something else was running?); the last column says why")
+    if shown.export.failed:
+        names = ", ".join(variant.name for variant in shown.export.failed)
+        say(f"not in the bundle: {names}; evaluation.json says why")
+        raise typer.Exit(1)

@@ -1,0 +1,57 @@
+"""``fetaledge export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from fetaledge.cli.tables import print_table, say
+
+
+def export(
+    run: Path = typer.Argument(..., metavar="RUN", help="The run to export."),
+    out: Path = typer.Option(..., metavar="BUNDLE", help="The bundle folder to write."),
+    data: Path = typer.Option(
+        ...,
+        help="The run's own data (calibration from its training subjects, gate on the others), or other frames.",
+    ),
+    int8: bool = typer.Option(False, "--int8", help="Add int8 variants."),
+    fp16: bool = typer.Option(False, "--fp16", help="Add fp16 variants."),
+    formats: list[str] = typer.Option(
+        [], "--format", help="onnx, openvino or tflite; more than once for several (default: all)."
+    ),
+    calibration_frames: int = typer.Option(64, help="Training frames that int8 ranges are measured on."),
+    max_hc_mean_mm: float = typer.Option(0.5, help="Gate: mean |ΔHC| against fp32 PyTorch, mm."),
+    max_hc_bias_mm: float = typer.Option(0.2, help="Gate: |mean ΔHC|, mm."),
+    max_hc_p95_mm: float = typer.Option(2.26, help="Gate: 95th percentile of |ΔHC|, mm."),
+    max_dice_drop: float = typer.Option(0.005, help="Gate: loss of mean Dice."),
+    max_new_failures: int = typer.Option(0, help="Gate: frames that only the variant misses."),
+    force: bool = typer.Option(False, "--force", help="Replace an earlier bundle."),
+) -> None:
+    """Export a run to a bundle: fp32, and int8 or fp16 where asked for; each variant passes the gate or stays out."""
+    from fetaledge.exporting import export_run
+    from fetaledge_export.gate import Limits
+    from fetaledge_export.results import HEADER
+
+    limits = Limits(max_hc_mean_mm, max_hc_bias_mm, max_hc_p95_mm, max_dice_drop, max_new_failures)
+    precisions = [name for name, wanted in (("int8", int8), ("fp32", True), ("fp16", fp16)) if wanted]
+    result = export_run(
+        run,
+        out,
+        data,
+        precisions=precisions,
+        formats=formats,
+        calibration_frames=calibration_frames,
+        limits=limits,
+        force=force,
+        progress=say,
+    )
+    print_table(HEADER, result.rows())
+    if any(score for score in result.reference) and result.manifest.source["data"]["synthetic"]:
+        say("synthetic frames: these scores say nothing about clinical accuracy")
+    kept = len(result.manifest.variants)
+    say(f"wrote {out} with {kept} of {len(result.variants)} variants")
+    if result.failed:
+        say(f"not in the bundle: {', '.join(variant.name for variant in result.failed)}; evaluation.json says why")
+        raise typer.Exit(1)

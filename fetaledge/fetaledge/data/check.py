@@ -1,0 +1,111 @@
+"""A data set read as a whole: every problem with its file, a summary, a contact sheet."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from fetaledge.data.dataset import Dataset, Problem
+from fetaledge.data.sheet import contact_sheet
+from fetaledge_runtimes.biometry import measure_head
+from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.files import atomic_path
+
+SCHEMA = "fetaledge/data/1"
+HC_TOLERANCE_MM = 2.0
+SHEET_FRAMES = 24
+
+
+def check_dataset(dataset: Dataset) -> dict[str, Any]:
+    """Read every item; the document ``fetaledge/data/1``.
+
+    Besides files that cannot be read, an HC that its own label contradicts by more than 2 mm is a problem (a wrong
+    spacing, or a label of another frame), unless the label reaches the frame's border.
+    """
+    problems = list(dataset.problems)
+    sizes: Counter[str] = Counter()
+    spacings: list[float] = []
+    circumferences: list[float] = []
+    usable = []
+    for item in dataset.items:
+        try:
+            labelled = dataset.load(item)
+        except InputError as error:
+            problems.append(Problem(item.image.name, error.message))
+            continue
+        height, width = labelled.mask.shape
+        sizes[f"{width}×{height}"] += 1
+        if item.pixel_mm:
+            spacings += [item.pixel_mm[0]]
+            measures = measure_head(labelled.mask, item.pixel_mm)
+            border = labelled.mask[0].any() or labelled.mask[-1].any() or labelled.mask[:, [0, -1]].any()
+            if item.hc_mm and measures and not border and abs(measures.hc_mm - item.hc_mm) > HC_TOLERANCE_MM:
+                message = f"states an HC of {item.hc_mm:.1f} mm and its label measures {measures.hc_mm:.1f} mm"
+                problems.append(Problem(item.image.name, message))
+                continue
+        if labelled.hc_mm is not None:
+            circumferences.append(labelled.hc_mm)
+        usable.append(item.name)
+    return {
+        "schema": SCHEMA,
+        "folder": dataset.name,
+        "synthetic": dataset.synthetic,
+        "usable": len(usable),
+        "subjects": len({item.subject for item in dataset.items if item.name in set(usable)}),
+        "without_spacing": len(usable) - len(spacings),
+        "sizes": dict(sizes.most_common()),
+        "pixel_mm": _range(spacings),
+        "hc_mm": _range(circumferences),
+        "problems": [asdict(problem) for problem in problems],
+        "names": usable,
+    }
+
+
+def _range(values: list[float]) -> dict[str, float] | None:
+    if not values:
+        return None
+    return {"n": len(values), "min": min(values), "median": statistics.median(values), "max": max(values)}
+
+
+def summary_lines(report: dict[str, Any]) -> list[str]:
+    """The summary as lines for people."""
+    kind = "synthetic frames" if report["synthetic"] else "frames"
+    lines = [f"{report['usable']} usable {kind} of {report['subjects']} subjects, {len(report['problems'])} problems"]
+    if report["sizes"]:
+        shown = list(report["sizes"].items())[:4]
+        others = len(report["sizes"]) - len(shown)
+        lines.append(
+            "sizes: " + ", ".join(f"{size} ({n})" for size, n in shown) + (f", {others} others" if others else "")
+        )
+    for key, name, digits in (("pixel_mm", "spacing", 3), ("hc_mm", "head circumference", 1)):
+        if report[key]:
+            low, middle, high = (f"{report[key][part]:.{digits}f}" for part in ("min", "median", "max"))
+            lines.append(f"{name}: {low} to {high} mm, median {middle} (n = {report[key]['n']})")
+    if report["without_spacing"]:
+        lines.append(f"{report['without_spacing']} frames have no spacing: no millimetres from them")
+    return lines
+
+
+def write_sheet(dataset: Dataset, report: dict[str, Any], path: Path) -> None:
+    """A PNG of up to 24 usable frames, evenly picked, with their labels' borders drawn in."""
+    wanted = set(report["names"])
+    items = [item for item in dataset.items if item.name in wanted]
+    picked = [items[i] for i in np.linspace(0, len(items) - 1, min(SHEET_FRAMES, len(items))).round().astype(int)]
+    images = []
+    for item in picked:
+        labelled = dataset.load(item)
+        picture = cv2.cvtColor(labelled.frame.pixels, cv2.COLOR_GRAY2BGR)
+        contours, _ = cv2.findContours(labelled.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(picture, contours, -1, (80, 220, 255), max(2, picture.shape[1] // 300))
+        images.append(picture)
+    sheet = contact_sheet(
+        images, columns=4 if len(images) > 3 else len(images), captions=[item.name for item in picked]
+    )
+    with atomic_path(path) as partial:
+        partial.write_bytes(cv2.imencode(".png", sheet)[1].tobytes())

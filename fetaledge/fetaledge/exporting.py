@@ -1,0 +1,97 @@
+"""A run and its data to a bundle: which frames calibrate, which gate, and which stand for the self-test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fetaledge.data.dataset import Dataset, Subset, open_dataset
+from fetaledge.data.phantom import head_phantom
+from fetaledge.data.split import draw_frames, split_by_subject
+from fetaledge.training.run import Run
+from fetaledge_runtimes.errors import UsageError
+from fetaledge_runtimes.files import refuse_existing
+
+if TYPE_CHECKING:
+    from fetaledge_export.gate import Limits
+    from fetaledge_export.results import ExportResult
+
+GOLDEN_SEEDS = (901, 902, 903, 904)
+FORMATS = ("onnx", "openvino", "tflite")
+HC18_NOTE = "Data: HC18 (van den Heuvel et al. 2018, Zenodo 1327317), CC BY 4.0."
+
+
+def export_run(
+    run_folder: Path,
+    out: Path,
+    data: Path,
+    *,
+    precisions: Sequence[str],
+    formats: Sequence[str] = (),
+    calibration_frames: int,
+    limits: Limits,
+    force: bool,
+    progress: Callable[[str], None],
+) -> ExportResult:
+    """Export a run.
+
+    On the run's own data, calibration frames are drawn from its training side and the gate takes its whole validation
+    side. Of other data, half of the subjects are for calibration and half for the gate.
+
+    Raises:
+        UsageError, InputError, OutputError: as the run, the data and ``export_bundle`` say.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise UsageError(f"there is no format {unknown[0]!r}", f"choose from {', '.join(FORMATS)}")
+    if calibration_frames < 1:
+        raise UsageError(f"--calibration-frames {calibration_frames} is below 1", "64 is the default")
+    run = Run.open(run_folder)
+    refuse_existing(out, force)
+    dataset = open_dataset(data)
+    network = run.network()
+    calibration, validation = _sides(run, dataset, calibration_frames)
+
+    from fetaledge_export.exporter import export_bundle
+
+    return export_bundle(
+        network,
+        out=out,
+        name=out.resolve().name,
+        task=run.task,
+        classes=run.document["classes"],
+        size=run.size,
+        scale=run.scale,
+        offset=run.offset,
+        calibration=calibration,
+        validation=validation,
+        golden=[head_phantom(seed).frame for seed in GOLDEN_SEEDS],
+        source=run.source(),
+        data=f"{dataset.name}, {len(validation)} validation frames",
+        data_note=data_note(dataset),
+        formats=tuple(dict.fromkeys(formats)) or FORMATS,
+        precisions=precisions,
+        limits=limits,
+        force=force,
+        progress=progress,
+    )
+
+
+def _sides(run: Run, dataset: Dataset, count: int) -> tuple[Subset, Subset]:
+    """(calibration, validation) frames; their subjects never overlap, and nothing is gated on a training frame."""
+    frames = run.frames(dataset, None)
+    seed = int(run.document["recipe"]["seed"])
+    if frames is dataset:
+        calibration_names, validation_names = split_by_subject(dataset.items, 0.5, seed)
+        training, validation = dataset.only(calibration_names), dataset.only(validation_names)
+    else:
+        training, validation = (dataset.only(run.document["split"][side]) for side in ("train", "validation"))
+    return dataset.only(draw_frames(training.items, min(count, len(training)), seed)), validation
+
+
+def data_note(dataset: Dataset) -> str:
+    """Licence and attribution of the data, for a card or a report."""
+    if dataset.synthetic:
+        return "Data: synthetic frames made by fetaledge; scores on them say nothing about clinical accuracy."
+    return HC18_NOTE if (dataset.folder / "training_set").is_dir() else f"Data: {dataset.name}."

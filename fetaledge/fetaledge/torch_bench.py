@@ -1,0 +1,55 @@
+"""``python -m fetaledge.torch_bench RUN …``: the benchmark's worker for eager PyTorch, the reference row.
+
+It speaks the protocol of ``python -m fetaledge_runtimes bench``: one JSON document on stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from fetaledge_runtimes.errors import FetalEdgeError
+
+
+def main() -> int:
+    """Run the worker; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--frames", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--samples", type=int, default=50)
+    parser.add_argument("--warmup", type=int, default=5)
+    parser.add_argument("--masks", type=Path)
+    options = parser.parse_args()
+    try:
+        from fetaledge.evaluation import run_predictor
+        from fetaledge.training.run import WEIGHTS, Run
+        from fetaledge_runtimes.benching import bench_command, read_bench_frames
+
+        frames = read_bench_frames(options.frames)
+        start = time.perf_counter()
+        run = Run.open(options.run)
+        predictor = run_predictor(run, options.threads)
+        load_ms = (time.perf_counter() - start) * 1000
+        document = bench_command(
+            predictor,
+            load_ms,
+            frames,
+            threads=options.threads,
+            samples=options.samples,
+            warmup=options.warmup,
+            model_files=[run.folder / WEIGHTS],
+            masks=options.masks,
+        )
+    except FetalEdgeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(json.dumps(document, allow_nan=False))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import getpass
+import json
+import platform
+
+from fetaledge_benchmarks.host import (
+    cpu_flags,
+    cpu_model,
+    memory_mb,
+    os_name,
+    read_conditions,
+    read_facts,
+    read_text,
+)
+
+X86 = (
+    "processor\t: 0\nmodel name\t: AMD EPYC 7B13\nflags\t\t: fpu sse4_2 avx2 avx512_vnni hypervisor\n\nprocessor\t: 1\n"
+)
+PI = "processor\t: 0\nFeatures\t: fp asimd evtstrm crc32 asimddp\n\nModel\t\t: Raspberry Pi 5 Model B Rev 1.0\n"
+
+
+def test_cpu_of_x86_and_of_a_pi() -> None:
+    assert cpu_model(X86) == "AMD EPYC 7B13"
+    assert cpu_model(PI) == "Raspberry Pi 5 Model B Rev 1.0"
+    assert {"avx512_vnni", "hypervisor"} <= cpu_flags(X86)
+    assert "asimddp" in cpu_flags(PI)
+    assert cpu_model("") is None and cpu_flags("") == frozenset()
+
+
+def test_memory_and_system() -> None:
+    assert memory_mb("MemTotal:        8000000 kB\nMemFree: 1 kB\n") == 8192
+    assert os_name('NAME="Debian"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n') == "Debian GNU/Linux 12 (bookworm)"
+    assert memory_mb("") is None and os_name("") is None
+
+
+def test_conditions_from_the_kernels_files() -> None:
+    files = {
+        "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "schedutil\n",
+        "/sys/devices/system/cpu/cpu0/cpufreq/scaling_driver": "cppc_cpufreq\n",
+        "/sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count": "2\n",
+        "/sys/devices/system/cpu/cpu1/thermal_throttle/core_throttle_count": "3\n",
+        "/sys/class/thermal/thermal_zone0/temp": "41000\n",
+        "/sys/class/thermal/thermal_zone3/temp": "52500\n",
+    }
+    conditions = read_conditions(files.get, 2)
+    assert (conditions.governor, conditions.driver) == ("schedutil", "cppc_cpufreq")
+    assert (conditions.throttle_events, conditions.temperature_c) == (5, 52.5)
+    nothing = read_conditions(lambda path: None, 2)
+    assert (nothing.governor, nothing.throttle_events, nothing.temperature_c) == (None, None, None)
+
+
+def test_this_machine_is_described_and_not_named() -> None:
+    machine = read_facts(read_text).machine
+    assert machine["cpu"] and machine["cores"] >= machine["cores_usable"] >= 1 and machine["memory_mb"] > 100
+    words = json.dumps(list(machine.values()))
+    assert f'"{platform.node()}"' not in words and f'"{getpass.getuser()}"' not in words

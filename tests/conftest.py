@@ -1,0 +1,60 @@
+"""What tests of several packages share: real data where it is there, phantoms, and a small trained run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _shared(part: str) -> Path:
+    path = SHARED / part
+    if not path.exists():
+        pytest.skip(f"shared/{part} is not beside this checkout")
+    return path
+
+
+@pytest.fixture(scope="session")
+def hc18() -> Path:
+    """The real frames, read in place."""
+    return _shared("hc18")
+
+
+@pytest.fixture(scope="session")
+def encoder_weights() -> Path:
+    """A real ImageNet MobileNetV2 encoder."""
+    return _shared("weights/mobilenet_v2_imagenet.safetensors")
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 20 phantoms in HC18's layout."""
+    from fetaledge.data.phantom import write_head_phantoms
+
+    folder = tmp_path_factory.mktemp("data") / "phantoms"
+    write_head_phantoms(folder, 20, seed=5)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small U-Net, trained just long enough on 64×64 phantoms to find most heads."""
+    from fetaledge.data.dataset import open_dataset
+    from fetaledge.training.recipe import Recipe
+    from fetaledge.training.unet import train_unet
+
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    recipe = Recipe(
+        strategy="all",
+        encoder_weights="none",
+        decoder_channels=(32, 16, 16, 8, 8),
+        size=64,
+        epochs=12,
+        batch=4,
+        learning_rate=3e-3,
+        phantoms=16,
+    )
+    train_unet(open_dataset(phantoms), folder, recipe)
+    return folder

@@ -1,0 +1,136 @@
+"""A tiny U-Net trained for a few seconds on bright ellipses: small enough for unit tests, real enough for a gate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fetaledge_export.exporter import export_bundle
+from fetaledge_export.results import ExportResult
+from fetaledge_runtimes.ellipse import Ellipse
+from fetaledge_runtimes.frame import Frame, LabelledFrame
+from fetaledge_runtimes.preprocess import resize, resize_mask
+
+SIZE = (64, 96)
+SCALE, OFFSET = 1 / 127.5, -1.0
+
+
+class Block(nn.Sequential):
+    def __init__(self, taken: int, given: int, stride: int = 1) -> None:
+        super().__init__(nn.Conv2d(taken, given, 3, stride, 1, bias=False), nn.BatchNorm2d(given), nn.ReLU())
+
+
+class TinyUnet(nn.Module):
+    def __init__(self, channels: int = 3) -> None:
+        super().__init__()
+        self.stem, self.down, self.deep = Block(channels, 8, 2), Block(8, 16, 2), Block(16, 32, 2)
+        self.up1, self.up2, self.up3 = Block(48, 16), Block(24, 16), Block(16, 8)
+        self.head = nn.Conv2d(8, 1, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        def twice(t: torch.Tensor) -> torch.Tensor:
+            return nn.functional.interpolate(t, scale_factor=2.0, mode="nearest")
+
+        s1 = self.stem(x)
+        s2 = self.down(s1)
+        y = self.up1(torch.cat([twice(self.deep(s2)), s2], 1))
+        y = self.up2(torch.cat([twice(y), s1], 1))
+        result: torch.Tensor = self.head(self.up3(twice(y)))
+        return result
+
+
+def bright_ellipse(seed: int, subject: str, pixel_mm: tuple[float, float] | None = (0.8, 0.8)) -> LabelledFrame:
+    """A noisy frame of 128×180 with one bright ellipse."""
+    rng = np.random.default_rng(seed)
+    a = rng.uniform(30, 48)
+    ellipse = Ellipse(rng.uniform(70, 110), rng.uniform(55, 73), a, a * rng.uniform(0.7, 0.9), rng.uniform(0, 180))
+    mask = ellipse.rasterise((128, 180))
+    pixels = np.clip(50 + 110 * mask + rng.normal(0, 25, mask.shape), 0, 255).astype(np.uint8)
+    return LabelledFrame(Frame(pixels, pixel_mm, f"{seed}.png"), mask, f"frame_{seed}", subject, synthetic=True)
+
+
+@pytest.fixture(scope="session")
+def calibration() -> list[LabelledFrame]:
+    return [bright_ellipse(seed, f"train_{seed}") for seed in range(12)]
+
+
+@pytest.fixture(scope="session")
+def validation() -> list[LabelledFrame]:
+    return [bright_ellipse(100 + seed, f"valid_{seed // 2}") for seed in range(12)]
+
+
+@pytest.fixture(scope="session")
+def golden() -> list[Frame]:
+    return [bright_ellipse(200 + seed, "golden").frame for seed in range(2)]
+
+
+@pytest.fixture(scope="session")
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    cases = [bright_ellipse(1000 + seed, "x") for seed in range(48)]
+    x = np.stack([resize(case.frame.pixels, SIZE) for case in cases])
+    y = np.stack([resize_mask(case.mask, SIZE) for case in cases])
+    frames = (torch.from_numpy(x)[:, None].float() * SCALE + OFFSET).expand(-1, 3, -1, -1)
+    masks = torch.from_numpy(y)[:, None].float()
+    net = TinyUnet().train()
+    optimiser = torch.optim.Adam(net.parameters(), 1e-2)
+    for step in range(90):
+        batch = slice(8 * (step % 6), 8 * (step % 6) + 8)
+        loss = nn.functional.binary_cross_entropy_with_logits(net(frames[batch]), masks[batch])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert math.isfinite(loss.item())
+    return net.eval()
+
+
+@dataclass
+class Exported:
+    result: ExportResult
+    steps: list[str] = field(default_factory=list)
+
+
+Export = Callable[..., Exported]
+
+
+@pytest.fixture(scope="session")
+def export(network: nn.Module, calibration: list[LabelledFrame], validation: list[LabelledFrame], golden: list[Frame]) -> Export:
+    def run(out: Path, **changes: Any) -> Exported:
+        steps: list[str] = []
+        arguments: dict[str, Any] = {
+            "network": network,
+            "name": "tiny",
+            "task": "head",
+            "classes": ("background", "head"),
+            "size": SIZE,
+            "scale": SCALE,
+            "offset": OFFSET,
+            "calibration": calibration,
+            "validation": validation,
+            "golden": golden,
+            "source": {"run": "tiny", "encoder": "none", "seed": 0},
+            "data": "bright ellipses",
+            "data_note": "Made up.",
+            "progress": steps.append,
+            "threads": 1,
+            **changes,
+        }
+        net = arguments.pop("network")
+        return Exported(export_bundle(net, out=out, **arguments), steps)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def exported(export: Export, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """All nine variants; made once."""
+    return export(tmp_path_factory.mktemp("export") / "tiny", precisions=("fp32", "fp16", "int8"))

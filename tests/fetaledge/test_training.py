@@ -1,0 +1,221 @@
+"""Training for real, on small frames: what is written, what resumes, what several processes share."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fetaledge.data.dataset import open_dataset
+from fetaledge.training.frames import EpochSampler, PreparedFrames, TrainingFrames
+from fetaledge.training.recipe import Recipe, lightning_precision
+from fetaledge.training.run import Run
+from fetaledge.training.unet import train_unet
+from fetaledge_runtimes.errors import InputError, OutputError, UsageError
+from safetensors.torch import load_file
+
+TINY = Recipe(
+    strategy="all",
+    encoder_weights="none",
+    decoder_channels=(16, 8, 8, 4, 4),
+    size=32,
+    epochs=4,
+    batch=4,
+    learning_rate=3e-3,
+)
+FLAGS = (
+    "--strategy all --encoder-weights none --decoder-channels 16,8,8,4,4 --size 32 --batch 4 "
+    "--learning-rate 3e-3 --precision fp32"
+).split()
+
+
+def command(phantoms: Path, out: Path, *flags: str) -> list[str]:
+    start = [sys.executable, "-m", "fetaledge", "train", "unet", "--data", str(phantoms), "--out", str(out)]
+    return [*start, *FLAGS, *flags]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def test_run_folder(small_run: Path) -> None:
+    document = json.loads((small_run / "run.json").read_text())
+    assert document["schema"] == "fetaledge/run/1"
+    assert document["data"]["synthetic"] is True
+    assert not set(document["split"]["train"]) & set(document["split"]["validation"])
+    rows = list(csv.DictReader((small_run / "log.csv").open()))
+    assert len(rows) == 12
+    best = max(rows, key=lambda row: float(row["dice"]))
+    assert document["best"]["epoch"] == int(best["epoch"])
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"]) / 2
+    assert document["validation"]["dice"]["mean"] > 0.8
+    assert (small_run / "curve.png").stat().st_size > 5000
+    assert not (small_run / "resume.ckpt").exists()
+    assert Run.open(small_run).network().training is False
+
+
+def test_augmented_pairs_depend_on_epoch_and_index_alone(phantoms: Path) -> None:
+    frames = PreparedFrames(open_dataset(phantoms).only(["000_HC", "001_HC"]), (64, 64))
+    first, second = TrainingFrames(frames, seed=1), TrainingFrames(frames, seed=1)
+    second[(3, 1)]
+    for a, b in zip(first[(2, 0)], second[(2, 0)], strict=True):
+        assert torch.equal(a, b)
+        assert type(a) is torch.Tensor and a.shape == (1, 64, 64)
+    assert not torch.equal(first[(2, 0)][0], first[(1, 0)][0])
+    assert not torch.equal(first[(2, 0)][0], TrainingFrames(frames, seed=2)[(2, 0)][0])
+
+
+def test_image_and_mask_move_together(phantoms: Path) -> None:
+    frames = PreparedFrames(open_dataset(phantoms).only(["000_HC"]), (64, 64))
+    frames.images[:] = frames.masks
+    image, mask = TrainingFrames(frames, seed=1)[(0, 0)]
+    inside, outside = image[mask > 0.99].mean(), image[mask < 0.01].mean()
+    assert inside - outside > 0.4
+
+
+def test_processes_share_out_each_epoch() -> None:
+    class Ten(torch.utils.data.Dataset[int]):
+        def __len__(self) -> int:
+            return 10
+
+    parts = [EpochSampler(Ten(), num_replicas=2, rank=rank, shuffle=True, seed=4) for rank in (0, 1)]
+    for part in parts:
+        part.set_epoch(7)
+    keys = [key for part in parts for key in part]
+    assert {epoch for epoch, _ in keys} == {7}
+    assert sorted(index for _, index in keys) == list(range(10))
+
+
+def test_labels_keep_the_share_of_each_border_pixel(phantoms: Path) -> None:
+    dataset = open_dataset(phantoms)
+    frames = PreparedFrames(dataset.only(["000_HC"]), (64, 64))
+    full = float(dataset[0].mask.mean())
+    assert frames.masks.mean() / 255 == pytest.approx(full, abs=1e-3)
+    assert len(np.unique(frames.masks)) > 10
+
+
+def test_init_takes_network_size_and_split(small_run: Path, phantoms: Path, tmp_path: Path) -> None:
+    init = Run.open(small_run)
+    recipe = Recipe(strategy="decoder", epochs=1, batch=4, seed=9, learning_rate=1e-4, half=True)
+    run = train_unet(open_dataset(phantoms), tmp_path / "second", recipe, init=init)
+    assert run.size == (64, 64)
+    assert run.document["split"] == init.document["split"]
+    assert run.document["init"]["weights_sha256"] == init.source()["weights_sha256"]
+    before, after = weights(small_run), weights(tmp_path / "second")
+    assert all(tensor.dtype == torch.float16 for tensor in after.values() if tensor.is_floating_point())
+    encoder = [name for name in before if name.startswith("encoder.") and before[name].is_floating_point()]
+    assert all(torch.equal(before[name].half(), after[name]) for name in encoder)
+    assert any(not torch.equal(before[name].half(), after[name]) for name in before if name.startswith("decoder."))
+
+
+def test_moving_batchnorm_moves_a_frozen_encoder(small_run: Path, phantoms: Path, tmp_path: Path) -> None:
+    recipe = Recipe(strategy="decoder", epochs=1, batch=4, frozen_batchnorm=False)
+    train_unet(open_dataset(phantoms), tmp_path / "moving", recipe, init=Run.open(small_run))
+    before, after = weights(small_run), weights(tmp_path / "moving")
+    name = next(name for name in before if name.startswith("encoder.") and name.endswith("running_mean"))
+    weight = name.replace("running_mean", "weight")
+    assert not torch.equal(before[name], after[name]) and torch.equal(before[weight], after[weight])
+
+
+def test_few_shot(phantoms: Path, tmp_path: Path) -> None:
+    recipe = Recipe(**{**TINY.__dict__, "epochs": 1, "train_count": 5})
+    run = train_unet(open_dataset(phantoms), tmp_path / "few", recipe)
+    assert len(run.document["split"]["train"]) == 5
+    assert len(run.document["split"]["validation"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"size": 100}, "--size 100 is not a multiple of 32"),
+        ({"epochs": 0}, "--epochs 0"),
+        ({"batch": 0}, "--batch 0"),
+        ({"train_count": 400}, "--train-count 400"),
+        ({"strategy": "middle"}, "no strategy 'middle'"),
+    ],
+)
+def test_values_that_make_no_sense(phantoms: Path, tmp_path: Path, change: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        train_unet(open_dataset(phantoms), tmp_path / "run", Recipe(**{**TINY.__dict__, **change}))
+    assert not (tmp_path / "run").exists()
+
+
+def test_precision_words() -> None:
+    assert lightning_precision("fp32") == "32-true"
+    assert lightning_precision("auto") in ("32-true", "bf16-mixed")
+    with pytest.raises(UsageError, match="no precision 'int4'"):
+        lightning_precision("int4")
+
+
+def test_an_existing_folder_is_kept(small_run: Path, phantoms: Path, tmp_path: Path) -> None:
+    before = (small_run / "run.json").read_bytes()
+    with pytest.raises(OutputError, match="exists already"):
+        train_unet(open_dataset(phantoms), small_run, TINY)
+    assert (small_run / "run.json").read_bytes() == before
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters/dear.txt").write_text("Dear")
+    with pytest.raises(OutputError, match="not made by this command"):
+        train_unet(open_dataset(phantoms), tmp_path / "letters", TINY, force=True)
+    with pytest.raises(InputError, match="nothing to resume"):
+        train_unet(open_dataset(phantoms), tmp_path / "letters", TINY, resume=True)
+    assert (tmp_path / "letters/dear.txt").read_text() == "Dear"
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_equals_unbroken(phantoms: Path, tmp_path: Path) -> None:
+    unbroken = train_unet(open_dataset(phantoms), tmp_path / "unbroken", TINY)
+    log = tmp_path / "broken/log.csv"
+    process = subprocess.Popen(command(phantoms, tmp_path / "broken", "--epochs", "4"))
+    deadline = time.monotonic() + 300
+    while process.poll() is None and time.monotonic() < deadline:
+        if (tmp_path / "broken/resume.ckpt").exists() and len(log.read_text().splitlines()) >= 3:
+            process.send_signal(signal.SIGKILL)
+        time.sleep(0.02)
+    assert process.wait() == -signal.SIGKILL
+    subprocess.run(command(phantoms, tmp_path / "broken", "--epochs", "4", "--resume"), check=True)
+    resumed = Run.open(tmp_path / "broken")
+    assert resumed.document["epochs_run"] == 4
+    rows = [list(csv.DictReader((tmp_path / name / "log.csv").open())) for name in ("unbroken", "broken")]
+    for one, other in zip(*rows, strict=True):
+        assert float(one["loss"]) == pytest.approx(float(other["loss"]), rel=1e-3)
+        assert float(one["dice"]) == pytest.approx(float(other["dice"]), abs=2e-3)
+    assert resumed.document["best"]["epoch"] == unbroken.document["best"]["epoch"]
+
+
+@pytest.mark.slow
+def test_resume_refuses_another_recipe(phantoms: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(command(phantoms, tmp_path / "run", "--epochs", "50"))
+    while process.poll() is None and not (tmp_path / "run/resume.ckpt").exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    state = (tmp_path / "run/resume.ckpt").read_bytes()
+    with pytest.raises(UsageError, match="another recipe"):
+        train_unet(open_dataset(phantoms), tmp_path / "run", Recipe(**{**TINY.__dict__, "seed": 5}), resume=True)
+    assert (tmp_path / "run/resume.ckpt").read_bytes() == state
+    assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.slow
+def test_two_processes(phantoms: Path, tmp_path: Path) -> None:
+    flags = ("--epochs", "2", "--accelerator", "cpu", "--devices", "2")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command(phantoms, tmp_path / "run", *flags), check=True, env=environment, timeout=300)
+    run = Run.open(tmp_path / "run")
+    assert run.document["epochs_run"] == 2
+    assert len(list(csv.DictReader((tmp_path / "run/log.csv").open()))) == 2
+    assert run.network() is not None
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "curve.png",
+        "log.csv",
+        "model.safetensors",
+        "run.json",
+    ]
