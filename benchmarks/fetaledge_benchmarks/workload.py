@@ -91,7 +91,7 @@ def _write_frame(folder: Path, case: LabelledFrame) -> None:
 
 
 def _write_spacing(folder: Path, spacing: dict[str, tuple[float, float] | None]) -> None:
-    with open(folder / "pixels.csv", "w", newline="", encoding="utf-8") as stream:
+    with (folder / "pixels.csv").open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
         table.writerow(["filename", "row_mm", "column_mm"])
         for name, pixel_mm in spacing.items():

@@ -19,17 +19,18 @@ def card(
     reference: Sequence[CaseScore],
     data_note: str,
 ) -> str:
-    """Markdown; ``record`` is the document of ``evaluation.json``, ``data_note`` the licence and attribution of the data."""
+    """Markdown; ``record``: the document of ``evaluation.json``; ``data_note``: licence and attribution of the data."""
     taken, given = manifest.input, manifest.output
     parts = [
         f"# {manifest.name}",
         f"**{manifest.notice.capitalize()}.**",
         "## Intended use",
-        f"Research on the segmentation of ultrasound frames (task `{manifest.task}`: {', '.join(manifest.classes)}) and on the "
-        "measures taken from the masks. Not for diagnosis, not for treatment, not for any decision about a patient.",
+        f"Research on the segmentation of ultrasound frames (task `{manifest.task}`: {', '.join(manifest.classes)}) "
+        "and on measures taken from the masks. Not for diagnosis, treatment, or any decision about a patient.",
         "## Model",
-        f"Takes one grey frame, uint8, {taken.height}×{taken.width} after the resize ({taken.resize}); the intensity scale "
-        f"(×{taken.scale:g} {taken.offset:+g}) is inside the file. Gives float32 logits, {given.channels}×{given.height}×{given.width}.",
+        f"Takes one grey frame, uint8, {taken.height}×{taken.width} after the resize ({taken.resize}); the intensity "
+        f"scale (×{taken.scale:g} {taken.offset:+g}) is inside the file. Gives float32 logits, "
+        f"{given.channels}×{given.height}×{given.width}.",
         "## Training",
         _facts(manifest.source) or "Nothing is known about the run.",
         "## Data and licence",
@@ -39,8 +40,8 @@ def card(
         "## Results",
         _results_note(record),
         _markdown([HEADER, *table(reference, variants)]),
-        "Dice is against the truth, a mean over frames. ΔDice and ΔHC are against the fp32 PyTorch model on the same frames; each "
-        "variant ran in its own engine. A variant whose verdict is not `passed` is not in the bundle.",
+        "Dice is against the truth, a mean over frames. ΔDice and ΔHC are against the fp32 PyTorch model on the same "
+        "frames; each variant ran in its own engine. A variant whose verdict is not `passed` is not in the bundle.",
         _markdown([("limit of the gate", "value"), *((key, f"{value:g}") for key, value in record["limits"].items())]),
         "Every case stands in `evaluation.json`.",
         "## Limits of use",
@@ -51,7 +52,7 @@ def card(
 
 def _results_note(record: Mapping[str, Any]) -> str:
     scores = record["reference"]
-    truth = f"{record['cases']} frames of {record['subjects']} subjects ({record['data']}), none of them used for calibration."
+    truth = f"{record['cases']} frames of {record['subjects']} subjects ({record['data']}), none used for calibration."
     hc = scores["hc_mm"]
     if hc["n"]:
         truth += (
@@ -63,7 +64,7 @@ def _results_note(record: Mapping[str, Any]) -> str:
 
 def _limits_note(record: Mapping[str, Any]) -> str:
     notes = [
-        "Frames of other devices, settings, planes or ages than those it was trained on can give wrong masks without any warning.",
+        "Frames of other devices, settings, planes or ages than those of the training can give wrong masks, unnoticed.",
         "Millimetres are only as good as the frame's spacing; a frame without one gets none.",
         "The gate says that a variant does what the PyTorch model does; it does not say that the model is right.",
     ]
@@ -73,7 +74,9 @@ def _limits_note(record: Mapping[str, Any]) -> str:
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
-    return "\n".join(f"- {key.replace('_', ' ')}: {_plain(value)}" for key, value in facts.items() if key not in HIDDEN_FACTS)
+    return "\n".join(
+        f"- {key.replace('_', ' ')}: {_plain(value)}" for key, value in facts.items() if key not in HIDDEN_FACTS
+    )
 
 
 def _plain(value: Any) -> str:

@@ -26,7 +26,9 @@ class DeviceModel(nn.Module):
         refuse_not_finite(network)
         channels = input_channels(network)
         if channels not in (1, 3):
-            raise InputError(f"the network takes {channels} channels", "export networks of one grey channel, or of three equal ones")
+            raise InputError(
+                f"the network takes {channels} channels", "export a network of one grey channel, or of three"
+            )
         self.network = fold_grey(network) if channels == 3 else copy.deepcopy(network)
         self.network.requires_grad_(False)
         self.scale, self.offset = scale, offset
@@ -46,7 +48,7 @@ def first_convolution(network: nn.Module) -> nn.Conv2d:
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             return module
-    raise InputError(f"{type(network).__name__} has no convolution", "export a segmentation network that reads an image")
+    raise InputError(f"{type(network).__name__} has no convolution", "export a network that reads an image")
 
 
 def input_channels(network: nn.Module) -> int:
@@ -72,4 +74,4 @@ def refuse_not_finite(network: nn.Module) -> None:
     """Raise :class:`InputError` where a weight or a statistic is NaN or infinite."""
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise InputError(f"the network's {name} holds NaN or infinite values", "train again, or use an earlier checkpoint")
+            raise InputError(f"the network's {name} holds NaN or infinite values", "use an earlier checkpoint")

@@ -1,4 +1,4 @@
-"""A trained network to a bundle: convert, gate each variant in its real engine, keep what passes, say why about the rest."""
+"""A trained network to a bundle: convert, gate each variant in its real engine, keep what passes, say why not."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def export_bundle(
 
     Raises:
         UsageError: an unknown format or precision, or int8 without calibration frames.
-        InputError: calibration and validation share a subject, there is no validation frame, or the network cannot be used.
+        InputError: calibration and validation share a subject, no validation frame, or a network that cannot be used.
         OutputError: ``out`` exists without ``force``, or cannot be written.
     """
     wanted = _wanted(formats, precisions)
@@ -105,7 +105,19 @@ def export_bundle(
         progress(f"torch-fp32: the reference, on {len(cases)} frames")
         reference = _scores(torch_engine, size, task, cases)
 
-        job = _Job(folder, folder / ".work", model, manifest, ranges, cases, reference, limits or Limits(), golden, threads, progress)
+        job = _Job(
+            folder,
+            folder / ".work",
+            model,
+            manifest,
+            ranges,
+            cases,
+            reference,
+            limits or Limits(),
+            golden,
+            threads,
+            progress,
+        )
         job.work.mkdir()
         outcomes = [job.variant(format_name, precision) for format_name, precision in wanted]
         shutil.rmtree(job.work)
@@ -129,7 +141,9 @@ def export_bundle(
         manifest = replace(
             manifest,
             variants=tuple(variant for _, variant, _ in outcomes if variant is not None),
-            others=tuple(StoredFile.of(folder / file) for file in (GOLDEN, EVALUATION, CARD) if (folder / file).is_file()),
+            others=tuple(
+                StoredFile.of(folder / file) for file in (GOLDEN, EVALUATION, CARD) if (folder / file).is_file()
+            ),
         )
         manifest.write(folder)
     return ExportResult(out, manifest, reference, results)
@@ -224,7 +238,7 @@ def _check_frames(ranges: Calibration, cases: Sequence[LabelledFrame], *, int8: 
     if int8 and not ranges.pixels:
         raise UsageError("int8 needs calibration frames, and there is none", "give frames of the training subjects")
     if not cases:
-        raise InputError("there is no validation frame to gate the variants on", "give frames of subjects that were not trained on")
+        raise InputError("there is no validation frame to gate the variants on", "give frames of other subjects")
     shared = sorted(set(ranges.subjects) & {case.subject for case in cases})
     if shared:
         names = ", ".join(shared[:5]) + (", …" if len(shared) > 5 else "")
@@ -243,12 +257,18 @@ def _probe(model: DeviceModel, engine: TorchEngine, size: tuple[int, int]) -> Mo
             given = model(torch.from_numpy(pixels)[None, None])[0].numpy()
     except Exception as error:
         raise InputError(
-            f"the network cannot run on a frame of {size[0]}x{size[1]}: {_first_line(error)}", "export it at the size it was trained at"
+            f"the network cannot run on a frame of {size[0]}x{size[1]}: {_first_line(error)}",
+            "export it at the size it was trained at",
         ) from error
     if expected.ndim != 3 or not np.isfinite(expected).all():
-        raise InputError(f"the network gives {expected.shape} values, some perhaps not finite", "it must give finite logits (1, C, h, w)")
+        raise InputError(
+            f"the network gives {expected.shape} values, or not finite ones", "it must give logits (1, C, h, w)"
+        )
     if not np.allclose(given, expected, rtol=0, atol=1e-3 * float(np.abs(expected).max())):
-        raise InputError("folding the three equal channels into one changes what the network computes", "its first convolution must read the frame")
+        raise InputError(
+            "folding the three equal channels into one changes what the network computes",
+            "its first convolution must be the one that reads the frame",
+        )
     return ModelOutput(*expected.shape)
 
 

@@ -30,7 +30,7 @@ def write(model: Model, path: Path) -> None:
 
 
 def operation_name(model: Model, operator: Any) -> str:
-    """As the schema names it; ``CUSTOM:NAME`` for one that TFLite itself does not have (TensorFlow's Flex among them)."""
+    """As the schema names it; ``CUSTOM:NAME`` for one that TFLite itself lacks (TensorFlow's Flex among them)."""
     from ai_edge_litert.tools import flatbuffer_utils
 
     code = model.operatorCodes[operator.opcodeIndex]
@@ -67,9 +67,9 @@ def get_metadata(model: Model, name: str) -> bytes | None:
 def lift_dead_channels(model: Model) -> int:
     """Make every convolution's bias representable in int32; returns how many channels that took.
 
-    A channel whose weights are all but zero (ImageNet MobileNetV2 has several) is its bias alone. Quantised per channel,
-    its weights' scale is then so fine that the bias, counted in units of it, leaves int32's range and comes out with
-    the wrong sign. Here the channel's first weight is raised to 2⁻¹⁶ of the bias: a change far below one int8 step.
+    A channel whose weights are all but zero (ImageNet MobileNetV2 has several) is its bias alone. Quantised per
+    channel, its weights' scale is then so fine that the bias, counted in units of it, leaves int32's range and comes
+    out with the wrong sign. Here the channel's first weight is raised to 2⁻¹⁶ of the bias: far below one int8 step.
     """
     lifted = 0
     for graph in model.subgraphs:

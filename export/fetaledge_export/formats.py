@@ -37,7 +37,9 @@ class Format(Protocol):
         """The model in fp32, without metadata, as a file of ``folder``; ``size`` = (height, width)."""
         ...
 
-    def write(self, base: Path, path: Path, precision: str, calibration: Sequence[Image], metadata: Metadata) -> tuple[Path, ...]:
+    def write(
+        self, base: Path, path: Path, precision: str, calibration: Sequence[Image], metadata: Metadata
+    ) -> tuple[Path, ...]:
         """Write one variant from :meth:`convert`'s file; the files written, the model file first.
 
         ``calibration``: frames ``uint8 (H, W)`` at the network's size; used by ``int8`` alone.
@@ -52,6 +54,15 @@ class Format(Protocol):
 def format_module(name: str) -> Format:
     """The module of a format; importing it does not import its converter."""
     return cast(Format, importlib.import_module(FORMATS[name]))
+
+
+def float_convolutions(convolutions: int) -> int:
+    """How many of a network's first convolutions int8 leaves in float: three, but at most an eighth of all.
+
+    In MobileNetV2 these are the stem, the first depthwise convolution and its projection: 0.5 % of the multiply-adds,
+    and by their channels' unequal ranges most of what int8 moves the border by.
+    """
+    return min(3, convolutions // 8)
 
 
 def encode(metadata: Metadata) -> str:

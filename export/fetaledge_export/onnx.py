@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from fetaledge_export.device_model import DeviceModel
-from fetaledge_export.formats import METADATA_KEY, Metadata, decode, encode
+from fetaledge_export.formats import METADATA_KEY, Metadata, decode, encode, float_convolutions
 from fetaledge_export.silence import silenced
 from fetaledge_runtimes.frame import Image
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import GraphProto, ModelProto
 
 SUFFIX = ".onnx"
 ENGINE_OLDEST = "1.18"
@@ -70,7 +70,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
 def _quantised(base: Path, path: Path, calibration: Sequence[Image]) -> ModelProto:
     """Convolutions with unsigned activations and signed weights per channel: what CPUs with VNNI multiply fastest.
 
-    The few operations between the uint8 frame and the first convolution stay in float.
+    What stands before the first quantised convolution, the intensity scale among it, stays in float.
     """
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
@@ -83,7 +83,7 @@ def _quantised(base: Path, path: Path, calibration: Sequence[Image]) -> ModelPro
             pixels = next(self.frames, None)
             return None if pixels is None else {INPUT: pixels[None, None]}
 
-    float_nodes = [node.name for node in onnx.load(base).graph.node if node.op_type in ("Cast", "Mul", "Add", "Sub")][:3]
+    graph = onnx.load(base).graph
     quantize_static(
         base,
         path,
@@ -92,16 +92,22 @@ def _quantised(base: Path, path: Path, calibration: Sequence[Image]) -> ModelPro
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=float_nodes,
+        nodes_to_exclude=_float_nodes(graph),
     )
     return onnx.load(path)
+
+
+def _float_nodes(graph: GraphProto) -> list[str]:
+    convolutions = [number for number, node in enumerate(graph.node) if node.op_type == "Conv"]
+    first_quantised = convolutions[float_convolutions(len(convolutions))]
+    return [node.name for node in graph.node[:first_quantised]]
 
 
 def _strip(graph: ModelProto) -> None:
     """Drop what the exporter notes beside each node: module names and source lines, with this machine's paths."""
     graph.doc_string = ""
-    parts = [*graph.graph.node, *graph.graph.value_info, *graph.graph.input, *graph.graph.output, *graph.graph.initializer]
-    for part in [graph.graph, *parts]:
+    inner = graph.graph
+    for part in [inner, *inner.node, *inner.value_info, *inner.input, *inner.output, *inner.initializer]:
         part.doc_string = ""
         del part.metadata_props[:]
     del graph.metadata_props[:]

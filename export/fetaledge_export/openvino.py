@@ -31,8 +31,13 @@ def write(base: Path, path: Path, precision: str, calibration: Sequence[Image], 
             import nncf
 
             frames = nncf.Dataset([pixels[None, None] for pixels in calibration])
+            # The slower bias correction halves what int8 moves the border by: layer after layer, on quantised inputs.
             model = nncf.quantize(
-                model, frames, preset=nncf.QuantizationPreset.MIXED, subset_size=len(calibration), fast_bias_correction=True
+                model,
+                frames,
+                preset=nncf.QuantizationPreset.MIXED,
+                subset_size=len(calibration),
+                fast_bias_correction=False,
             )
         for key in list(model.rt_info):
             del model.rt_info[key]

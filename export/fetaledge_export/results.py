@@ -103,7 +103,7 @@ def gate_record(
     synthetic: bool,
     reference_engine: str,
 ) -> dict[str, Any]:
-    """``evaluation.json``: the limits, and for the reference and each variant every case; null where it could not be run."""
+    """``evaluation.json``: the limits, and every case of the reference and of each variant; null if it did not run."""
 
     def record(name: str, engine: str, scores: Sequence[CaseScore]) -> dict[str, Any] | None:
         if not scores:

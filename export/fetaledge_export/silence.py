@@ -1,8 +1,9 @@
-"""Converters print progress bars and notes of their own, from Python and from C++; a library function prints nothing."""
+"""Converters print bars and notes of their own, from Python and from C++; a library function prints nothing."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -25,7 +26,8 @@ def silenced() -> Iterator[None]:
             os.dup2(sink.fileno(), 2)
             warnings.simplefilter("ignore")
             logging.disable(logging.WARNING)
-            with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            nowhere = io.StringIO()
+            with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
                 yield
         finally:
             logging.disable(disabled)

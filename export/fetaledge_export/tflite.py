@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 
 from fetaledge_export import flatbuffer
 from fetaledge_export.device_model import DeviceModel
-from fetaledge_export.formats import METADATA_KEY, ConversionError, Metadata, decode, encode
+from fetaledge_export.formats import METADATA_KEY, ConversionError, Metadata, decode, encode, float_convolutions
 from fetaledge_export.silence import silenced
 from fetaledge_runtimes.frame import Image
 
@@ -23,7 +24,7 @@ def convert(model: DeviceModel, size: tuple[int, int], folder: Path) -> Path:
     """Input uint8 (1, H, W, 1), output float32 (1, h, w, C).
 
     Raises:
-        ConversionError: the graph holds a TRANSPOSE (so it would not run at full speed) or an operation outside TFLite's own.
+        ConversionError: the graph holds a TRANSPOSE (which costs speed) or an operation that TFLite itself lacks.
     """
     path = folder / "base.tflite"
     if path.is_file():
@@ -88,16 +89,30 @@ def _quantise(source: Path, path: Path, precision: str, calibration: Sequence[Im
         maker.quantize().export_model(str(path))
         return
     maker.load_quantization_recipe(recipe.static_wi8_ai8())
-    for kept_float in (operation.MUL, operation.ADD, operation.SUB, operation.OUTPUT):
-        maker.update_quantization_recipe(regex=".*", operation_name=kept_float, algorithm_key=AlgorithmName.NO_QUANTIZE)
+    maker.update_quantization_recipe(
+        regex=".*", operation_name=operation.OUTPUT, algorithm_key=AlgorithmName.NO_QUANTIZE
+    )
+    for scope in _float_scopes(flatbuffer.read(source)):
+        maker.update_quantization_recipe(
+            regex=re.escape(scope), operation_name=operation.ALL_SUPPORTED, algorithm_key=AlgorithmName.NO_QUANTIZE
+        )
     ranges = maker.calibrate({SIGNATURE: [{INPUT: pixels[None, :, :, None]} for pixels in calibration]}, num_threads=1)
     maker.quantize(ranges).export_model(str(path))
+
+
+def _float_scopes(model: flatbuffer.Model) -> list[str]:
+    """The quantiser's names of the operations before the first quantised convolution: their outputs' names."""
+    graph = model.subgraphs[0]
+    names = [flatbuffer.operation_name(model, operator) for operator in graph.operators]
+    convolutions = [number for number, name in enumerate(names) if name in flatbuffer.CONVOLUTIONS]
+    first_quantised = convolutions[float_convolutions(len(convolutions))]
+    return [graph.tensors[operator.outputs[0]].name.decode() for operator in graph.operators[:first_quantised]]
 
 
 def _check(path: Path) -> None:
     counts = flatbuffer.operations(flatbuffer.read(path))
     if counts["TRANSPOSE"]:
-        raise ConversionError(f"the TFLite graph holds {counts['TRANSPOSE']} TRANSPOSE operations", "the network is not channels-last clean")
+        raise ConversionError(f"the TFLite graph holds {counts['TRANSPOSE']} TRANSPOSE operations", "use other layers")
     foreign = sorted(name for name in counts if name.startswith("CUSTOM"))
     if foreign:
-        raise ConversionError(f"the TFLite graph needs operations outside TFLite's own: {', '.join(foreign)}", "use other layers")
+        raise ConversionError(f"the TFLite graph needs what TFLite lacks: {', '.join(foreign)}", "use other layers")

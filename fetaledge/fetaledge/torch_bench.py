@@ -27,9 +27,10 @@ def main() -> int:
     try:
         from fetaledge.evaluation import run_predictor
         from fetaledge.training.run import WEIGHTS, Run
-        from fetaledge_runtimes.benching import bench_command, read_bench_frames
+        from fetaledge_runtimes.benching import bench_command
+        from fetaledge_runtimes.frames import read_frames
 
-        frames = read_bench_frames(options.frames)
+        frames = list(read_frames(options.frames))
         start = time.perf_counter()
         run = Run.open(options.run)
         predictor = run_predictor(run, options.threads)

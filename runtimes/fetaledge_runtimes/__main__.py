@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from fetaledge_runtimes.errors import EngineMissing, FetalEdgeError
+from fetaledge_runtimes.errors import FetalEdgeError
 
 INTERRUPTED = 130
 
@@ -69,7 +69,7 @@ def _count(text: str) -> int:
 
 def _predict(options: argparse.Namespace) -> int:
     from fetaledge_runtimes.bundle import Bundle
-    from fetaledge_runtimes.predict import UNREADABLE, one_line, predict_files
+    from fetaledge_runtimes.predict import exit_code, one_line, predict_files, summary_line
     from fetaledge_runtimes.predictor import Predictor
 
     predictor = Predictor(Bundle.open(options.bundle), options.variant, options.threads)
@@ -85,22 +85,19 @@ def _predict(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(document, indent=1, allow_nan=False))
     else:
-        for source in document["summary"]:
-            if source["frames"] > 1 and source["n"]:
-                median = source["hc_mm_median"]
-                print(
-                    f"{source['source']}  median HC {median:.1f} mm of {source['n']} good frames of {source['frames']}"
-                )
-    return 3 if any(entry["status"] == UNREADABLE for entry in document["frames"]) else 0
+        for line in filter(None, map(summary_line, document["summary"])):
+            print(line)
+    return exit_code(document)
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from fetaledge_runtimes.benching import bench_command, read_bench_frames
+    from fetaledge_runtimes.benching import bench_command
     from fetaledge_runtimes.bundle import Bundle
+    from fetaledge_runtimes.frames import read_frames
     from fetaledge_runtimes.predictor import Predictor
 
     bundle = Bundle.open(options.bundle)
-    frames = read_bench_frames(options.frames)
+    frames = list(read_frames(options.frames))
     variant = bundle.variant(options.variant)
     start = time.perf_counter()
     predictor = Predictor(bundle, variant.name, options.threads)
@@ -121,21 +118,17 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     from fetaledge_runtimes.bundle import Bundle
-    from fetaledge_runtimes.selftest import verify_bundle
+    from fetaledge_runtimes.selftest import exit_code, verify_bundle, verify_document
 
     bundle = Bundle.open(options.bundle)
     variants = (bundle.variant(options.variant),) if options.variant else bundle.manifest.variants
     results = verify_bundle(bundle, variants, options.threads)
     if options.json:
-        print(
-            json.dumps({"schema": "fetaledge/verify/1", "bundle": str(options.bundle), "variants": results}, indent=1)
-        )
+        print(json.dumps(verify_document(bundle, results), indent=1))
     else:
         for result in results:
             print("  ".join([result["variant"], result["engine"], result["result"], *result["details"]]))
-    if all(result["result"] == "engine-missing" for result in results):
-        raise EngineMissing("no variant could be run", results[0]["details"][0] if results else "the bundle is empty")
-    return 1 if any(result["result"] in ("differs", "unusable") for result in results) else 0
+    return exit_code(results)
 
 
 if __name__ == "__main__":

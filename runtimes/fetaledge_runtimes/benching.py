@@ -11,9 +11,7 @@ import cv2
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.files import atomic_path
 from fetaledge_runtimes.frame import Frame, Image
-from fetaledge_runtimes.images import read_grey
 from fetaledge_runtimes.predictor import Prediction, Predictor
-from fetaledge_runtimes.spacing import SPACING_FILE, read_spacing
 from fetaledge_runtimes.timing import bench, peak_rss_mb
 
 SCHEMA = "fetaledge/samples/1"
@@ -65,21 +63,6 @@ def bench_command(
         "file_mb": sum(path.stat().st_size for path in model_files) / 1e6,
         "predictions": predictions,
     }
-
-
-def read_bench_frames(folder: Path) -> list[Frame]:
-    """The PNG frames of a folder in the order of their names, with the spacing of its ``pixels.csv`` if there is one.
-
-    Raises:
-        InputError: no such folder, no PNG in it, a frame or ``pixels.csv`` that cannot be read.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder", "name a folder with PNG frames")
-    spacing = read_spacing(folder / SPACING_FILE)
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".png" and not path.name.startswith("."))
-    if not paths:
-        raise InputError(f"{folder} holds no PNG frame", "name a folder with PNG frames")
-    return [Frame(read_grey(path), spacing.get(path.name), str(path)) for path in paths]
 
 
 def write_mask(path: Path, mask: Image) -> None:

@@ -50,18 +50,20 @@ def head_status(mask: Image, ellipse: Ellipse | None, pixel_mm: tuple[float, flo
     """``ok``, or the one word that says why no millimetre should be read off this mask.
 
     ``no-head``: nothing segmented. ``head-touches-border``: part of the head may lie outside the frame.
-    ``not-elliptic``: mask and ellipse overlap with a Dice below 0.95, or the axes' ratio is below 0.55.
+    ``not-elliptic``: mask and ellipse overlap with a Dice below 0.95, or the axes' ratio (in mm where known) is below
+    0.55.
     ``no-spacing``: millimetres per pixel unknown. ``implausible-size``: HC outside 30–450 mm, so the spacing is wrong.
     """
     if ellipse is None:
         return "no-head"
     if mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any():
         return "head-touches-border"
-    if ellipse.b < MIN_AXIS_RATIO * ellipse.a or _overlap_with(mask, ellipse) < MIN_ELLIPSE_DICE:
+    in_mm = ellipse if pixel_mm is None else ellipse.scaled(pixel_mm[1], pixel_mm[0])
+    if in_mm.b < MIN_AXIS_RATIO * in_mm.a or _overlap_with(mask, ellipse) < MIN_ELLIPSE_DICE:
         return "not-elliptic"
     if pixel_mm is None:
         return "no-spacing"
-    hc_mm = ellipse.scaled(pixel_mm[1], pixel_mm[0]).circumference
+    hc_mm = in_mm.circumference
     return "ok" if HC_RANGE_MM[0] <= hc_mm <= HC_RANGE_MM[1] else "implausible-size"
 
 

@@ -115,7 +115,7 @@ class Manifest:
                 "export the bundle again, or install the fetaledge that wrote it",
             )
         try:
-            return cls(
+            manifest = cls(
                 **{
                     **document,
                     "classes": tuple(document["classes"]),
@@ -130,6 +130,27 @@ class Manifest:
             )
         except (TypeError, KeyError) as error:
             raise BundleError(f"{path} lacks or misnames a key: {error}", "export the bundle again") from None
+        wrong = manifest._ill_typed()
+        if wrong:
+            raise BundleError(f"{path} has an unusable value in {wrong}", "export the bundle again")
+        return manifest
+
+    def _ill_typed(self) -> str | None:
+        """The first key whose value no code could use."""
+        from fetaledge_runtimes.engines import ENGINES
+
+        for key, grid in (("input", self.input), ("output", self.output)):
+            if not all(type(side) is int and side > 0 for side in (grid.height, grid.width)):
+                return f"{key}: {grid.height!r} x {grid.width!r} pixels"
+        if not self.variants:
+            return "variants: there is none"
+        for variant in self.variants:
+            if variant.format not in ENGINES or not isinstance(variant.name, str) or not variant.files:
+                return f"variants: {variant.name!r} of the format {variant.format!r}"
+        for stored in (*(f for variant in self.variants for f in variant.files), *self.others):
+            if not isinstance(stored.file, str) or not stored.file:
+                return f"a file's name: {stored.file!r}"
+        return None
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ class Ellipse:
         """The 2×2 second-moment matrix (x, y) of the filled ellipse: its eigenvalues are a²/4 and b²/4."""
         angle = math.radians(self.angle_deg)
         axes = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-        return axes @ np.diag([self.a**2 / 4, self.b**2 / 4]) @ axes.T
+        covariance: np.ndarray = axes @ np.diag([self.a**2 / 4, self.b**2 / 4]) @ axes.T
+        return covariance
 
     def scaled(self, x_scale: float, y_scale: float) -> Ellipse:
         """The same ellipse on a grid stretched by these factors, as from pixels to mm: it need not keep its angle.

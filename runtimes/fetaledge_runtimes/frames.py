@@ -31,10 +31,15 @@ def read_frames(path: Path | str, pixel_mm: float | tuple[float, float] | None =
             file is damaged or is no ultrasound frame.
     """
     spacing = None if pixel_mm is None else check_pixel_mm(pixel_mm)
-    return _frames(_files(Path(path)), spacing)
+    return _frames(list_files(Path(path)), spacing)
 
 
-def _files(path: Path) -> list[Path]:
+def list_files(path: Path) -> list[Path]:
+    """The files that :func:`read_frames` would read: ``path`` itself, or what a folder holds, by name.
+
+    Raises:
+        InputError: the file or folder is missing, of no kind that can be read, or holds none.
+    """
     if not path.is_dir():
         if not path.exists():
             raise InputError(f"{path} does not exist", "check the name")

@@ -103,4 +103,5 @@ def _nearest(origins: Points, targets: Points) -> Points:
         ((block[:, None, :] - targets[None]) ** 2).sum(-1).min(1)
         for block in (origins[start : start + step] for start in range(0, len(origins), step))
     ]
-    return np.sqrt(np.concatenate(nearest))
+    distances: Points = np.sqrt(np.concatenate(nearest))
+    return distances

@@ -16,8 +16,7 @@ from fetaledge_runtimes.biometry import hc_centile
 from fetaledge_runtimes.errors import BundleError, InputError, UsageError
 from fetaledge_runtimes.files import atomic_folder, write_json
 from fetaledge_runtimes.frame import Frame, Image
-from fetaledge_runtimes.frames import _files as list_files
-from fetaledge_runtimes.frames import read_frames
+from fetaledge_runtimes.frames import list_files, read_frames
 from fetaledge_runtimes.overlay import draw_head
 from fetaledge_runtimes.predictor import Prediction, Predictor
 from fetaledge_runtimes.spacing import check_pixel_mm
@@ -102,6 +101,21 @@ def one_line(entry: dict[str, Any]) -> str:
     if entry["status"] != "ok":
         return f"{name}  {entry['status']}"
     return f"{name}  " + "  ".join(_lines(entry))
+
+
+def summary_line(source: dict[str, Any]) -> str | None:
+    """An entry of ``summary`` as a line for people; None where the frames' own lines say it all."""
+    if source["frames"] < 2:
+        return None
+    if not source["n"]:
+        return f"{source['source']}  no good frame of {source['frames']}"
+    median = source["hc_mm_median"]
+    return f"{source['source']}  median HC {median:.1f} mm of {source['n']} good frames of {source['frames']}"
+
+
+def exit_code(document: dict[str, Any]) -> int:
+    """0, or 3 where a file was unreadable."""
+    return 3 if any(entry["status"] == UNREADABLE for entry in document["frames"]) else 0
 
 
 def _lines(entry: dict[str, Any]) -> list[str]:

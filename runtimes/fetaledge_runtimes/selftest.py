@@ -99,6 +99,25 @@ def verify_bundle(bundle: Bundle, variants: Sequence[Variant], threads: int = 1)
     return results
 
 
+def verify_document(bundle: Bundle, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The document ``fetaledge/verify/1``."""
+    return {"schema": "fetaledge/verify/1", "bundle": bundle.manifest.name, "variants": list(results)}
+
+
+def exit_code(results: Sequence[dict[str, Any]]) -> int:
+    """0 where every variant that has an engine here passed, 1 where one did not.
+
+    Raises:
+        EngineMissing: no variant could be run, so nothing was verified.
+        BundleError: the bundle has no variant.
+    """
+    if not results:
+        raise BundleError("the bundle holds no variant", "its evaluation.json says why none passed the gate")
+    if all(result["result"] == "engine-missing" for result in results):
+        raise EngineMissing("no variant could be run", results[0]["details"][0])
+    return 1 if any(result["result"] in ("differs", "unusable") for result in results) else 0
+
+
 def _read_golden(path: Path, variant: str) -> tuple[list[Frame], list[npt.NDArray[np.uint8]], npt.NDArray[np.float64]]:
     hint = "copy the bundle again, or export it again"
     if not path.is_file():

@@ -105,7 +105,8 @@ def _variant(folder: Path, name: str, engine: str, files: list[str]) -> Variant:
 REFERENCE_WORKER = """
 import argparse, json, sys, time
 from pathlib import Path
-from fetaledge_runtimes.benching import bench_command, read_bench_frames
+from fetaledge_runtimes.benching import bench_command
+from fetaledge_runtimes.frames import read_frames
 from fetaledge_runtimes.engines import open_engine
 from fetaledge_runtimes.predictor import Predictor
 
@@ -120,7 +121,7 @@ start = time.perf_counter()
 predictor = Predictor.from_engine(open_engine("onnx", given.model, given.threads), (64, 64))
 load_ms = (time.perf_counter() - start) * 1000
 print(json.dumps(bench_command(
-    predictor, load_ms, read_bench_frames(given.frames), threads=given.threads, samples=given.samples,
+    predictor, load_ms, list(read_frames(given.frames)), threads=given.threads, samples=given.samples,
     warmup=given.warmup, model_files=[given.model], masks=given.masks,
 )))
 """

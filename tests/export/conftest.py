@@ -103,7 +103,9 @@ Export = Callable[..., Exported]
 
 
 @pytest.fixture(scope="session")
-def export(network: nn.Module, calibration: list[LabelledFrame], validation: list[LabelledFrame], golden: list[Frame]) -> Export:
+def export(
+    network: nn.Module, calibration: list[LabelledFrame], validation: list[LabelledFrame], golden: list[Frame]
+) -> Export:
     def run(out: Path, **changes: Any) -> Exported:
         steps: list[str] = []
         arguments: dict[str, Any] = {

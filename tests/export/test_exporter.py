@@ -117,9 +117,13 @@ def test_a_conversion_that_fails_costs_its_own_variants_alone(export, network: n
     assert record["variants"][0]["evaluation"] is None
 
 
-def test_without_spacing_hc_is_not_judged_and_that_is_said(export, validation: list[LabelledFrame], tmp_path: Path) -> None:
+def test_without_spacing_hc_is_not_judged_and_that_is_said(
+    export, validation: list[LabelledFrame], tmp_path: Path
+) -> None:
     blind = [replace(case, frame=replace(case.frame, pixel_mm=None)) for case in validation[:3]]
-    result = export(tmp_path / "b", validation=blind, formats=("onnx",), precisions=("fp32",), limits=Limits(hc_abs_mean_mm=-1)).result
+    result = export(
+        tmp_path / "b", validation=blind, formats=("onnx",), precisions=("fp32",), limits=Limits(hc_abs_mean_mm=-1)
+    ).result
     assert result.failed == () and result.variants[0].notes == (NO_HC,)
     assert NO_HC in (tmp_path / "b/card.md").read_text()
 
@@ -179,7 +183,9 @@ def test_force_does_not_replace_a_folder_that_is_no_bundle(export, tmp_path: Pat
     assert (tmp_path / "thesis/chapter.txt").read_text() == "years of work"
 
 
-@pytest.mark.parametrize("at", ["reading", "torch-fp32", "onnx-int8: converting", "onnx-int8: ONNX", "onnx-fp32: conv", "writing"])
+@pytest.mark.parametrize(
+    "at", ["reading", "torch-fp32", "onnx-int8: converting", "onnx-int8: ONNX", "onnx-fp32: conv", "writing"]
+)
 def test_ctrl_c_leaves_nothing_behind(export, tmp_path: Path, at: str) -> None:
     def interrupt(step: str) -> None:
         if step.startswith(at):

@@ -38,7 +38,14 @@ def test_each_limit_refuses_alone(change: dict[str, object], reason: str) -> Non
 
 def test_each_limit_can_be_moved() -> None:
     bad = PairedChange(
-        n=10, dice_drop=0.02, hc_n=10, hc_bias_mm=1.0, hc_abs_mean_mm=1.0, hc_p95_mm=3.0, hc_max_mm=9.0, new_failures=("a",)
+        n=10,
+        dice_drop=0.02,
+        hc_n=10,
+        hc_bias_mm=1.0,
+        hc_abs_mean_mm=1.0,
+        hc_p95_mm=3.0,
+        hc_max_mm=9.0,
+        new_failures=("a",),
     )
     assert len(judge(bad, Limits())) == 5
     assert judge(bad, Limits(hc_abs_mean_mm=1, hc_bias_mm=1, hc_p95_mm=3, dice_drop=0.02, new_failures=1)) == ()

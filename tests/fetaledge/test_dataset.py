@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from fetaledge.data.check import check_dataset, summary_lines, write_sheet
 from fetaledge.data.dataset import Item, open_dataset
 from fetaledge.data.split import choose_frames, draw_frames, split_by_subject

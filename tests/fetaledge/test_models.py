@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+
 from fetaledge.models.unet import Architecture, check_fit, load_encoder, read_tensors
 from fetaledge_runtimes.errors import InputError, UsageError
-from safetensors.torch import load_file, save_file
 
 SMALL = Architecture(decoder_channels=(16, 8, 8, 4, 4))
 

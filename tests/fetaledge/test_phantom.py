@@ -143,7 +143,7 @@ def test_the_folder_has_the_layout_of_hc18(tmp_path: Path):
     write_head_phantoms(folder, count=3, seed=5)
     images = sorted(path.name for path in (folder / "training_set").iterdir())
     assert images == [f"{n:03d}_HC{kind}.png" for n in range(3) for kind in ("", "_Annotation")]
-    with open(folder / TABLE, newline="", encoding="utf-8") as stream:
+    with (folder / TABLE).open(newline="", encoding="utf-8") as stream:
         header, *rows = list(csv.reader(stream))
     assert header == ["filename", "pixel size(mm)", "head circumference (mm)"]
     assert [row[0] for row in rows] == ["000_HC.png", "001_HC.png", "002_HC.png"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from torch import nn
+
 from fetaledge.models.strategies import STRATEGIES, apply_strategy, freeze_batchnorm, strategy_named
 from fetaledge.models.unet import Architecture
 from fetaledge_runtimes.errors import UsageError
-from torch import nn
 
 UNET = 6_628_945
 ENCODER = 2_223_872
@@ -62,7 +63,9 @@ def test_nine_strategies_by_letter() -> None:
 
 def test_single_blocks_leave_the_head_frozen(network: nn.Module) -> None:
     apply_strategy(network, strategy_named("decoder-5"))
-    trained = {name.split(".")[0] + "." + name.split(".")[2] for name, p in network.named_parameters() if p.requires_grad}
+    trained = {
+        name.split(".")[0] + "." + name.split(".")[2] for name, p in network.named_parameters() if p.requires_grad
+    }
     assert trained == {"decoder.4"}
 
 
@@ -82,4 +85,6 @@ def test_unknown_strategy_names_the_known() -> None:
 
 def test_strategy_that_the_network_lacks() -> None:
     with pytest.raises(UsageError, match="lacks"):
-        apply_strategy(Architecture(name="plain-unet", encoder="", decoder_channels=()).build(), strategy_named("decoder"))
+        apply_strategy(
+            Architecture(name="plain-unet", encoder="", decoder_channels=()).build(), strategy_named("decoder")
+        )

@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+
 from fetaledge.data.dataset import open_dataset
 from fetaledge.training.frames import EpochSampler, PreparedFrames, TrainingFrames
 from fetaledge.training.recipe import Recipe, lightning_precision
 from fetaledge.training.run import Run
 from fetaledge.training.unet import train_unet
 from fetaledge_runtimes.errors import InputError, OutputError, UsageError
-from safetensors.torch import load_file
 
 TINY = Recipe(
     strategy="all",
@@ -32,9 +33,9 @@ TINY = Recipe(
     learning_rate=3e-3,
 )
 FLAGS = (
-    "--strategy all --encoder-weights none --decoder-channels 16,8,8,4,4 --size 32 --batch 4 "
-    "--learning-rate 3e-3 --precision fp32"
-).split()
+    *("--strategy", "all", "--encoder-weights", "none", "--decoder-channels", "16,8,8,4,4", "--size", "32"),
+    *("--batch", "4", "--learning-rate", "3e-3", "--precision", "fp32"),
+)
 
 
 def command(phantoms: Path, out: Path, *flags: str) -> list[str]:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from fetaledge_runtimes.__main__ import main
-from fetaledge_runtimes.benching import read_bench_frames
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.frames import read_frames
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.spacing import read_spacing
 
@@ -54,7 +54,7 @@ def test_samples_and_predictions(
     assert given["predictions"][2]["hc_mm"] is None
 
     predictor = Predictor(Bundle.open(bundle_folder), variant)
-    for frame, entry in zip(read_bench_frames(frame_folder), given["predictions"], strict=True):
+    for frame, entry in zip(list(read_frames(frame_folder)), given["predictions"], strict=True):
         prediction = predictor(frame)
         written = cv2.imread(str(masks / f"{entry['name']}.png"), cv2.IMREAD_UNCHANGED)
         np.testing.assert_array_equal(written, prediction.mask)
@@ -69,12 +69,12 @@ def test_no_samples_means_accuracy_alone(
 
 
 def test_frames_take_their_spacing_from_the_table(frame_folder: Path) -> None:
-    frames = read_bench_frames(frame_folder)
+    frames = list(read_frames(frame_folder))
     assert [frame.pixel_mm for frame in frames] == [(0.15, 0.15), (0.2, 0.2), (0.15, 0.15)]
     (frame_folder / "pixels.csv").write_text("row_mm,column_mm,filename\n0.1,0.2,a.png\n", encoding="utf-8")
-    assert [frame.pixel_mm for frame in read_bench_frames(frame_folder)] == [(0.1, 0.2), None, None]
+    assert [frame.pixel_mm for frame in list(read_frames(frame_folder))] == [(0.1, 0.2), None, None]
     (frame_folder / "pixels.csv").unlink()
-    assert [frame.pixel_mm for frame in read_bench_frames(frame_folder)] == [None] * 3
+    assert [frame.pixel_mm for frame in list(read_frames(frame_folder))] == [None] * 3
 
 
 @pytest.mark.parametrize(
@@ -115,4 +115,4 @@ def test_no_folder_and_no_frames(bundle_folder: Path, tmp_path: Path, capsys: py
     assert main(["bench", str(bundle_folder), "--frames", str(tmp_path)]) == 3
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert "none is not a folder" in shown.err and "holds no PNG frame" in shown.err
+    assert "none does not exist" in shown.err and "holds no picture" in shown.err

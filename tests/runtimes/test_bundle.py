@@ -106,6 +106,29 @@ def test_refuses_variants_of_another_type(value: object, bundle_copy: Path) -> N
     assert "manifest.json" in refusal(bundle_copy).message
 
 
+@pytest.mark.parametrize("height", ["64", 0, -1, 64.0, None, True])
+def test_refuses_a_size_that_is_none(height: object, bundle_copy: Path) -> None:
+    edit(bundle_copy, lambda document: document["input"].update(height=height))
+    assert f"input: {height!r} x 96" in refusal(bundle_copy).message
+
+
+@pytest.mark.parametrize("change", [{"format": "ncnn"}, {"format": None}, {"name": 3}, {"files": []}])
+def test_refuses_a_variant_that_no_engine_runs(change: dict[str, Any], bundle_copy: Path) -> None:
+    edit(bundle_copy, lambda document: document["variants"][0].update(change))
+    assert "unusable value in variants" in refusal(bundle_copy).message
+
+
+def test_refuses_no_variants(bundle_copy: Path) -> None:
+    edit(bundle_copy, lambda document: document.update(variants=[]))
+    assert "there is none" in refusal(bundle_copy).message
+
+
+@pytest.mark.parametrize("name", [3, None, ""])
+def test_refuses_a_file_without_a_name(name: object, bundle_copy: Path) -> None:
+    edit(bundle_copy, lambda document: document["others"][0].update(file=name))
+    assert f"a file's name: {name!r}" in refusal(bundle_copy).message
+
+
 @pytest.mark.parametrize("name", ["../outside.onnx", "/etc/hostname", "sub/../../outside.onnx", ".."])
 def test_refuses_a_path_that_leaves_the_folder(name: str, bundle_copy: Path) -> None:
     (bundle_copy.parent / "outside.onnx").write_bytes((bundle_copy / "onnx-fp32.onnx").read_bytes())

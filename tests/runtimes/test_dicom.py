@@ -12,10 +12,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as Pillow
+
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frame import Frame
 from fetaledge_runtimes.frames import read_frames
-from PIL import Image as Pillow
 
 pydicom = pytest.importorskip("pydicom")
 

@@ -99,7 +99,7 @@ def test_a_mask_of_another_size_is_refused() -> None:
 
 
 def test_hc_does_not_wait_for_a_good_status() -> None:
-    given = score("a", "s", Ellipse(80, 60, 45, 20, 0))
+    given = score("a", "s", Ellipse(80, 60, 45, 10, 0))
     assert given.status == "not-elliptic" and given.hc_mm is not None
 
 

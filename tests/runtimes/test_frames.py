@@ -12,10 +12,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as Pillow
+
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.frames import read_frames
 from fetaledge_runtimes.images import MAX_PIXELS, read_grey, to_uint8
-from PIL import Image as Pillow
 
 HC18 = Path(__file__).parents[3] / "shared" / "hc18" / "training_set"
 

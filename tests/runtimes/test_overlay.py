@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from fetaledge_runtimes.ellipse import Ellipse, fit_outline, from_mask
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frame import Frame
@@ -93,7 +94,7 @@ def test_a_caption_wider_than_the_frame_is_shrunk_into_it() -> None:
     empty = np.zeros((256, 256), np.uint8)
     picture = draw_head(frame, empty, None, ("a very long line " * 8,), good=False)
     columns = np.nonzero(changed(picture, frame))[1]
-    assert 2 <= columns.min() and columns.max() <= 253
+    assert columns.min() >= 2 and columns.max() <= 253
 
 
 def test_the_status_is_amber_only_where_nothing_was_measured() -> None:

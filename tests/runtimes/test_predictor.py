@@ -52,7 +52,7 @@ def test_engines_agree(bundle_folder: Path, bright_frame: MakeFrame, head: Ellip
         (64, 96),
         (48, 60),
         (700, 600),
-        pytest.param((901, 333), marks=pytest.mark.xfail(reason="head_status judges the axes in pixels", strict=True)),
+        (901, 333),
     ],
 )
 def test_unequal_spacing_and_any_frame_size(

@@ -40,8 +40,6 @@ def predict(
     if as_json:
         print_json(document)
     else:
-        for source in document["summary"]:
-            line = summary_line(source)
-            if line:
-                print(line)
+        for line in filter(None, map(summary_line, document["summary"])):
+            print(line)
     raise typer.Exit(exit_code(document))

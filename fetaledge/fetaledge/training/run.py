@@ -106,14 +106,14 @@ class Run:
 def write_weights(path: Path, network: nn.Module, *, half: bool = False) -> None:
     """Write a network's tensors as safetensors, atomically; ``half`` stores floats as fp16."""
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {
         name: (tensor.to(torch.float16) if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
         for name, tensor in network.state_dict().items()
     }
     with atomic_path(path) as partial:
-        save_file(tensors, partial)
+        partial.write_bytes(save(tensors))
 
 
 def write_document(folder: Path, document: dict[str, Any]) -> None:
