@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,23 +23,6 @@ MARKERS = {"fp32": ("o", 230), "fp16": ("s", 70), "int8": ("^", 150)}
 INK, SOFT, GREY, FAINT = "#1f2933", "#5b6670", "#8a949e", "#d5dbe1"
 SMALLEST_DICE_SPAN = 0.01
 NUMBERS_ON_A_LOG_AXIS = (1, 2, 5)
-
-
-@contextlib.contextmanager
-def matplotlib_elsewhere() -> Iterator[None]:
-    """Import matplotlib so that its settings and font list go to a temporary folder, never under the home folder."""
-    with tempfile.TemporaryDirectory(prefix="fetaledge-matplotlib-") as folder:
-        before = os.environ.get("MPLCONFIGDIR")
-        os.environ["MPLCONFIGDIR"] = folder
-        try:
-            import matplotlib.font_manager  # noqa: F401
-
-            yield
-        finally:
-            if before is None:
-                del os.environ["MPLCONFIGDIR"]
-            else:
-                os.environ["MPLCONFIGDIR"] = before
 
 
 def drawable(record: dict[str, Any]) -> list[dict[str, Any]]:

@@ -100,11 +100,12 @@ def choose_variants(bundle: Bundle, names: Sequence[str] | None) -> tuple[Varian
     """The bundle's variants of these names, all without; in the order given, each once.
 
     Raises:
-        UsageError: a name that the bundle does not hold, or no variant at all.
+        UsageError: a name that the bundle does not hold.
+        BundleError: the bundle holds no variant at all.
     """
     chosen = bundle.manifest.variants if names is None else tuple(bundle.variant(name) for name in dict.fromkeys(names))
     if not chosen:
-        raise UsageError(f"{bundle.folder}: no variant to measure", "name one by --variant, or export the bundle again")
+        bundle.variant()
     return chosen
 
 

@@ -54,13 +54,12 @@ def _draw(record: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
     """Draw what there is to draw; (alternative text, data URI) of each picture."""
     timed = figures.drawable(record)
     pictures: list[tuple[str, str]] = []
-    with figures.matplotlib_elsewhere():
-        if any(result["accuracy"] is not None for result in timed):
-            figures.draw_latency_dice(record, folder / SCATTER)
-            pictures.append(("Kernel latency against mean Dice", _data_uri(folder / SCATTER)))
-        if timed:
-            figures.draw_distributions(record, folder / DISTRIBUTIONS)
-            pictures.append(("Distributions of latency", _data_uri(folder / DISTRIBUTIONS)))
+    if any(result["accuracy"] is not None for result in timed):
+        figures.draw_latency_dice(record, folder / SCATTER)
+        pictures.append(("Kernel latency against mean Dice", _data_uri(folder / SCATTER)))
+    if timed:
+        figures.draw_distributions(record, folder / DISTRIBUTIONS)
+        pictures.append(("Distributions of latency", _data_uri(folder / DISTRIBUTIONS)))
     return pictures
 
 

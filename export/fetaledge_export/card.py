@@ -9,7 +9,7 @@ from fetaledge_export.results import HEADER, VariantResult, table
 from fetaledge_runtimes.bundle import Manifest
 from fetaledge_runtimes.evaluation import CaseScore
 
-HIDDEN_FACTS = ("names",)
+HIDDEN_FACTS = ("names", "split", "trained_on")
 
 
 def card(

@@ -25,8 +25,8 @@ from fetaledge_export.torch_engine import TorchEngine
 from fetaledge_runtimes.bundle import MANIFEST, Manifest, ModelInput, ModelOutput, StoredFile, Variant
 from fetaledge_runtimes.engines import engine_class, open_engine
 from fetaledge_runtimes.engines.base import Engine
-from fetaledge_runtimes.errors import FetalEdgeError, InputError, UsageError
-from fetaledge_runtimes.evaluation import CaseScore, paired_change, score_case
+from fetaledge_runtimes.errors import FetalEdgeError, InputError, OutputError, UsageError
+from fetaledge_runtimes.evaluation import CaseScore, PairedChange, paired_change, score_case
 from fetaledge_runtimes.files import atomic_folder, write_json
 from fetaledge_runtimes.frame import Frame, LabelledFrame
 from fetaledge_runtimes.predictor import Prediction, Predictor
@@ -34,6 +34,7 @@ from fetaledge_runtimes.selftest import GOLDEN, write_golden
 
 EVALUATION, CARD = "evaluation.json", "card.md"
 MODEL_SCHEMA = "fetaledge/model/1"
+FULL_DISK_BYTES = 1_000_000
 
 
 def export_bundle(
@@ -146,7 +147,7 @@ def export_bundle(
             ),
         )
         manifest.write(folder)
-    return ExportResult(out, manifest, reference, results)
+    return ExportResult(out, manifest, reference, results, record["synthetic"])
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,9 @@ class _Job:
         name = f"{format_name}-{precision}"
         engine_name = engine_class(format_name).name
         files: tuple[Path, ...] = ()
-        version, scores, change = None, (), None
+        version: str | None = None
+        scores: tuple[CaseScore, ...] = ()
+        change: PairedChange | None = None
         predictions: list[Prediction] = []
         try:
             self.progress(f"{name}: converting")
@@ -184,6 +187,9 @@ class _Job:
             predictor = Predictor.from_engine(engine, self.size, self.manifest.task)
             predictions = [predictor(frame) for frame in self.golden]
         except Exception as error:  # a converter may raise anything; the other variants go on
+            if shutil.disk_usage(self.folder).free < FULL_DISK_BYTES:
+                hint = "free some space or choose another folder"
+                raise OutputError(f"cannot write {name} under {self.folder.parent}: the disk is full", hint) from error
             step = "it does not run" if files else "it could not be converted"
             reasons = (f"{step}: {_first_line(error)}",)
         size = sum(file.stat().st_size for file in files) if files else None
@@ -213,7 +219,7 @@ class _Job:
             "classes": list(self.manifest.classes),
             "input": asdict(self.manifest.input),
             "output": asdict(self.manifest.output),
-            "source": self.manifest.source,
+            "source": {key: value for key, value in self.manifest.source.items() if key not in ("split", "trained_on")},
         }
         return module.write(base, self.folder / f"{name}{module.SUFFIX}", precision, self.ranges.pixels, metadata)
 

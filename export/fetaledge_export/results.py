@@ -52,12 +52,14 @@ class ExportResult:
     Attributes:
         reference: scores of the fp32 PyTorch model, one a validation frame.
         variants: every variant that was asked for, whether it passed the gate or not.
+        synthetic: whether the validation frames are synthetic.
     """
 
     folder: Path
     manifest: Manifest
     reference: tuple[CaseScore, ...]
     variants: tuple[VariantResult, ...]
+    synthetic: bool
 
     @property
     def failed(self) -> tuple[VariantResult, ...]:
@@ -71,7 +73,7 @@ class ExportResult:
 
 def table(reference: Sequence[CaseScore], variants: Sequence[VariantResult]) -> list[tuple[str, ...]]:
     """Rows of text under :data:`HEADER`; "–" where a value is unknown."""
-    rows = [("torch-fp32", "–", _dice(reference), "–", "–", "–", "–", "reference")]
+    rows: list[tuple[str, ...]] = [("torch-fp32", "–", _dice(reference), "–", "–", "–", "–", "reference")]
     for variant in variants:
         change = variant.change
         size = "–" if variant.bytes is None else f"{variant.bytes / 1e6:.1f}"

@@ -45,7 +45,7 @@ def benchmark_bundle(
             )
         command = (sys.executable, "-m", "fetaledge.torch_bench", str(run_folder.resolve()))
         reference = Reference("torch-fp32", "PyTorch", command, tuple(threads))
-    frames = choose_frames(open_dataset(data), split, source["data"], source["split"])
+    frames = choose_frames(open_dataset(data), split, source)
     return run_benchmark(
         bundle_folder,
         frames,

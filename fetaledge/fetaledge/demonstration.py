@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from fetaledge.data.sheet import contact_sheet
 from fetaledge.exporting import export_run
 from fetaledge_benchmarks import write_report
 from fetaledge_runtimes.bundle import Bundle
-from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.errors import GateFailed, InputError
 from fetaledge_runtimes.files import atomic_folder, atomic_path
 from fetaledge_runtimes.predict import DOCUMENT, predict_files
 from fetaledge_runtimes.predictor import Predictor
@@ -49,6 +50,7 @@ def demonstrate(out: Path, run: Path | None, *, force: bool, progress: Callable[
 
     Raises:
         InputError: there is no such run.
+        GateFailed: not one variant passed the gate.
         OutputError: ``out`` exists, or cannot be written.
     """
     from fetaledge_export.gate import Limits
@@ -70,6 +72,8 @@ def demonstrate(out: Path, run: Path | None, *, force: bool, progress: Callable[
             force=False,
             progress=progress,
         )
+        if not export.manifest.variants:
+            raise GateFailed(f"no variant of {run} passed the gate", "fetaledge export says why, variant by variant")
         record = benchmark_bundle(
             folder / "bundle",
             folder / "unseen",
@@ -86,7 +90,8 @@ def demonstrate(out: Path, run: Path | None, *, force: bool, progress: Callable[
         progress("measuring the unseen frames")
         bundle = Bundle.open(folder / "bundle")
         names = _write_pictures(folder / "unseen", folder / "heads")
-        predict_files(Predictor(bundle), [folder / "heads"], folder / "predictions")
+        with contextlib.chdir(folder):  # so that the document names the frames as they stand in the demo's folder
+            predict_files(Predictor(bundle), [Path("heads")], Path("predictions"))
         _write_sheet([folder / "predictions" / f"{name}_overlay.png" for name in names], folder / "heads.png")
     files = (
         (out / "bundle/card.md", "the model card"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 GOLDEN_SEEDS = (901, 902, 903, 904)
 FORMATS = ("onnx", "openvino", "tflite")
-HC18_NOTE = "Data: HC18 (van den Heuvel et al. 2018, Zenodo 1327317), CC BY 4.0."
+HC18 = "HC18 (van den Heuvel et al. 2018, Zenodo 1327317, CC BY 4.0)"
 
 
 def export_run(
@@ -69,7 +69,7 @@ def export_run(
         golden=[head_phantom(seed).frame for seed in GOLDEN_SEEDS],
         source=run.source(),
         data=f"{dataset.name}, {len(validation)} validation frames",
-        data_note=data_note(dataset),
+        data_note=_data_note(run, dataset),
         formats=tuple(dict.fromkeys(formats)) or FORMATS,
         precisions=precisions,
         limits=limits,
@@ -90,8 +90,18 @@ def _sides(run: Run, dataset: Dataset, count: int) -> tuple[Subset, Subset]:
     return dataset.only(draw_frames(training.items, min(count, len(training)), seed)), validation
 
 
-def data_note(dataset: Dataset) -> str:
-    """Licence and attribution of the data, for a card or a report."""
-    if dataset.synthetic:
-        return "Data: synthetic frames made by fetaledge; scores on them say nothing about clinical accuracy."
-    return HC18_NOTE if (dataset.folder / "training_set").is_dir() else f"Data: {dataset.name}."
+def _data_note(run: Run, dataset: Dataset) -> str:
+    """Licence and attribution of the data behind a bundle, for its card."""
+    name = run.document["data"]["name"]
+    if run.document["data"]["synthetic"]:
+        trained = "Trained on synthetic frames made by fetaledge."
+    elif name.lower().startswith("hc18"):
+        trained = f"Trained on {HC18}."
+    else:
+        trained = f"Trained on {name}, of whose source and licence nothing was stated."
+    phantoms = run.document["recipe"].get("phantoms")
+    mixed = f" {phantoms} synthetic frames were mixed in." if phantoms else ""
+    if dataset.fingerprint() == run.document["data"]["fingerprint"]:
+        return f"{trained}{mixed}"
+    kind = "synthetic frames made by fetaledge" if dataset.synthetic else dataset.name
+    return f"{trained}{mixed} Calibrated and gated on other data: {kind}."

@@ -46,6 +46,11 @@ def measure_head(mask: Image, pixel_mm: tuple[float, float]) -> HeadMeasures | N
     return None if ellipse is None else measure_ellipse(ellipse, pixel_mm)
 
 
+def touches_border(mask: Image) -> bool:
+    """Whether a mask ``uint8 (H, W)`` reaches the frame's edge."""
+    return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
+
+
 def head_status(mask: Image, ellipse: Ellipse | None, pixel_mm: tuple[float, float] | None) -> str:
     """``ok``, or the one word that says why no millimetre should be read off this mask.
 
@@ -56,7 +61,7 @@ def head_status(mask: Image, ellipse: Ellipse | None, pixel_mm: tuple[float, flo
     """
     if ellipse is None:
         return "no-head"
-    if mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any():
+    if touches_border(mask):
         return "head-touches-border"
     in_mm = ellipse if pixel_mm is None else ellipse.scaled(pixel_mm[1], pixel_mm[0])
     if in_mm.b < MIN_AXIS_RATIO * in_mm.a or _overlap_with(mask, ellipse) < MIN_ELLIPSE_DICE:

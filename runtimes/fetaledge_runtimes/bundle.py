@@ -142,8 +142,6 @@ class Manifest:
         for key, grid in (("input", self.input), ("output", self.output)):
             if not all(type(side) is int and side > 0 for side in (grid.height, grid.width)):
                 return f"{key}: {grid.height!r} x {grid.width!r} pixels"
-        if not self.variants:
-            return "variants: there is none"
         for variant in self.variants:
             if variant.format not in ENGINES or not isinstance(variant.name, str) or not variant.files:
                 return f"variants: {variant.name!r} of the format {variant.format!r}"
@@ -201,11 +199,14 @@ class Bundle:
         """The variant of this name; without one, the first whose engine is installed, in the manifest's order.
 
         Raises:
+            BundleError: there is no variant at all.
             UsageError: no variant has this name.
             EngineMissing: no engine that runs any variant is installed.
         """
         from fetaledge_runtimes.engines import first_runnable
 
+        if not self.manifest.variants:
+            raise BundleError(f"{self.folder} holds no variant", "none passed the gate; its evaluation.json says why")
         if name is None:
             return first_runnable(self.manifest.variants)
         for variant in self.manifest.variants:

@@ -20,10 +20,28 @@ def _refusal(path: Path, error: OSError) -> OutputError:
     return OutputError(f"cannot write {path}: {reason}", "free some space or choose a folder that you may write to")
 
 
-def refuse_existing(path: Path, force: bool) -> None:
-    """Raise :class:`OutputError` where ``path`` exists and ``force`` is not set."""
-    if path.exists() and not force and not (path.is_dir() and not any(path.iterdir())):
+def refuse_existing(path: Path, force: bool, marker: str | None = None) -> None:
+    """Raise :class:`OutputError` where ``path`` may not be written: ask this before long work, not after.
+
+    An existing file or folder needs ``force``; a folder that is replaced must be empty or hold the file ``marker``, so
+    that a mistyped ``--out`` never deletes somebody's documents. The nearest folder that exists must be writable.
+    """
+    filled = path.is_dir() and any(path.iterdir())
+    if (filled or path.is_file()) and not force:
         raise OutputError(f"{path} exists already", "choose another name, or pass --force to replace it")
+    if filled and marker is not None and not (path / marker).is_file():
+        raise OutputError(
+            f"{path} holds no {marker}, so it was not made by this command",
+            "remove it yourself, or choose another name",
+        )
+    if path.is_file() and marker is not None:
+        raise OutputError(f"{path} is a file where a folder is to be written", "choose another name")
+    parent = path.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        hint = "choose a folder that you may write to"
+        raise OutputError(f"cannot write {path}: {parent} is no folder that can be written", hint)
 
 
 @contextlib.contextmanager
@@ -55,21 +73,13 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 def atomic_folder(path: Path | str, *, force: bool = False, marker: str | None = None) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; rename it to ``path`` on success, remove it on failure or Ctrl-C.
 
-    An existing folder is replaced only with ``force``, and only if it holds the file ``marker`` (so that a mistyped
-    ``--out`` never deletes somebody's documents) or is empty.
+    What may be replaced, :func:`refuse_existing` says.
 
     Raises:
         OutputError: ``path`` exists and may not be replaced, or cannot be written.
     """
     path = Path(path)
-    refuse_existing(path, force)
-    if path.is_dir() and any(path.iterdir()) and marker is not None and not (path / marker).is_file():
-        raise OutputError(
-            f"{path} holds no {marker}, so it was not made by this command",
-            "remove it yourself, or choose another name",
-        )
-    if path.exists() and not path.is_dir():
-        raise OutputError(f"{path} is a file where a folder is to be written", "choose another name")
+    refuse_existing(path, force, marker)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))

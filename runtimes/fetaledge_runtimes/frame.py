@@ -54,7 +54,8 @@ class LabelledFrame:
 class LabelledFrames(Protocol):
     """A data set: sized, iterable more than once, reading each frame when it is asked for."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def __len__(self) -> int: ...
 

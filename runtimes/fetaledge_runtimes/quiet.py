@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
+from pathlib import Path
 
 ENVIRONMENT = {
     "ORT_DISABLE_TELEMETRY": "1",
@@ -21,8 +23,11 @@ ENVIRONMENT = {
 def quiet() -> None:
     """Set the variables of :data:`ENVIRONMENT` for this process and its children; bar OpenVINO's telemetry package.
 
+    Matplotlib keeps its list of fonts in the folder for temporary files.
+
     No variable turns that package off: importing openvino writes an identifier under the home folder and sends an
     event. Where the package cannot be imported, openvino and nncf use their own empty stand-ins.
     """
     os.environ.update(ENVIRONMENT)
+    os.environ.setdefault("MPLCONFIGDIR", str(Path(tempfile.gettempdir()) / f"fetaledge-matplotlib-{os.getuid()}"))
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

@@ -151,7 +151,8 @@ def test_check_names_every_problem_and_goes_on(copy: Path, tmp_path: Path) -> No
     report = check_dataset(dataset)
     assert {problem["file"] for problem in report["problems"]} == {"003_HC.png", "005_HC.png", "007_HC.png"}
     assert report["usable"] == 17
-    assert report["hc_mm"]["n"] == 17
+    assert report["hc_mm"]["n"] == report["pixel_mm"]["n"] == sum(report["sizes"].values()) == 17
+    assert report["without_spacing"] == 0
     assert any("17 usable synthetic frames" in line for line in summary_lines(report))
     write_sheet(dataset, report, tmp_path / "sheet.png")
     sheet = cv2.imread(str(tmp_path / "sheet.png"))
@@ -180,23 +181,44 @@ def test_smaller_draws_are_part_of_larger() -> None:
         draw_frames(frames, 9, 1)
 
 
+def test_known_subjects_stay_on_the_training_side(phantoms: Path) -> None:
+    dataset = open_dataset(phantoms)
+    known = {item.content_hash() for item in dataset.items[:10]}
+    train, validation = split_by_subject(dataset.items, 0.5, 0, known)
+    assert {item.name for item in dataset.items[:10]} <= set(train)
+    assert len(validation) == 5
+    with pytest.raises(UsageError, match="leaves one side empty"):
+        split_by_subject(dataset.items, float("nan"), 0)
+
+
 def test_training_frames_are_never_scored_unasked(phantoms: Path, copy: Path) -> None:
     dataset = open_dataset(phantoms)
     names = [item.name for item in dataset.items]
-    trained_on = {"fingerprint": dataset.fingerprint(), "synthetic": True}
-    sides = {"train": names[4:], "validation": names[:4]}
-    assert [item.name for item in choose_frames(dataset, None, trained_on, sides).items] == names[:4]
-    assert len(choose_frames(dataset, "all", trained_on, sides)) == 20
-    assert len(choose_frames(dataset, "train", trained_on, sides)) == 16
+    facts = {
+        "data": {"fingerprint": dataset.fingerprint()},
+        "split": {"train": names[4:], "validation": names[:4]},
+        "trained_on": [item.content_hash() for item in dataset.items[4:]],
+    }
+    assert [item.name for item in choose_frames(dataset, None, facts).items] == names[:4]
+    assert len(choose_frames(dataset, "all", facts)) == 20
+    assert len(choose_frames(dataset, "train", facts)) == 16
     with pytest.raises(UsageError, match="no split"):
-        choose_frames(dataset, "test", trained_on, sides)
+        choose_frames(dataset, "test", facts)
 
     edit_table(copy, lambda rows: rows.pop(1))
-    (copy / "training_set/000_HC.png").unlink()
-    (copy / "training_set/000_HC_Annotation.png").unlink()
-    with pytest.raises(InputError, match="not the same any more"):
-        choose_frames(open_dataset(copy), None, trained_on, sides)
+    for name in ("000_HC.png", "000_HC_Annotation.png"):
+        (copy / "training_set" / name).unlink()
+    other = open_dataset(copy)
+    assert [item.name for item in choose_frames(other, None, facts).items] == names[1:4]
     with pytest.raises(UsageError, match="has no split"):
-        choose_frames(open_dataset(copy), "validation", trained_on, sides)
-    real = {"fingerprint": "another", "synthetic": False}
-    assert len(choose_frames(open_dataset(copy), None, real, sides)) == 19
+        choose_frames(other, "validation", facts)
+    everything = {**facts, "trained_on": [item.content_hash() for item in dataset.items]}
+    with pytest.raises(InputError, match="trained on every subject"):
+        choose_frames(other, None, everything)
+    assert len(choose_frames(other, None, {**facts, "trained_on": []})) == 19
+
+
+def test_the_fingerprint_covers_numbers_too(phantoms: Path, copy: Path) -> None:
+    assert open_dataset(copy).fingerprint() == open_dataset(phantoms).fingerprint()
+    edit_table(copy, lambda rows: rows[3].__setitem__(1, "0.2"))
+    assert open_dataset(copy).fingerprint() != open_dataset(phantoms).fingerprint()

@@ -69,13 +69,16 @@ def test_single_blocks_leave_the_head_frozen(network: nn.Module) -> None:
     assert trained == {"decoder.4"}
 
 
-def test_freeze_batchnorm_only_where_nothing_is_trained(network: nn.Module) -> None:
-    apply_strategy(network, strategy_named("decoder"))
+@pytest.mark.parametrize(
+    ("strategy", "frozen"), [("decoder", True), ("decoder-5", True), ("encoder", False), ("all", False)]
+)
+def test_freeze_batchnorm_is_for_a_frozen_encoder(network: nn.Module, strategy: str, frozen: bool) -> None:
+    apply_strategy(network, strategy_named(strategy))
     network.train()
     freeze_batchnorm(network)
     for name, module in network.named_modules():
         if isinstance(module, nn.BatchNorm2d):
-            assert module.training == name.startswith("decoder."), name
+            assert module.training == (not (frozen and name.startswith("encoder."))), name
 
 
 def test_unknown_strategy_names_the_known() -> None:

@@ -20,7 +20,7 @@ from fetaledge.data.dataset import open_dataset
 from fetaledge.training.frames import EpochSampler, PreparedFrames, TrainingFrames
 from fetaledge.training.recipe import Recipe, lightning_precision
 from fetaledge.training.run import Run
-from fetaledge.training.unet import train_unet
+from fetaledge.training.unet import Machines, train_unet
 from fetaledge_runtimes.errors import InputError, OutputError, UsageError
 
 TINY = Recipe(
@@ -107,9 +107,12 @@ def test_init_takes_network_size_and_split(small_run: Path, phantoms: Path, tmp_
     init = Run.open(small_run)
     recipe = Recipe(strategy="decoder", epochs=1, batch=4, seed=9, learning_rate=1e-4, half=True)
     run = train_unet(open_dataset(phantoms), tmp_path / "second", recipe, init=init)
+    assert run is not None
     assert run.size == (64, 64)
     assert run.document["split"] == init.document["split"]
     assert run.document["init"]["weights_sha256"] == init.source()["weights_sha256"]
+    assert run.document["init"]["validation"]["dice"] == init.document["validation"]["dice"]
+    assert set(run.document["trained_on"]) == set(init.document["trained_on"])
     before, after = weights(small_run), weights(tmp_path / "second")
     assert all(tensor.dtype == torch.float16 for tensor in after.values() if tensor.is_floating_point())
     encoder = [name for name in before if name.startswith("encoder.") and before[name].is_floating_point()]
@@ -129,6 +132,7 @@ def test_moving_batchnorm_moves_a_frozen_encoder(small_run: Path, phantoms: Path
 def test_few_shot(phantoms: Path, tmp_path: Path) -> None:
     recipe = Recipe(**{**TINY.__dict__, "epochs": 1, "train_count": 5})
     run = train_unet(open_dataset(phantoms), tmp_path / "few", recipe)
+    assert run is not None
     assert len(run.document["split"]["train"]) == 5
     assert len(run.document["split"]["validation"]) == 4
 
@@ -141,12 +145,40 @@ def test_few_shot(phantoms: Path, tmp_path: Path) -> None:
         ({"batch": 0}, "--batch 0"),
         ({"train_count": 400}, "--train-count 400"),
         ({"strategy": "middle"}, "no strategy 'middle'"),
+        ({"intensity": "bright"}, "no intensity 'bright'"),
+        ({"phantoms": -5}, "--phantoms -5"),
+        ({"seed": -1}, "--seed -1"),
+        ({"learning_rate": -1.0}, "--learning-rate -1"),
+        ({"validation": float("nan")}, "validation share of nan"),
+        ({"encoder": "tu-typo"}, "no U-Net can be made of tu-typo"),
     ],
 )
 def test_values_that_make_no_sense(phantoms: Path, tmp_path: Path, change: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         train_unet(open_dataset(phantoms), tmp_path / "run", Recipe(**{**TINY.__dict__, **change}))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("machines", [Machines(accelerator="abacus"), Machines(devices=0)])
+def test_machines_that_are_not_there(phantoms: Path, tmp_path: Path, machines: Machines) -> None:
+    with pytest.raises(UsageError):
+        train_unet(open_dataset(phantoms), tmp_path / "run", TINY, machines=machines)
+    assert not (tmp_path / "run").exists()
+
+
+def test_random_strategies_take_no_init(small_run: Path, phantoms: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="leave --init out"):
+        recipe = Recipe(strategy="decoder-random-encoder")
+        train_unet(open_dataset(phantoms), tmp_path / "run", recipe, init=Run.open(small_run))
+
+
+def test_a_training_that_diverges_is_named(phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fetaledge.training.module as module
+
+    monkeypatch.setattr(module, "DiceCELoss", lambda **_: lambda logits, _: logits.sum() * float("nan"))
+    with pytest.raises(InputError, match="diverged in epoch 1"):
+        train_unet(open_dataset(phantoms), tmp_path / "run", TINY)
+    assert not (tmp_path / "run/model.safetensors").exists()
 
 
 def test_precision_words() -> None:
@@ -167,28 +199,37 @@ def test_an_existing_folder_is_kept(small_run: Path, phantoms: Path, tmp_path: P
         train_unet(open_dataset(phantoms), tmp_path / "letters", TINY, force=True)
     with pytest.raises(InputError, match="nothing to resume"):
         train_unet(open_dataset(phantoms), tmp_path / "letters", TINY, resume=True)
+    with pytest.raises(InputError, match="is finished"):
+        train_unet(open_dataset(phantoms), small_run, TINY, resume=True)
     assert (tmp_path / "letters/dear.txt").read_text() == "Dear"
 
 
 @pytest.mark.slow
 def test_killed_and_resumed_equals_unbroken(phantoms: Path, tmp_path: Path) -> None:
+    """Killed before its first epoch ends, and again later."""
     unbroken = train_unet(open_dataset(phantoms), tmp_path / "unbroken", TINY)
-    log = tmp_path / "broken/log.csv"
-    process = subprocess.Popen(command(phantoms, tmp_path / "broken", "--epochs", "4"))
-    deadline = time.monotonic() + 300
-    while process.poll() is None and time.monotonic() < deadline:
-        if (tmp_path / "broken/resume.ckpt").exists() and len(log.read_text().splitlines()) >= 3:
-            process.send_signal(signal.SIGKILL)
-        time.sleep(0.02)
-    assert process.wait() == -signal.SIGKILL
-    subprocess.run(command(phantoms, tmp_path / "broken", "--epochs", "4", "--resume"), check=True)
-    resumed = Run.open(tmp_path / "broken")
+    assert unbroken is not None
+    broken = tmp_path / "broken"
+    for flag, sign in (((), broken / "run.json"), (("--resume",), broken / "resume.ckpt")):
+        process = subprocess.Popen(command(phantoms, broken, "--epochs", "4", *flag))
+        while process.poll() is None and not sign.exists():
+            time.sleep(0.02)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        with pytest.raises(InputError, match="is not finished"):
+            Run.open(broken)
+    (broken / ".resume.left").write_bytes(b"half")
+    subprocess.run(command(phantoms, broken, "--epochs", "4", "--resume"), check=True)
+    resumed = Run.open(broken)
     assert resumed.document["epochs_run"] == 4
-    rows = [list(csv.DictReader((tmp_path / name / "log.csv").open())) for name in ("unbroken", "broken")]
+    rows = [list(csv.DictReader((folder / "log.csv").open())) for folder in (tmp_path / "unbroken", broken)]
     for one, other in zip(*rows, strict=True):
         assert float(one["loss"]) == pytest.approx(float(other["loss"]), rel=1e-3)
         assert float(one["dice"]) == pytest.approx(float(other["dice"]), abs=2e-3)
     assert resumed.document["best"]["epoch"] == unbroken.document["best"]["epoch"]
+    for name, tensor in weights(broken).items():
+        assert torch.allclose(tensor.float(), weights(tmp_path / "unbroken")[name].float(), rtol=1e-3, atol=1e-4), name
+    assert not [path for path in broken.iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.slow
@@ -209,11 +250,19 @@ def test_resume_refuses_another_recipe(phantoms: Path, tmp_path: Path) -> None:
 def test_two_processes(phantoms: Path, tmp_path: Path) -> None:
     flags = ("--epochs", "2", "--accelerator", "cpu", "--devices", "2")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(command(phantoms, tmp_path / "run", *flags), check=True, env=environment, timeout=300)
+    done = subprocess.run(
+        command(phantoms, tmp_path / "run", *flags),
+        check=False,
+        env=environment,
+        timeout=300,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    assert len(done.stdout.splitlines()) == 1
     run = Run.open(tmp_path / "run")
     assert run.document["epochs_run"] == 2
     assert len(list(csv.DictReader((tmp_path / "run/log.csv").open()))) == 2
-    assert run.network() is not None
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "curve.png",
         "log.csv",

@@ -118,9 +118,12 @@ def test_refuses_a_variant_that_no_engine_runs(change: dict[str, Any], bundle_co
     assert "unusable value in variants" in refusal(bundle_copy).message
 
 
-def test_refuses_no_variants(bundle_copy: Path) -> None:
+def test_a_bundle_without_variants_opens_and_says_so(bundle_copy: Path) -> None:
     edit(bundle_copy, lambda document: document.update(variants=[]))
-    assert "there is none" in refusal(bundle_copy).message
+    bundle = Bundle.open(bundle_copy)
+    for name in (None, "onnx-fp32"):
+        with pytest.raises(BundleError, match=r"holds no variant; none passed the gate"):
+            bundle.variant(name)
 
 
 @pytest.mark.parametrize("name", [3, None, ""])

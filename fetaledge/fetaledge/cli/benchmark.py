@@ -31,14 +31,16 @@ def benchmark(
     """Measure latency and accuracy of every variant, all in one interleaved run."""
     from fetaledge.benchmarking import benchmark_bundle
     from fetaledge_benchmarks import TABLE_HEADER, record_valid, table_rows, write_report
+    from fetaledge_benchmarks.report import PAGE
     from fetaledge_runtimes.errors import UsageError
     from fetaledge_runtimes.files import refuse_existing, write_json
 
     if target != ["local"]:
         raise UsageError(f"there is no target {', '.join(target)}", "only local can be measured in this version")
-    for path in (json_file, report):
-        if path is not None and str(path) != "-":
-            refuse_existing(path, force)
+    if json_file is not None and str(json_file) != "-":
+        refuse_existing(json_file, force)
+    if report is not None:
+        refuse_existing(report, force, marker=PAGE)
     record = benchmark_bundle(
         bundle,
         data,
@@ -60,9 +62,11 @@ def benchmark(
         say(f"wrote {json_file}")
     if report is not None:
         write_report(record, report, force=force)
-        say(f"wrote {report / 'report.html'}")
+        say(f"wrote {report / PAGE}")
     if record.get("note"):
         say(record["note"])
     if not record_valid(record):
-        say("not every row is valid; the reasons stand in the table's last column and in the record")
+        for result in record["results"]:
+            if not result["valid"]:
+                say(f"not valid: {result['variant']}, {result['threads']} threads: {'; '.join(result['reasons'])}")
         raise typer.Exit(5)

@@ -32,16 +32,17 @@ def phantom(
 @app.command()
 def check(
     folder: Path = typer.Argument(..., metavar="DIR", help="A data set: HC18's layout, or images/ + masks/."),
-    sheet: Path | None = typer.Option(
-        None, help="Where to write the contact sheet (default: beside DIR, DIR-sheet.png)."
-    ),
-    no_sheet: bool = typer.Option(False, "--no-sheet", help="Write no contact sheet."),
+    sheet: Path | None = typer.Option(None, metavar="FILE", help="Write a contact sheet here, a PNG."),
+    force: bool = typer.Option(False, "--force", help="Replace an earlier FILE."),
     as_json: bool = typer.Option(False, "--json", help="Print one document."),
 ) -> None:
     """Read every frame and label; say what is unusable and why, and what there is."""
     from fetaledge.data.check import check_dataset, summary_lines, write_sheet
     from fetaledge.data.dataset import open_dataset
+    from fetaledge_runtimes.files import refuse_existing
 
+    if sheet is not None:
+        refuse_existing(sheet, force)
     dataset = open_dataset(folder, strict=False)
     report = check_dataset(dataset)
     if as_json:
@@ -50,9 +51,8 @@ def check(
         for problem in report["problems"]:
             print(f"{problem['file']}: {problem['message']}")
         print("\n".join(summary_lines(report)))
-    if not no_sheet and report["usable"]:
-        path = sheet or folder.resolve().parent / f"{folder.resolve().name}-sheet.png"
-        write_sheet(dataset, report, path)
-        say(f"wrote {path}")
-    if report["problems"]:
+    if sheet is not None and report["usable"]:
+        write_sheet(dataset, report, sheet)
+        say(f"wrote {sheet}")
+    if report["problems"] or not report["usable"]:
         raise typer.Exit(3)

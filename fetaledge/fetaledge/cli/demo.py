@@ -18,7 +18,7 @@ def demo(
 
     It runs on synthetic frames: its scores say nothing about clinical accuracy.
     """
-    from fetaledge.demonstration import FRAMES, demonstrate
+    from fetaledge.demonstration import demonstrate
     from fetaledge_benchmarks import TABLE_HEADER, record_valid, table_rows
     from fetaledge_export.results import HEADER
 
@@ -27,7 +27,10 @@ def demo(
     print_table(HEADER, shown.export.rows())
     print("\nThe benchmark: this machine, one thread, all rows interleaved\n")
     print_table(TABLE_HEADER, table_rows(shown.record))
-    print(f"\n{FRAMES} synthetic frames: these scores say nothing about clinical accuracy.")
+    gated, scored = len(shown.export.reference), shown.record["results"][0]["accuracy"]["cases"]
+    print(
+        f"\nGate on {gated}, benchmark on {scored} synthetic frames: their scores say nothing about clinical accuracy."
+    )
     print("Look at:")
     for path, what in shown.files:
         print(f"  {path}  {what}")

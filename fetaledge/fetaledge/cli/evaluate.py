@@ -9,7 +9,10 @@ import typer
 
 from fetaledge.cli.tables import print_json, print_table, say
 
-HEADER = ("variant", "n", "Dice", "95 % CI", "pooled", "IoU", "HD95 mm", "HC MAE mm", "bias mm", "misses", "engine")
+HEADER = (
+    *("variant", "n", "Dice", "95 % CI", "pooled", "IoU", "HD95 mm"),
+    *("HC MAE mm", "bias mm", "n of HC", "misses", "engine"),
+)
 
 
 def evaluate(
@@ -63,8 +66,7 @@ def _records(model: Path, dataset: Any, variants: list[str], split: str | None, 
         run = Run.open(model)
         return [evaluate_run(run, run.frames(dataset, split), threads)]
     bundle = Bundle.open(model)
-    source = bundle.manifest.source
-    frames = choose_frames(dataset, split, source["data"], source["split"])
+    frames = choose_frames(dataset, split, bundle.manifest.source)
     names = [bundle.variant(name).name for name in variants] or [variant.name for variant in bundle.manifest.variants]
     records = []
     for name in names:
@@ -74,19 +76,18 @@ def _records(model: Path, dataset: Any, variants: list[str], split: str | None, 
 
 
 def _row(record: dict[str, Any]) -> tuple[str, ...]:
-    dice, hc = record["dice"], record["hc_mm"]
-    low, high = dice["ci95"]
-    hd95 = record["hd95_mm"]
+    dice, hc, interval = record["dice"], record["hc_mm"], record["dice"]["ci95"]
     return (
         record["variant"],
         str(record["cases"]),
         f"{dice['mean']:.4f}",
-        f"{low:.4f}–{high:.4f}",
+        f"{interval[0]:.4f}–{interval[1]:.4f}" if interval else "–",
         f"{record['dice_pooled10']:.4f}",
         f"{record['iou']['mean']:.4f}",
-        f"{hd95['mean']:.2f}" if hd95 else "–",
-        f"{hc['mae']:.2f}" if hc else "–",
-        f"{hc['bias']:+.2f}" if hc else "–",
+        f"{record['hd95_mm']['mean']:.2f}" if record["hd95_mm"]["n"] else "–",
+        f"{hc['mae']:.2f}" if hc["n"] else "–",
+        f"{hc['bias']:+.2f}" if hc["n"] else "–",
+        str(hc["n"]),
         str(record["failures"]),
         record["engine"],
     )

@@ -48,7 +48,7 @@ def export(
         progress=say,
     )
     print_table(HEADER, result.rows())
-    if any(score for score in result.reference) and result.manifest.source["data"]["synthetic"]:
+    if result.synthetic:
         say("synthetic frames: these scores say nothing about clinical accuracy")
     kept = len(result.manifest.variants)
     say(f"wrote {out} with {kept} of {len(result.variants)} variants")

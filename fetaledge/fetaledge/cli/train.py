@@ -96,6 +96,8 @@ def unet(
         progress=say,
         bar=sys.stderr.isatty(),
     )
+    if run is None:  # one of several processes; the first one reports
+        return
     measured = run.document["validation"]
     hc = measured["hc_mm"]
     circumference = f", HC MAE {hc['mae']:.2f} mm (n = {hc['n']})" if hc and hc["n"] else ""

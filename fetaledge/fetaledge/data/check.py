@@ -13,9 +13,10 @@ import numpy as np
 
 from fetaledge.data.dataset import Dataset, Problem
 from fetaledge.data.sheet import contact_sheet
-from fetaledge_runtimes.biometry import measure_head
+from fetaledge_runtimes.biometry import measure_head, touches_border
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.files import atomic_path
+from fetaledge_runtimes.frame import LabelledFrame
 
 SCHEMA = "fetaledge/data/1"
 HC_TOLERANCE_MM = 2.0
@@ -39,16 +40,14 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
         except InputError as error:
             problems.append(Problem(item.image.name, error.message))
             continue
+        contradiction = _contradiction(labelled)
+        if contradiction:
+            problems.append(Problem(item.image.name, contradiction))
+            continue
         height, width = labelled.mask.shape
         sizes[f"{width}×{height}"] += 1
         if item.pixel_mm:
-            spacings += [item.pixel_mm[0]]
-            measures = measure_head(labelled.mask, item.pixel_mm)
-            border = labelled.mask[0].any() or labelled.mask[-1].any() or labelled.mask[:, [0, -1]].any()
-            if item.hc_mm and measures and not border and abs(measures.hc_mm - item.hc_mm) > HC_TOLERANCE_MM:
-                message = f"states an HC of {item.hc_mm:.1f} mm and its label measures {measures.hc_mm:.1f} mm"
-                problems.append(Problem(item.image.name, message))
-                continue
+            spacings.append(item.pixel_mm[0])
         if labelled.hc_mm is not None:
             circumferences.append(labelled.hc_mm)
         usable.append(item.name)
@@ -65,6 +64,17 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
         "problems": [asdict(problem) for problem in problems],
         "names": usable,
     }
+
+
+def _contradiction(labelled: LabelledFrame) -> str | None:
+    """What is wrong where the stated HC and the label disagree."""
+    spacing, mask = labelled.frame.pixel_mm, labelled.mask
+    measures = measure_head(mask, spacing) if spacing else None
+    if measures is None or labelled.hc_mm is None or touches_border(mask):
+        return None
+    if abs(measures.hc_mm - labelled.hc_mm) <= HC_TOLERANCE_MM:
+        return None
+    return f"states an HC of {labelled.hc_mm:.1f} mm and its label measures {measures.hc_mm:.1f} mm"
 
 
 def _range(values: list[float]) -> dict[str, float] | None:
@@ -103,7 +113,7 @@ def write_sheet(dataset: Dataset, report: dict[str, Any], path: Path) -> None:
         picture = cv2.cvtColor(labelled.frame.pixels, cv2.COLOR_GRAY2BGR)
         contours, _ = cv2.findContours(labelled.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(picture, contours, -1, (80, 220, 255), max(2, picture.shape[1] // 300))
-        images.append(picture)
+        images.append(picture.astype(np.uint8, copy=False))
     sheet = contact_sheet(
         images, columns=4 if len(images) > 3 else len(images), captions=[item.name for item in picked]
     )

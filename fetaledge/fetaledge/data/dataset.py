@@ -14,6 +14,7 @@ from fetaledge_runtimes.biometry import measure_head
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frame import Frame, Image, LabelledFrame
 from fetaledge_runtimes.images import read_grey
+from fetaledge_runtimes.spacing import PLAUSIBLE_MM
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ class Item:
     label: Path
     pixel_mm: tuple[float, float] | None
     hc_mm: float | None
+
+    def content_hash(self) -> str:
+        """16 hex digits of the SHA-256 of the image file: the same for a renamed copy."""
+        return hashlib.sha256(_content(self.image)).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -117,12 +122,12 @@ class Dataset(ABC):
         return Subset(self, tuple(item for item in self.items if item.name in wanted))
 
     def fingerprint(self) -> str:
-        """Hex SHA-256 over every item's name and the content of its image and label."""
+        """Hex SHA-256 over everything that is known of every item: names, numbers, and what image and label contain."""
         digest = hashlib.sha256()
         for item in self.items:
-            digest.update(item.name.encode())
-            digest.update(item.image.read_bytes())
-            digest.update(item.label.read_bytes())
+            digest.update(repr((item.name, item.subject, item.pixel_mm, item.hc_mm)).encode())
+            digest.update(_content(item.image))
+            digest.update(_content(item.label))
         return digest.hexdigest()
 
 
@@ -145,6 +150,13 @@ class Subset:
 
     def __iter__(self) -> Iterator[LabelledFrame]:
         return (self.dataset.load(item) for item in self.items)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", "check its permissions") from error
 
 
 def open_dataset(folder: Path | str, *, strict: bool = True) -> Dataset:
@@ -201,11 +213,20 @@ def read_table(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def positive(text: str, what: str) -> float:
-    """A finite number above zero. Raises ValueError with a message for the user."""
+    """A finite number above zero. Raises ValueError with a message for people."""
     try:
         value = float(text)
     except ValueError:
         raise ValueError(f"{what} is {text!r}, not a number") from None
     if not math.isfinite(value) or value <= 0:
         raise ValueError(f"{what} is {text}, which must be above zero")
+    return value
+
+
+def spacing_mm(text: str, what: str) -> float:
+    """A plausible spacing in mm. Raises ValueError with a message for people."""
+    value = positive(text, what)
+    low, high = PLAUSIBLE_MM
+    if not low <= value <= high:
+        raise ValueError(f"{what} is {text}, which is not within {low} to {high} mm")
     return value

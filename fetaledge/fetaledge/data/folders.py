@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fetaledge.data.dataset import Dataset, Item, Problem, positive, read_table
+from fetaledge.data.dataset import Dataset, Item, Problem, positive, read_table, spacing_mm
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frame import Image
 from fetaledge_runtimes.images import read_grey
@@ -65,8 +65,8 @@ class ImagesAndMasks(Dataset):
 def spacing_of(row: dict[str, str]) -> tuple[float, float] | None:
     """(row, column) spacing in mm of a row of ``pixels.csv``; None where it states none. Raises ValueError."""
     if row.get("pixel_mm"):
-        spacing = positive(row["pixel_mm"], "pixel_mm")
+        spacing = spacing_mm(row["pixel_mm"], "pixel_mm")
         return spacing, spacing
     if row.get("row_mm") or row.get("column_mm"):
-        return positive(row.get("row_mm", ""), "row_mm"), positive(row.get("column_mm", ""), "column_mm")
+        return spacing_mm(row.get("row_mm", ""), "row_mm"), spacing_mm(row.get("column_mm", ""), "column_mm")
     return None

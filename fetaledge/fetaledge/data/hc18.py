@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fetaledge.data.dataset import Dataset, Item, Problem, positive, read_table
+from fetaledge.data.dataset import Dataset, Item, Problem, positive, read_table, spacing_mm
 from fetaledge_runtimes.ellipse import fit_outline
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frame import Image
@@ -43,7 +43,7 @@ class Hc18(Dataset):
                 self.problems.append(Problem(name, f"has no row in {TABLE}, so its spacing is unknown"))
             else:
                 try:
-                    spacing = positive(table[name][PIXEL], PIXEL)
+                    spacing = spacing_mm(table[name][PIXEL], PIXEL)
                     hc_mm = positive(table[name][CIRCUMFERENCE], CIRCUMFERENCE)
                 except ValueError as error:
                     self.problems.append(Problem(name, f"{error} in {TABLE}"))

@@ -19,7 +19,7 @@ from fetaledge.data.probe import BeamGrid, ConvexProbe, beam_grid
 from fetaledge.data.speckle import Map, envelope, log_compress, scatter, smooth_noise
 from fetaledge_runtimes.biometry import hc_for_age
 from fetaledge_runtimes.ellipse import Ellipse, fit_outline
-from fetaledge_runtimes.errors import OutputError, UsageError
+from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.files import atomic_folder, write_json
 from fetaledge_runtimes.frame import Frame, Image, LabelledFrame
 
@@ -190,8 +190,7 @@ def draw_outline(ellipse: Ellipse, shape: tuple[int, int]) -> Image:
 
 
 def _write_png(path: Path, image: Image) -> None:
-    if not cv2.imwrite(str(path), image):
-        raise OutputError(f"cannot write {path}", "free some space or choose a folder that you may write to")
+    path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
 
 
 def write_head_phantoms(folder: Path, count: int, seed: int, force: bool = False) -> None:
@@ -209,7 +208,7 @@ def write_head_phantoms(folder: Path, count: int, seed: int, force: bool = False
     """
     if count < 1 or seed < 0:
         raise UsageError(
-            f"{count} phantoms of seed {seed} cannot be made", "ask for at least one, of a seed that is not negative"
+            f"a count of {count} phantoms of seed {seed} was asked for", "give 1 or more, of a seed of 0 or more"
         )
     with atomic_folder(folder, force=force, marker=TABLE) as partial:
         (partial / "training_set").mkdir()

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from fetaledge.data.dataset import Dataset, Item, Subset
 from fetaledge_runtimes.errors import InputError, UsageError
 
 
-def split_by_subject(items: Sequence[Item], validation: float, seed: int) -> tuple[list[str], list[str]]:
+def split_by_subject(
+    items: Sequence[Item], validation: float, seed: int, trained_on: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
     """Names for (training, validation): about ``validation`` (0–1) of the subjects, drawn with ``seed``.
 
+    A subject with a frame in ``trained_on`` (content hashes) stays on the training side.
+
     Raises:
-        UsageError: fewer than two subjects, or a share that leaves one side empty.
+        UsageError: a share that leaves one side empty.
     """
-    subjects = sorted({item.subject for item in items})
-    count = round(validation * len(subjects))
-    if not 0 < count < len(subjects):
+    known = {item.subject for item in items if trained_on and item.content_hash() in trained_on}
+    subjects = sorted({item.subject for item in items} - known)
+    count = round(validation * len(subjects)) if 0 < validation < 1 else 0
+    if not 0 < count < len(subjects) + len(known):
         raise UsageError(
             f"a validation share of {validation} of {len(subjects)} subjects leaves one side empty",
             "give more subjects or another share",
@@ -42,33 +47,32 @@ def draw_frames(items: Sequence[Item], count: int, seed: int) -> list[str]:
     return [item.name for item in items if item.name in kept]
 
 
-def choose_frames(
-    dataset: Dataset, split: str | None, trained_on: dict[str, Any], sides: dict[str, list[str]]
-) -> Dataset | Subset:
+def choose_frames(dataset: Dataset, split: str | None, facts: Mapping[str, Any]) -> Dataset | Subset:
     """The frames of ``dataset`` to score a model on, so that training frames are never scored without being asked for.
 
     Args:
-        split: ``all``, ``train``, ``validation``, or None: ``validation`` of the data that the model was trained on,
-            ``all`` of any other.
-        trained_on: the run's ``data``; ``sides``: the run's ``split``.
+        split: ``all``, ``train``, ``validation``, or None: ``validation`` of the data that the model was trained on; of
+            other data, every frame of a subject that the model has not seen.
+        facts: the run's ``data``, ``split`` and ``trained_on``.
 
     Raises:
-        UsageError: no such split, or one of a data set that the model was not trained on.
-        InputError: ``split`` is None and it cannot be told which frames were trained on.
+        UsageError: no such split, or one of data that the model was not trained on.
+        InputError: ``split`` is None and no unseen frame is left.
     """
     if split not in (None, "all", "train", "validation"):
         raise UsageError(f"there is no split {split!r}", "choose all, train or validation")
     if split == "all":
         return dataset
-    if dataset.fingerprint() == trained_on["fingerprint"]:
-        return dataset.only(sides[split or "validation"])
+    if dataset.fingerprint() == facts["data"]["fingerprint"]:
+        return dataset.only(facts["split"][split or "validation"])
     if split is not None:
         raise UsageError(
             f"{dataset.folder} is not the data that the model was trained on, so it has no split", "pass --split all"
         )
-    if dataset.synthetic == trained_on["synthetic"] and {item.name for item in dataset.items} & set(sides["train"]):
-        raise InputError(
-            f"{dataset.folder} shares frame names with the training data but is not the same any more",
-            "pass --split all if none of its frames was trained on",
-        )
-    return dataset
+    seen = {item.subject for item in dataset.items if item.content_hash() in set(facts["trained_on"])}
+    if not seen:
+        return dataset
+    unseen = dataset.only(item.name for item in dataset.items if item.subject not in seen)
+    if not unseen.items:
+        raise InputError(f"the model was trained on every subject of {dataset.folder}", "score it on other frames")
+    return unseen

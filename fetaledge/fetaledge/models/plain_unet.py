@@ -45,4 +45,5 @@ class PlainUnet(nn.Module):
         x = self.bottleneck(x)
         for up, block, skip in zip(self.ups, self.up_blocks, reversed(skips), strict=True):
             x = block(torch.cat([skip, up(x)], dim=1))
-        return self.head(x)
+        logits: torch.Tensor = self.head(x)
+        return logits

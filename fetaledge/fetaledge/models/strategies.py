@@ -73,7 +73,8 @@ def apply_strategy(network: nn.Module, strategy: Strategy) -> int:
 
 
 def freeze_batchnorm(network: nn.Module) -> None:
-    """Put every batch norm without a trained parameter in evaluation mode, so that its statistics stay as they are."""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d) and not any(p.requires_grad for p in module.parameters()):
+    """Put the encoder's batch norms in evaluation mode where nothing of them is trained: their statistics stay."""
+    for name, module in network.named_modules():
+        trained = any(parameter.requires_grad for parameter in module.parameters())
+        if name.startswith("encoder.") and isinstance(module, nn.modules.batchnorm._BatchNorm) and not trained:
             module.eval()

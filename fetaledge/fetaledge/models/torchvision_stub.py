@@ -25,10 +25,10 @@ def make_torchvision_importable() -> None:
         return
     try:
         for compiled in Path(spec.origin).parent.glob("_C*.so"):
-            torch.ops.load_library(str(compiled))
+            torch.ops.load_library(str(compiled))  # type: ignore[no-untyped-call]
             return
     except OSError:
         pass
-    _library = torch.library.Library("torchvision", "FRAGMENT")
+    _library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for name in ("nms", "qnms"):
         _library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

@@ -49,7 +49,7 @@ class Architecture:
                 "take a name from its documentation, such as mobilenet_v2, resnet18 or tu-mobilenetv4_conv_small",
             )
         try:
-            network = smp.Unet(
+            network: nn.Module = smp.Unet(
                 self.encoder,
                 encoder_weights="imagenet" if encoder_weights == "imagenet" else None,
                 encoder_depth=len(self.decoder_channels),
@@ -57,16 +57,20 @@ class Architecture:
                 classes=self.classes,
                 activation=None,
             )
-        except (ValueError, KeyError) as error:
-            raise UsageError(
-                f"no U-Net can be made of {self.encoder} and decoder channels {self.decoder_channels}: {error}"
-            ) from error
         except Exception as error:
-            if encoder_weights != "imagenet":
-                raise
-            raise InputError(
-                f"the ImageNet weights of {self.encoder} could not be fetched ({type(error).__name__})",
-                "connect to the network once, or pass a file with --encoder-weights",
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            if (
+                encoder_weights == "imagenet"
+                and not isinstance(error, (ValueError, KeyError))
+                and "Unknown" not in reason
+            ):
+                raise InputError(
+                    f"the ImageNet weights of {self.encoder} could not be fetched ({type(error).__name__})",
+                    "connect to the network once, or pass a file with --encoder-weights",
+                ) from error
+            raise UsageError(
+                f"no U-Net can be made of {self.encoder} and decoder channels {self.decoder_channels}: {reason}",
+                "check both names against the documentation of segmentation_models_pytorch",
             ) from error
         if encoder_weights not in ("imagenet", "none"):
             load_encoder(network, Path(encoder_weights))

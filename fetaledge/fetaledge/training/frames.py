@@ -34,8 +34,8 @@ class PreparedFrames:
         return len(self.images)
 
 
-def augmentation(probability: float = 1.0) -> Any:
-    """MONAI's transforms for a dictionary of ``image`` and ``mask`` ``float32 (1, H, W)`` in 0–1.
+def augmentation(size: tuple[int, int]) -> Any:
+    """MONAI's transforms for a dictionary of ``image`` and ``mask`` ``float32 (1, H, W)`` in 0–1, of ``size`` (H, W).
 
     Rotation ±25° and flips (0.5 and 0.1) as published; with them scale ±20 %, shift ±10 %, gamma 0.6–1.6, gain, noise
     and smoothing, since probes and settings differ more than the published set shows.
@@ -55,19 +55,19 @@ def augmentation(probability: float = 1.0) -> Any:
         [
             RandAffined(
                 keys,
-                prob=probability,
+                prob=1.0,
                 rotate_range=np.deg2rad(25),
                 scale_range=(0.2, 0.2),
-                translate_range=(26, 26),
+                translate_range=(0.1 * size[0], 0.1 * size[1]),
                 mode="bilinear",
                 padding_mode="zeros",
             ),
-            RandFlipd(keys, prob=0.5 * probability, spatial_axis=1),
-            RandFlipd(keys, prob=0.1 * probability, spatial_axis=0),
-            RandAdjustContrastd("image", prob=0.7 * probability, gamma=(0.6, 1.6)),
-            RandScaleIntensityd("image", factors=0.25, prob=0.5 * probability),
-            RandGaussianNoised("image", prob=0.3 * probability, std=0.04),
-            RandGaussianSmoothd("image", prob=0.15 * probability, sigma_x=(0.4, 1.0), sigma_y=(0.4, 1.0)),
+            RandFlipd(keys, prob=0.5, spatial_axis=1),
+            RandFlipd(keys, prob=0.1, spatial_axis=0),
+            RandAdjustContrastd("image", prob=0.7, gamma=(0.6, 1.6)),
+            RandScaleIntensityd("image", factors=0.25, prob=0.5),
+            RandGaussianNoised("image", prob=0.3, std=0.04),
+            RandGaussianSmoothd("image", prob=0.15, sigma_x=(0.4, 1.0), sigma_y=(0.4, 1.0)),
         ]
     )
 
@@ -81,7 +81,7 @@ class TrainingFrames(TorchDataset[tuple[torch.Tensor, torch.Tensor]]):
     def __init__(self, frames: PreparedFrames, seed: int) -> None:
         self.frames = frames
         self.seed = seed
-        self.transform = augmentation()
+        self.transform = augmentation(frames.images.shape[1:])
 
     def __len__(self) -> int:
         return len(self.frames)

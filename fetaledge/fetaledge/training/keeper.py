@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import lightning
 
 from fetaledge.training.run import LOG, WEIGHTS, write_weights
+from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.files import atomic_path
 
 RESUME = "resume.ckpt"
@@ -48,6 +50,11 @@ class Keeper(lightning.Callback):
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         values = {name: metrics[name] for name in ("loss", "validation_loss", "dice")}
+        if not all(map(math.isfinite, values.values())):
+            raise InputError(
+                f"the training diverged in epoch {trainer.current_epoch + 1}: its loss is not finite",
+                "train again with a lower --learning-rate, or look for damaged frames with fetaledge data check",
+            )
         self.rows.append(
             {
                 "epoch": trainer.current_epoch,

@@ -25,7 +25,7 @@ class Recipe:
         validation: the share of subjects held out.
         train_count: how many of the training frames are used; None for all.
         phantoms: how many synthetic frames are mixed into each epoch.
-        frozen_batchnorm: whether the statistics of untrained batch norms stay as they are.
+        frozen_batchnorm: whether the statistics of a frozen encoder's batch norms stay as they are.
         precision: Lightning's word, ``32-true`` or ``bf16-mixed``.
         half: whether the weights are stored in fp16.
     """
@@ -69,7 +69,7 @@ def _has_bf16() -> bool:
     import torch
 
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -41,10 +41,25 @@ class Run:
             raise InputError(
                 f"{folder / DOCUMENT} has the schema {schema!r}, expected {SCHEMA!r}", "train again with this version"
             )
-        missing = [key for key in ("architecture", "task", "size", "intensity", "split", "data") if key not in document]
-        if missing:
-            raise InputError(f"{folder / DOCUMENT} lacks {missing[0]!r}", "it may be damaged; train again")
-        return cls(folder, document)
+        run = cls(folder, document)
+        if "validation" not in document:
+            raise InputError(f"{folder} is not finished", "go on with it: the same command and --resume")
+        try:
+            run._check()
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                f"{folder / DOCUMENT} lacks or misnames something ({type(error).__name__}: {error})", "train again"
+            ) from None
+        return run
+
+    def _check(self) -> None:
+        """Touch everything that is read later; raises what Python raises for a missing or ill-typed value."""
+        document = self.document
+        Architecture.from_json(document["architecture"])
+        _ = self.size, self.scale, self.offset, CLASSES[self.task], list(document["classes"])
+        _ = document["data"]["fingerprint"], document["data"]["name"], document["data"]["synthetic"]
+        _ = [list(document["split"][side]) for side in ("train", "validation")], set(document["trained_on"])
+        _ = [document["recipe"][key] for key in ("strategy", "seed", "encoder", "decoder_channels", "intensity")]
 
     @property
     def name(self) -> str:
@@ -88,18 +103,17 @@ class Run:
 
     def frames(self, dataset: Dataset, split: str | None) -> Dataset | Subset:
         """The frames of ``dataset`` to score this run on; see :func:`fetaledge.data.split.choose_frames`."""
-        return choose_frames(dataset, split, self.document["data"], self.document["split"])
+        return choose_frames(dataset, split, self.document)
 
     def source(self) -> dict[str, Any]:
-        """Facts for a bundle's manifest."""
+        """Facts for what is made of this run: what it is, and which frames it has seen."""
         recipe = self.document.get("recipe", {})
         return {
             "run": self.name,
             "weights_sha256": sha256(self.folder / WEIGHTS),
             "architecture": self.document["architecture"],
             "strategy": recipe.get("strategy"),
-            "data": self.document["data"],
-            "split": self.document["split"],
+            **{key: self.document[key] for key in ("data", "split", "trained_on")},
         }
 
 
