@@ -122,7 +122,8 @@ def test_a_run_that_is_none(call: Callable[..., tuple[int, str, str]], phantoms:
         ("", "is not JSON"),
         ("[]", "has the schema None"),
         ('{"schema": "fetaledge/run/9"}', "has the schema 'fetaledge/run/9'"),
-        ('{"schema": "fetaledge/run/1"}', "lacks 'architecture'"),
+        ('{"schema": "fetaledge/run/1"}', "is not finished"),
+        ('{"schema": "fetaledge/run/1", "validation": {}}', "lacks or misnames something (KeyError: 'architecture')"),
     ):
         (run / "run.json").write_text(text)
         code, _, err = call("export", run, "--out", tmp_path / "b", "--data", phantoms)
