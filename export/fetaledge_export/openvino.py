@@ -8,7 +8,7 @@ from typing import Any
 
 from fetaledge_export import onnx
 from fetaledge_export.device_model import DeviceModel
-from fetaledge_export.formats import METADATA_KEY, Metadata, decode, encode
+from fetaledge_export.formats import METADATA_KEY, Metadata, decode, encode, float_convolutions
 from fetaledge_export.silence import silenced
 from fetaledge_runtimes.frame import Image
 
@@ -31,19 +31,27 @@ def write(base: Path, path: Path, precision: str, calibration: Sequence[Image], 
             import nncf
 
             frames = nncf.Dataset([pixels[None, None] for pixels in calibration])
-            # The slower bias correction halves what int8 moves the border by: layer after layer, on quantised inputs.
             model = nncf.quantize(
                 model,
                 frames,
                 preset=nncf.QuantizationPreset.MIXED,
                 subset_size=len(calibration),
-                fast_bias_correction=False,
+                ignored_scope=nncf.IgnoredScope(names=_float_nodes(model)),
             )
         for key in list(model.rt_info):
             del model.rt_info[key]
         model.set_rt_info(encode(metadata), METADATA_KEY)
         openvino.save_model(model, path, compress_to_fp16=precision == "fp16")
     return path, path.with_suffix(".bin")
+
+
+def _float_nodes(model: Any) -> list[str]:
+    names = [
+        node.get_friendly_name()
+        for node in model.get_ordered_ops()
+        if node.get_type_name() in ("Convolution", "GroupConvolution")
+    ]
+    return names[: float_convolutions(len(names))]
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def test_the_gate_measured_something(exported) -> None:
     changes = {variant.name: variant.change for variant in exported.result.variants}
     for name in NAMES:
         largest = changes[name].hc_max_mm
-        assert largest < 0.01 if name.endswith("fp32") else largest > 0
+        assert largest > 0 if name.endswith("int8") else largest < (0.01 if name.endswith("fp32") else 0.5)
         assert changes[name].n == changes[name].hc_n == 12
 
 
@@ -53,7 +53,7 @@ def test_the_predictor_measures_a_head(exported, validation: list[LabelledFrame]
 
 def test_evaluation_json_holds_every_case_and_card_says_what_it_is(exported) -> None:
     record = json.loads((exported.result.folder / "evaluation.json").read_text())
-    assert record["schema"] == "fetaledge/gate/1" and record["limits"]["hc_abs_mean_mm"] == 0.5
+    assert record["schema"] == "fetaledge/gate/1" and record["limits"]["hc_abs_mean_mm"] == 2
     assert [variant["variant"] for variant in record["variants"]] == NAMES
     for part in [record["reference"], *(variant["evaluation"] for variant in record["variants"])]:
         assert len(part["per_case"]) == 12
@@ -96,20 +96,20 @@ def test_where_nothing_passes_the_bundle_says_why(export, tmp_path: Path) -> Non
     assert {stored.file for stored in bundle.files()} == {"evaluation.json", "card.md"}
 
 
-class Einsum(nn.Module):
-    """Holds an operation that TFLite's channel-last conversion cannot keep free of transposes."""
+class Sideways(nn.Module):
+    """Swaps rows and columns, which channel-last TFLite cannot do without a TRANSPOSE."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits = self.network(x)
-        return logits + 1e-3 * torch.linalg.matrix_norm(logits.permute(0, 1, 3, 2) @ logits, keepdim=True)
+        logits: torch.Tensor = self.network(x.permute(0, 1, 3, 2)).permute(0, 1, 3, 2)
+        return logits
 
 
 def test_a_conversion_that_fails_costs_its_own_variants_alone(export, network: nn.Module, tmp_path: Path) -> None:
-    result = export(tmp_path / "b", network=Einsum(network), formats=("onnx", "tflite"), precisions=("fp32",)).result
+    result = export(tmp_path / "b", network=Sideways(network), formats=("onnx", "tflite"), precisions=("fp32",)).result
     assert [variant.name for variant in result.failed] == ["tflite-fp32"]
     assert result.failed[0].reasons[0].startswith("it could not be converted: ")
     assert [variant.name for variant in result.manifest.variants] == ["onnx-fp32"]
