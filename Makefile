@@ -30,12 +30,13 @@ unit: $(VENV)/ready
 	$(BIN)/python -m pytest -m "not slow"
 
 # The committed reference model, from HC18 and a MobileNetV2 encoder: the decoder first, then every layer.
-REFERENCE := --data $(DATA) --intensity symmetric --size 256 --phantoms 160 --seed 1
+REFERENCE := --data $(DATA) --intensity symmetric --size 256 --phantoms 160 --seed 1 --force
 reference: $(VENV)/ready
 	$(BIN)/fetaledge train unet $(REFERENCE) --out $(STAGES)/stage-one --strategy decoder --epochs 8 \
 		--encoder-weights $(ENCODER_WEIGHTS)
 	$(BIN)/fetaledge train unet $(REFERENCE) --out $(STAGES)/reference --strategy all --epochs 16 \
 		--init $(STAGES)/stage-one --learning-rate 5e-4 --half
+	cp $(STAGES)/reference/* reference/
 
 # torch first and alone, so that nothing else chooses its version.
 $(VENV)/ready: constraints.txt tests/requirements.txt $(wildcard */pyproject.toml)

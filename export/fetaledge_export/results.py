@@ -85,9 +85,9 @@ def table(reference: Sequence[CaseScore], variants: Sequence[VariantResult]) -> 
                 variant.name,
                 size,
                 _dice(variant.scores),
-                "–" if change is None else f"{change.dice_drop:+.4f}",
+                "–" if change is None else signed(change.dice_drop, 4),
                 "–" if change is None else _mm(change.hc_abs_mean_mm),
-                "–" if change is None else _mm(change.hc_bias_mm, "+"),
+                "–" if change is None or change.hc_bias_mm is None else signed(change.hc_bias_mm, 3),
                 "–" if change is None else _mm(change.hc_p95_mm),
                 verdict,
             )
@@ -145,5 +145,10 @@ def _dice(scores: Sequence[CaseScore]) -> str:
     return f"{fmean(score.dice for score in scores):.4f}" if scores else "–"
 
 
-def _mm(value: float | None, sign: str = "") -> str:
-    return "–" if value is None else f"{value:{sign}.3f}"
+def _mm(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def signed(value: float, digits: int) -> str:
+    """A number with its sign, and no minus before a zero."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}"

@@ -41,7 +41,7 @@ def refuse_existing(path: Path, force: bool, marker: str | None = None) -> None:
         parent = parent.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         hint = "choose a folder that you may write to"
-        raise OutputError(f"cannot write {path}: {parent} is no folder that can be written", hint)
+        raise OutputError(f"cannot write {path}: {parent} is read-only, or no folder", hint)
 
 
 @contextlib.contextmanager

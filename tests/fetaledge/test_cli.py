@@ -214,7 +214,7 @@ def test_a_full_disk(
 def test_a_read_only_folder(call: Callable[..., tuple[int, str, str]], small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     code, _, err = call("data", "phantom", small_disk / "p", "--count", 1)
-    assert code == 3 and "Read-only" in err and "may write to" in err
+    assert code == 3 and "read-only" in err and "may write to" in err
 
 
 def _interrupt(arguments: list[str], ready: Callable[[str], bool]) -> tuple[int, str]:

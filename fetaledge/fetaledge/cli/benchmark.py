@@ -30,7 +30,7 @@ def benchmark(
 ) -> None:
     """Measure latency and accuracy of every variant, all in one interleaved run."""
     from fetaledge.benchmarking import benchmark_bundle
-    from fetaledge_benchmarks import TABLE_HEADER, record_valid, table_rows, write_report
+    from fetaledge_benchmarks import record_valid, terminal_table, write_report
     from fetaledge_benchmarks.report import PAGE
     from fetaledge_runtimes.errors import UsageError
     from fetaledge_runtimes.files import refuse_existing, write_json
@@ -56,7 +56,7 @@ def benchmark(
     if str(json_file) == "-":
         print_json(record)
     else:
-        print_table(TABLE_HEADER, table_rows(record))
+        print_table(*terminal_table(record))
     if json_file is not None and str(json_file) != "-":
         write_json(json_file, record)
         say(f"wrote {json_file}")

@@ -72,13 +72,17 @@ def _calibration(facts: dict[str, Any] | None) -> str:
 
 
 def _row(entry: dict[str, Any]) -> tuple[str, ...]:
+    from fetaledge_export.results import signed
+
     change = entry["against_fp32"] or {}
-    numbers = [change.get(key) for key in ("hc_abs_mean_mm", "hc_bias_mm", "hc_p95_mm")]
+    mean, bias, p95 = (change.get(key) for key in ("hc_abs_mean_mm", "hc_bias_mm", "hc_p95_mm"))
     return (
         entry["variant"],
         f"{entry['bytes'] / 1e6:.1f}" if entry["bytes"] else "–",
-        f"{change['dice_drop']:+.4f}" if change else "–",
-        *("–" if number is None else f"{number:.3f}" for number in numbers),
+        signed(change["dice_drop"], 4) if change else "–",
+        "–" if mean is None else f"{mean:.3f}",
+        "–" if bias is None else signed(bias, 3),
+        "–" if p95 is None else f"{p95:.3f}",
         f"{entry['engine']} {entry['engine_version'] or ''}".strip(),
         "passed" if entry["passed"] else "; ".join(entry["reasons"]),
     )

@@ -19,14 +19,14 @@ def demo(
     It runs on synthetic frames: its scores say nothing about clinical accuracy.
     """
     from fetaledge.demonstration import demonstrate
-    from fetaledge_benchmarks import TABLE_HEADER, record_valid, table_rows
+    from fetaledge_benchmarks import record_valid, terminal_table
     from fetaledge_export.results import HEADER
 
     shown = demonstrate(out, run, force=force, progress=say)
     print("\nThe gate: each variant against fp32 PyTorch on the same frames\n")
     print_table(HEADER, shown.export.rows())
     print("\nThe benchmark: this machine, one thread, all rows interleaved\n")
-    print_table(TABLE_HEADER, table_rows(shown.record))
+    print_table(*terminal_table(shown.record))
     gated, scored = len(shown.export.reference), shown.record["results"][0]["accuracy"]["cases"]
     print(
         f"\nGate on {gated}, benchmark on {scored} synthetic frames: their scores say nothing about clinical accuracy."
