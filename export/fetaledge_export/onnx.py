@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
 
 SUFFIX = ".onnx"
-ENGINE_OLDEST = "1.18"
+ENGINE_OLDEST = "1.20.1"
 OPSET = 18
 INPUT, OUTPUT = "frame", "logits"
 

@@ -13,7 +13,7 @@ from fetaledge_export.silence import silenced
 from fetaledge_runtimes.frame import Image
 
 SUFFIX = ".xml"
-ENGINE_OLDEST = "2024.6"
+ENGINE_OLDEST = "2024.6.0"
 
 
 def convert(model: DeviceModel, size: tuple[int, int], folder: Path) -> Path:

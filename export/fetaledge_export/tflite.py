@@ -16,7 +16,7 @@ from fetaledge_export.silence import silenced
 from fetaledge_runtimes.frame import Image
 
 SUFFIX = ".tflite"
-ENGINE_OLDEST = "2.3.0"
+ENGINE_OLDEST = "1.4.0"
 SIGNATURE, INPUT = "serving_default", "args_0"
 
 

@@ -131,7 +131,8 @@ def _lines(entry: dict[str, Any]) -> list[str]:
     if known:
         lines.append("GA " + ", ".join(known))
     if entry["hc_centile"] is not None:
-        lines.append(f"HC centile {entry['hc_centile']:.0f}")
+        centile = entry["hc_centile"]
+        lines.append(f"HC centile {'<1' if centile < 1 else '>99' if centile > 99 else f'{centile:.0f}'}")
     return lines
 
 

@@ -49,3 +49,13 @@ def exported(
 @pytest.fixture(scope="session")
 def bundle(exported: tuple[Path, str]) -> Path:
     return exported[0]
+
+
+@pytest.fixture(scope="session")
+def reference_bundle(phantoms: Path, tmp_path_factory: pytest.TempPathFactory, fetaledge: Command) -> Path:
+    """The repository's reference model as TFLite, gated on phantoms by the default limits."""
+    bundle = tmp_path_factory.mktemp("bundles") / "reference"
+    run = Path(__file__).resolve().parents[2] / "reference"
+    done = fetaledge("export", run, "--out", bundle, "--data", phantoms, "--int8", "--format", "tflite")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return bundle

@@ -72,7 +72,7 @@ def test_inspect_and_verify(bundle: Path, fetaledge: Command) -> None:
     assert {entry["result"] for entry in read_document(verified.stdout)["variants"]} == {"ok"}
 
 
-def test_predict_pictures(bundle: Path, phantoms: Path, tmp_path: Path, fetaledge: Command) -> None:
+def test_predict_pictures(reference_bundle: Path, phantoms: Path, tmp_path: Path, fetaledge: Command) -> None:
     frames = tmp_path / "frames"
     frames.mkdir()
     rows = list(csv.DictReader((phantoms / "training_set_pixel_size_and_HC.csv").open()))[:4]
@@ -81,38 +81,40 @@ def test_predict_pictures(bundle: Path, phantoms: Path, tmp_path: Path, fetaledg
         shutil.copy(phantoms / "training_set" / row["filename"], frames)
         table.append(f"{row['filename']},{row['pixel size(mm)']}")
     (frames / "pixels.csv").write_text("\n".join(table))
-    done = fetaledge("predict", bundle, frames, "--out", tmp_path / "out", "--json", "--variant", "tflite-int8")
+    done = fetaledge(
+        "predict", reference_bundle, frames, "--out", tmp_path / "out", "--json", "--variant", "tflite-int8"
+    )
     assert done.returncode == 0, done.stderr
     document = read_document(done.stdout)
     assert document["schema"] == "fetaledge/prediction/1"
     assert document == json.loads((tmp_path / "out/prediction.json").read_text())
-    assert any(frame["status"] == "ok" for frame in document["frames"])
+    assert [frame["status"] for frame in document["frames"]].count("ok") >= 3
     for frame, row in zip(document["frames"], rows, strict=True):
         mask = cv2.imread(str(tmp_path / "out" / frame["mask"]), cv2.IMREAD_UNCHANGED)
         assert mask is not None and mask.shape == (540, 800) and set(np.unique(mask)) <= {0, 255}
         assert (tmp_path / "out" / frame["overlay"]).is_file()
         if frame["status"] == "ok":
-            assert frame["hc_mm"] == pytest.approx(float(row["head circumference (mm)"]), rel=0.25)
+            assert frame["hc_mm"] == pytest.approx(float(row["head circumference (mm)"]), rel=0.05)
         else:
             assert frame["hc_mm"] is None
-    again = fetaledge("predict", bundle, frames, "--out", tmp_path / "out")
+    again = fetaledge("predict", reference_bundle, frames, "--out", tmp_path / "out")
     assert again.returncode == 3 and "exists already" in again.stderr
-    assert fetaledge("predict", bundle, frames, "--out", tmp_path / "out", "--force").returncode == 0
+    assert fetaledge("predict", reference_bundle, frames, "--out", tmp_path / "out", "--force").returncode == 0
 
 
-def test_predict_a_video(bundle: Path, phantoms: Path, tmp_path: Path, fetaledge: Command) -> None:
+def test_predict_a_video(reference_bundle: Path, phantoms: Path, tmp_path: Path, fetaledge: Command) -> None:
     picture = cv2.imread(str(phantoms / "training_set/000_HC.png"))
     assert picture is not None
     writer = cv2.VideoWriter(str(tmp_path / "scan.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (800, 540))
     for _ in range(5):
         writer.write(picture)
     writer.release()
-    done = fetaledge("predict", bundle, tmp_path / "scan.avi", "--json")
+    done = fetaledge("predict", reference_bundle, tmp_path / "scan.avi", "--json")
     assert done.returncode == 0, done.stderr
     document = read_document(done.stdout)
     assert [frame["index"] for frame in document["frames"]] == [0, 1, 2, 3, 4]
     assert all(frame["hc_mm"] is None and frame["status"] != "ok" for frame in document["frames"])
-    done = fetaledge("predict", bundle, tmp_path / "scan.avi", "--json", "--pixel-mm", 0.2)
+    done = fetaledge("predict", reference_bundle, tmp_path / "scan.avi", "--json", "--pixel-mm", 0.2)
     summary = read_document(done.stdout)["summary"][0]
     good = [f["hc_mm"] for f in read_document(done.stdout)["frames"] if f["status"] == "ok"]
     assert summary["n"] == len(good) == 5 and summary["hc_mm_median"] == pytest.approx(np.median(good))

@@ -70,12 +70,12 @@ class Keeper(lightning.Callback):
                 writer.writerows({key: _short(value) for key, value in row.items()} for row in self.rows)
             if self.best is self.rows[-1]:
                 write_weights(self.folder / WEIGHTS, module.network, half=self.half)
+            with atomic_path(self.folder / RESUME) as partial:
+                trainer.save_checkpoint(partial)
             self.progress(
                 f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: loss {values['loss']:.4f}, "
                 f"validation Dice {values['dice']:.4f}, {self.rows[-1]['seconds']:.0f} s"
             )
-            with atomic_path(self.folder / RESUME) as partial:
-                trainer.save_checkpoint(partial)
         else:
             trainer.save_checkpoint(self.folder / RESUME)  # writes nothing, but every process must take part
 
