@@ -29,6 +29,7 @@ def write(base: Path, path: Path, precision: str, calibration: Sequence[Image], 
         model = openvino.convert_model(base)
         if precision == "int8":
             import nncf
+            from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters
 
             frames = nncf.Dataset([pixels[None, None] for pixels in calibration])
             model = nncf.quantize(
@@ -37,6 +38,8 @@ def write(base: Path, path: Path, precision: str, calibration: Sequence[Image], 
                 preset=nncf.QuantizationPreset.MIXED,
                 subset_size=len(calibration),
                 ignored_scope=nncf.IgnoredScope(names=_float_nodes(model)),
+                # On tens of frames the correction moves the border by more than the quantisation does.
+                advanced_parameters=AdvancedQuantizationParameters(disable_bias_correction=True),
             )
         for key in list(model.rt_info):
             del model.rt_info[key]

@@ -82,16 +82,16 @@ def demonstrate(out: Path, run: Path | None, *, force: bool, progress: Callable[
             threads=(1,),
             split="all",
             samples=30,
-            rounds=3,
+            rounds=2,
             seed=0,
             progress=progress,
         )
         write_report(record, folder / "report")
         progress("measuring the unseen frames")
-        bundle = Bundle.open(folder / "bundle")
+        predictor = Predictor(Bundle.open(folder / "bundle"))
         names = _write_pictures(folder / "unseen", folder / "heads")
         with contextlib.chdir(folder):  # so that the document names the frames as they stand in the demo's folder
-            predict_files(Predictor(bundle), [Path("heads")], Path("predictions"))
+            predict_files(predictor, [Path("heads")], Path("predictions"))
         _write_sheet([folder / "predictions" / f"{name}_overlay.png" for name in names], folder / "heads.png")
     files = (
         (out / "bundle/card.md", "the model card"),
