@@ -16,10 +16,3 @@ def resize(pixels: Image, size: tuple[int, int]) -> Image:
         return pixels
     shrinks = height <= pixels.shape[0] and width <= pixels.shape[1]
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)  # type: ignore[return-value]
-
-
-def resize_mask(mask: Image, size: tuple[int, int]) -> Image:
-    """Label ``uint8 (H, W)`` to ``size`` = (height, width), nearest neighbour at half-pixel centres."""
-    if mask.shape == tuple(size):
-        return mask
-    return cv2.resize(mask, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)  # type: ignore[return-value]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -18,7 +19,7 @@ from fetaledge_export.gate import Limits
 from fetaledge_export.results import ExportResult
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.frame import Frame, LabelledFrame
-from fetaledge_runtimes.preprocess import resize, resize_mask
+from fetaledge_runtimes.preprocess import resize
 
 SIZE = (64, 96)
 SCALE, OFFSET = 1 / 127.5, -1.0
@@ -81,7 +82,7 @@ def network() -> nn.Module:
     torch.set_num_threads(1)
     cases = [bright_ellipse(1000 + seed, "x") for seed in range(48)]
     x = np.stack([resize(case.frame.pixels, SIZE) for case in cases])
-    y = np.stack([resize_mask(case.mask, SIZE) for case in cases])
+    y = np.stack([cv2.resize(case.mask, SIZE[::-1], interpolation=cv2.INTER_NEAREST) for case in cases])
     frames = (torch.from_numpy(x)[:, None].float() * SCALE + OFFSET).expand(-1, 3, -1, -1)
     masks = torch.from_numpy(y)[:, None].float()
     net = TinyUnet().train()

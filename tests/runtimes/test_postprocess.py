@@ -7,7 +7,7 @@ import pytest
 
 from fetaledge_runtimes.ellipse import Ellipse, from_mask
 from fetaledge_runtimes.postprocess import largest_component, mask_from_logits
-from fetaledge_runtimes.preprocess import resize, resize_mask
+from fetaledge_runtimes.preprocess import resize
 
 
 def test_keeps_the_largest_of_three() -> None:
@@ -113,10 +113,3 @@ def test_resize_makes_small_frames_larger() -> None:
     large = resize(ramp, (96, 128))
     assert large.shape == (96, 128)
     assert (np.diff(large[0].astype(int)) >= 0).all()
-
-
-def test_resize_mask_makes_no_new_class() -> None:
-    mask = np.zeros((100, 150), np.uint8)
-    mask[20:60, 30:90] = 2
-    small = resize_mask(mask, (64, 64))
-    assert small.shape == (64, 64) and set(np.unique(small)) == {0, 2}

@@ -32,7 +32,7 @@ def benchmark(
     from fetaledge.benchmarking import benchmark_bundle
     from fetaledge_benchmarks import record_valid, terminal_table, write_report
     from fetaledge_benchmarks.report import PAGE
-    from fetaledge_runtimes.errors import UsageError
+    from fetaledge_runtimes.errors import InvalidMeasurement, UsageError
     from fetaledge_runtimes.files import refuse_existing, write_json
 
     if target != ["local"]:
@@ -66,7 +66,9 @@ def benchmark(
     if record.get("note"):
         say(record["note"])
     if not record_valid(record):
-        for result in record["results"]:
-            if not result["valid"]:
-                say(f"not valid: {result['variant']}, {result['threads']} threads: {'; '.join(result['reasons'])}")
-        raise typer.Exit(5)
+        invalid = [result for result in record["results"] if not result["valid"]]
+        for result in invalid:
+            say(f"not valid: {result['variant']}, {result['threads']} threads: {'; '.join(result['reasons'])}")
+        raise InvalidMeasurement(
+            f"{len(invalid)} of {len(record['results'])} rows are not valid", "measure again on a quiet machine"
+        )

@@ -20,7 +20,9 @@ def demo(
     """
     from fetaledge.demonstration import demonstrate
     from fetaledge_benchmarks import record_valid, terminal_table
+    from fetaledge_export.exporter import EVALUATION
     from fetaledge_export.results import HEADER
+    from fetaledge_runtimes.errors import GateFailed
 
     shown = demonstrate(out, run, force=force, progress=say)
     print("\nThe gate: each variant against fp32 PyTorch on the same frames\n")
@@ -35,8 +37,7 @@ def demo(
     for path, what in shown.files:
         print(f"  {path}  {what}")
     if not record_valid(shown.record):
-        say("not every row of the benchmark is valid (something else was running?); the last column says why")
+        say("not every row of the benchmark is valid (was something else running?); report.html says why")
     if shown.export.failed:
         names = ", ".join(variant.name for variant in shown.export.failed)
-        say(f"not in the bundle: {names}; evaluation.json says why")
-        raise typer.Exit(1)
+        raise GateFailed(f"not in the bundle: {names}", f"{out / 'bundle' / EVALUATION} says why")

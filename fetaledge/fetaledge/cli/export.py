@@ -31,8 +31,10 @@ def export(
 ) -> None:
     """Export a run to a bundle: fp32, and int8 or fp16 where asked for; each variant passes the gate or stays out."""
     from fetaledge.exporting import export_run
+    from fetaledge_export.exporter import EVALUATION
     from fetaledge_export.gate import Limits
     from fetaledge_export.results import HEADER
+    from fetaledge_runtimes.errors import GateFailed
 
     limits = Limits(max_hc_mean_mm, max_hc_bias_mm, max_hc_p95_mm, max_dice_drop, max_new_failures)
     precisions = [name for name, wanted in (("int8", int8), ("fp32", True), ("fp16", fp16)) if wanted]
@@ -53,5 +55,5 @@ def export(
     kept = len(result.manifest.variants)
     say(f"wrote {out} with {kept} of {len(result.variants)} variants")
     if result.failed:
-        say(f"not in the bundle: {', '.join(variant.name for variant in result.failed)}; evaluation.json says why")
-        raise typer.Exit(1)
+        names = ", ".join(variant.name for variant in result.failed)
+        raise GateFailed(f"not in the bundle: {names}", f"{out / EVALUATION} says why")
