@@ -119,4 +119,5 @@ def test_nothing_is_written_under_the_home_folder(folder: Path, tmp_path: Path) 
     kept = {k: v for k, v in os.environ.items() if k not in ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
     subprocess.run(command, check=True, env=kept | {"HOME": str(home), "TMPDIR": str(temporary)})
     assert (tmp_path / "report" / "report.html").is_file()
-    assert list(home.iterdir()) == [] and list(temporary.iterdir()) == []
+    assert list(home.iterdir()) == []
+    assert [path.name.rpartition("-")[0] for path in temporary.iterdir()] == ["fetaledge-matplotlib"]

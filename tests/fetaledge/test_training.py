@@ -249,7 +249,10 @@ def test_resume_refuses_another_recipe(phantoms: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_processes(phantoms: Path, tmp_path: Path) -> None:
     flags = ("--epochs", "2", "--accelerator", "cpu", "--devices", "2")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    home = tmp_path / "home"
+    home.mkdir()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("XDG_") and k != "MPLCONFIGDIR"}
+    environment = {**kept, "OMP_NUM_THREADS": "1", "HOME": str(home)}
     done = subprocess.run(
         command(phantoms, tmp_path / "run", *flags),
         check=False,
@@ -269,3 +272,4 @@ def test_two_processes(phantoms: Path, tmp_path: Path) -> None:
         "model.safetensors",
         "run.json",
     ]
+    assert not list(home.rglob("*")), "nothing is written under the home folder"
