@@ -21,6 +21,7 @@ from fetaledge_benchmarks.workload import write_workload
 from fetaledge_runtimes.errors import BundleError, InputError
 from fetaledge_runtimes.evaluation import score_case
 
+pytestmark = pytest.mark.slow  # every test here runs real benchmarks, in processes of their own
 RunBenchmark = Callable[..., dict[str, Any]]
 RESULT_KEYS = {
     "target", "variant", "engine", "engine_version", "threads", "emulated", "valid", "reasons", "latency_ms", "load_ms",

@@ -108,6 +108,7 @@ class Sideways(nn.Module):
         return logits
 
 
+@pytest.mark.slow
 def test_a_conversion_that_fails_costs_its_own_variants_alone(export, network: nn.Module, tmp_path: Path) -> None:
     result = export(tmp_path / "b", network=Sideways(network), formats=("onnx", "tflite"), precisions=("fp32",)).result
     assert [variant.name for variant in result.failed] == ["tflite-fp32"]
@@ -164,6 +165,7 @@ def test_nan_weights_are_refused(export, network: nn.Module, tmp_path: Path) -> 
     assert nothing_left(tmp_path)
 
 
+@pytest.mark.slow
 def test_an_existing_bundle_is_replaced_only_by_force(export, tmp_path: Path) -> None:
     once = {"formats": ("onnx",), "precisions": ("fp32",)}
     export(tmp_path / "b", name="first", **once)
@@ -196,6 +198,7 @@ def test_ctrl_c_leaves_nothing_behind(export, tmp_path: Path, at: str) -> None:
     assert nothing_left(tmp_path)
 
 
+@pytest.mark.slow
 def test_export_prints_nothing(export, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     export(tmp_path / "b", precisions=("int8",))
     assert capfd.readouterr() == ("", "")
