@@ -38,10 +38,10 @@ def benchmark_bundle(
     reference = None
     if run_folder is not None:
         run = Run.open(run_folder)
-        if run.source()["weights_sha256"] != source["weights_sha256"]:
+        if run.source()["weights_sha256"] != source.get("weights_sha256"):
             raise UsageError(
                 f"{bundle_folder} was not exported from {run_folder}",
-                f"pass the run {source['run']!r} that it comes from",
+                f"pass the run {source.get('run')!r} that it comes from",
             )
         command = (sys.executable, "-m", "fetaledge.torch_bench", str(run_folder.resolve()))
         reference = Reference("torch-fp32", "PyTorch", command, tuple(threads))

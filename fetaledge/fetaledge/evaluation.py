@@ -8,7 +8,7 @@ from typing import Any
 
 from fetaledge.training.run import Run
 from fetaledge_runtimes.bundle import Bundle
-from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.evaluation import CaseScore, evaluation_record, score_case
 from fetaledge_runtimes.frame import Image, LabelledFrame, LabelledFrames
 from fetaledge_runtimes.images import read_grey
@@ -16,9 +16,15 @@ from fetaledge_runtimes.predictor import Predictor
 
 
 def run_predictor(run: Run, threads: int) -> Predictor:
-    """A predictor that computes the run's network with eager PyTorch in fp32."""
+    """A predictor that computes the run's network with eager PyTorch in fp32.
+
+    Raises:
+        UsageError: ``threads`` is below 1.
+    """
     from fetaledge_export.torch_engine import TorchEngine
 
+    if threads < 1:
+        raise UsageError(f"{threads} threads were asked for", "give 1 or more")
     return Predictor.from_engine(TorchEngine(run.network(), run.scale, run.offset, threads), run.size, run.task)
 
 

@@ -161,6 +161,28 @@ def test_a_run_with_unusable_weights(
     assert not (tmp_path / "b").exists()
 
 
+def test_evaluate_with_no_thread(call: Callable[..., tuple[int, str, str]], small_run: Path, phantoms: Path) -> None:
+    code, _, err = call("evaluate", small_run, "--data", phantoms, "--threads", 0)
+    assert code == 2 and "0 threads" in err
+
+
+@pytest.mark.slow
+def test_a_bundle_where_nothing_passed(
+    call: Callable[..., tuple[int, str, str]], small_run: Path, phantoms: Path, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "b"
+    code, out, err = call(
+        *("export", small_run, "--out", bundle, "--data", phantoms, "--format", "onnx", "--max-dice-drop", -1)
+    )
+    assert code == 1 and "onnx-fp32" in out and "evaluation.json says why" in err
+    assert call("inspect", bundle)[0] == 0
+    for command in (["evaluate"], ["benchmark"]):
+        code, _, err = call(*command, bundle, "--data", phantoms)
+        assert code == 3 and "holds no variant" in err
+    assert call("verify", bundle)[0] == 3
+    assert call("predict", bundle, phantoms / "training_set/000_HC.png")[0] == 3
+
+
 def test_evaluate_masks_in_process(call: Callable[..., tuple[int, str, str]], phantoms: Path, tmp_path: Path) -> None:
     code, _, err = call("evaluate", "--masks", tmp_path / "no", "--data", phantoms)
     assert code == 3 and "is not a folder" in err

@@ -216,6 +216,9 @@ def test_training_frames_are_never_scored_unasked(phantoms: Path, copy: Path) ->
     with pytest.raises(InputError, match="trained on every subject"):
         choose_frames(other, None, everything)
     assert len(choose_frames(other, None, {**facts, "trained_on": []})) == 19
+    with pytest.raises(InputError, match="does not say which frames"):
+        choose_frames(other, None, {"run": "somebody else's"})
+    assert len(choose_frames(other, "all", {})) == 19
 
 
 def test_the_fingerprint_covers_numbers_too(phantoms: Path, copy: Path) -> None:

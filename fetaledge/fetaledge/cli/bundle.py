@@ -47,14 +47,19 @@ def inspect(
     if as_json:
         print_json({"schema": "fetaledge/inspect/1", "manifest": manifest, "gate": gate})
         return
-    source, data = opened.manifest.source, opened.manifest.source["data"]
+    source = opened.manifest.source
+    data = source.get("data", {})
     grid = opened.manifest.input
     facts = [
         ("bundle", f"{opened.manifest.name} ({opened.manifest.notice})"),
         ("task", f"{opened.manifest.task}: {', '.join(opened.manifest.classes)}"),
         ("input", f"{grid.dtype} grey {grid.height}×{grid.width}, resize: {grid.resize}"),
-        ("source", f"run {source['run']}, strategy {source['strategy']}, weights {source['weights_sha256'][:12]}"),
-        ("data", f"{data['name']}, {data['frames']} frames{' (synthetic)' if data['synthetic'] else ''}"),
+        (
+            "source",
+            f"run {source.get('run')}, strategy {source.get('strategy')}, "
+            f"weights {source.get('weights_sha256', '')[:12]}",
+        ),
+        ("data", f"{data.get('name')}, {data.get('frames')} frames{' (synthetic)' if data.get('synthetic') else ''}"),
         ("calibration", _calibration(opened.manifest.calibration)),
         ("made", f"{opened.manifest.created} by fetaledge {opened.manifest.fetaledge}"),
     ]

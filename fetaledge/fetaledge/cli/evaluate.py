@@ -67,6 +67,8 @@ def _records(model: Path, dataset: Any, variants: list[str], split: str | None, 
         return [evaluate_run(run, run.frames(dataset, split), threads)]
     bundle = Bundle.open(model)
     frames = choose_frames(dataset, split, bundle.manifest.source)
+    if not bundle.manifest.variants:
+        bundle.variant()
     names = [bundle.variant(name).name for name in variants] or [variant.name for variant in bundle.manifest.variants]
     records = []
     for name in names:

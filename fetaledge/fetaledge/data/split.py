@@ -57,12 +57,14 @@ def choose_frames(dataset: Dataset, split: str | None, facts: Mapping[str, Any])
 
     Raises:
         UsageError: no such split, or one of data that the model was not trained on.
-        InputError: ``split`` is None and no unseen frame is left.
+        InputError: ``facts`` lack these, or ``split`` is None and no unseen frame is left.
     """
     if split not in (None, "all", "train", "validation"):
         raise UsageError(f"there is no split {split!r}", "choose all, train or validation")
     if split == "all":
         return dataset
+    if not {"data", "split", "trained_on"} <= set(facts):
+        raise InputError("the bundle does not say which frames its model was trained on", "pass --split all")
     if dataset.fingerprint() == facts["data"]["fingerprint"]:
         return dataset.only(facts["split"][split or "validation"])
     if split is not None:
