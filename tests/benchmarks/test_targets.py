@@ -29,6 +29,7 @@ def test_the_five_verbs_on_this_machine(tmp_path: Path) -> None:
     assert sent.is_dir()
 
 
+@pytest.mark.slow
 def test_a_command_that_hangs_is_killed(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     with pytest.raises(TimeoutError, match="did not finish within 2 s"):

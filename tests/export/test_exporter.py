@@ -74,6 +74,7 @@ def test_rows_are_a_table(exported) -> None:
     assert {len(row) for row in rows} == {len(HEADER)}
 
 
+@pytest.mark.slow
 def test_a_variant_that_breaks_a_limit_is_left_out_and_the_others_kept(export, tmp_path: Path) -> None:
     tight = Limits(hc_abs_mean_mm=0.005)
     result = export(tmp_path / "b", formats=("onnx",), precisions=("fp32", "int8"), limits=tight).result
@@ -88,6 +89,7 @@ def test_a_variant_that_breaks_a_limit_is_left_out_and_the_others_kept(export, t
     assert "above 0.005 mm" in (tmp_path / "b/card.md").read_text()
 
 
+@pytest.mark.slow
 def test_where_nothing_passes_the_bundle_says_why(export, tmp_path: Path) -> None:
     result = export(tmp_path / "b", formats=("onnx",), precisions=("int8",), limits=Limits(dice_drop=-1)).result
     assert len(result.failed) == 1
@@ -185,6 +187,7 @@ def test_force_does_not_replace_a_folder_that_is_no_bundle(export, tmp_path: Pat
     assert (tmp_path / "thesis/chapter.txt").read_text() == "years of work"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "at", ["reading", "torch-fp32", "onnx-int8: converting", "onnx-int8: ONNX", "onnx-fp32: conv", "writing"]
 )
