@@ -31,29 +31,29 @@ class Tissue:
     specular: Map
 
 
-def _ramp(distance: npt.NDArray[np.floating[Any]], width: float) -> Map:
+def ramp(distance: npt.NDArray[np.floating[Any]], width: float) -> Map:
     """1 where ``distance`` is below 0, 0 beyond ``width``, linear between."""
     return np.asarray(np.clip(1 - distance / np.float32(width), 0, 1), np.float32)
 
 
-class HeadCoordinates:
-    """The samples of a grid as the head sees them, all ``float32 (R, T)``.
+class OvalCoordinates:
+    """The samples of a grid as an oval (a head, a symphysis) sees them, all ``float32 (R, T)``.
 
     Attributes:
-        along, across: mm from the head's centre along its long and its short axis.
-        radius: 0 at the centre, 1 on the outer edge of the skull.
+        along, across: mm from its centre along its long and its short axis.
+        radius: 0 at the centre, 1 on the outer edge.
         outside_mm: distance from that edge, negative inside.
         facing: |cos| between the beam and the ellipse's normal.
         beam_along, beam_across: the beam's direction.
     """
 
-    def __init__(self, head_mm: Ellipse, grid: BeamGrid) -> None:
+    def __init__(self, oval_mm: Ellipse, grid: BeamGrid) -> None:
         x, y = grid.positions()
-        turn = math.radians(head_mm.angle_deg)
+        turn = math.radians(oval_mm.angle_deg)
         cos, sin = np.float32(math.cos(turn)), np.float32(math.sin(turn))
-        x -= np.float32(head_mm.x)
-        y -= np.float32(head_mm.y)
-        self.a, self.b = head_mm.a, head_mm.b
+        x -= np.float32(oval_mm.x)
+        y -= np.float32(oval_mm.y)
+        self.a, self.b = oval_mm.a, oval_mm.b
         self.along, self.across = x * cos + y * sin, y * cos - x * sin
         u, v = self.along / np.float32(self.a), self.across / np.float32(self.b)
         self.radius = np.sqrt(u * u + v * v) + np.float32(1e-4)
@@ -76,11 +76,23 @@ class HeadCoordinates:
         """A line along the long axis from ``start`` to ``end`` mm, ``thickness`` mm in SD, fading at both ends."""
         profile = np.exp(-0.5 * ((self.across - across) / np.float32(thickness)) ** 2)
         fade = max(0.3 * abs(end - start), 0.8)
-        ends = _ramp(start + fade / 2 - self.along, fade) * _ramp(self.along - end + fade / 2, fade)
+        ends = ramp(start + fade / 2 - self.along, fade) * ramp(self.along - end + fade / 2, fade)
         return np.asarray(profile * ends, np.float32)
 
 
-def _abdomen(grid: BeamGrid, head: HeadCoordinates, wall_mm: float, rng: np.random.Generator) -> tuple[Map, Map]:
+def fascia(grid: BeamGrid, width: float, rng: np.random.Generator) -> Map:
+    """Specular of fascia and the borders of organs, ``float32 (R, T)``: lines where a slow field crosses zero."""
+    shape, row_mm = grid.shape, grid.row_mm
+    beam_mm = grid.beam_rad * (grid.probe.radius_mm + float(grid.depth_mm.mean()))
+    border = smooth_noise(rng, shape, rng.uniform(5, 12) / row_mm, rng.uniform(15, 35) / beam_mm)
+    faint = smooth_noise(rng, shape, 12 / row_mm, 12 / beam_mm).clip(0)
+    down, sideways = np.gradient(border)
+    across_beam = (down**2 / (down**2 + sideways**2 + np.float32(1e-12))) ** 2
+    line = np.exp(-((border / np.float32(width)) ** 2)) * across_beam
+    return np.asarray(float(rng.uniform(0.2, 1.2)) * faint * line, np.float32)
+
+
+def _abdomen(grid: BeamGrid, head: OvalCoordinates, wall_mm: float, rng: np.random.Generator) -> tuple[Map, Map]:
     """Echo and specular of everything but the head: skin, fat and muscle, the womb's wall, fluid, fetal parts."""
     shape, row_mm = grid.shape, grid.row_mm
     beam_mm = grid.beam_rad * (grid.probe.radius_mm + float(grid.depth_mm.mean()))
@@ -96,7 +108,7 @@ def _abdomen(grid: BeamGrid, head: HeadCoordinates, wall_mm: float, rng: np.rand
     v = head.across / np.float32(head.b * grow) - np.float32(shift[1])
     womb = np.sqrt(u * u + v * v) + 0.09 * smooth_noise(rng, shape, 0.5 * head.a / row_mm, 0.6 * head.a / beam_mm) - 1
     womb += 0.012 * smooth_noise(rng, shape, 0.1 * head.a / row_mm, 0.1 * head.a / beam_mm)
-    fluid = _ramp(womb.astype(np.float32), float(rng.uniform(0.03, 0.12)))
+    fluid = ramp(womb.astype(np.float32), float(rng.uniform(0.03, 0.12)))
     for _ in range(int(rng.integers(0, 4))):  # limbs, cord, a fold of placenta
         angle, far = rng.uniform(0, 2 * math.pi), rng.uniform(1.15, 1.6)
         size = head.b * rng.uniform(0.08, 0.35)
@@ -105,35 +117,29 @@ def _abdomen(grid: BeamGrid, head: HeadCoordinates, wall_mm: float, rng: np.rand
     haze = float(rng.uniform(0, 16)) + 4 * smooth_noise(rng, shape, 5 / row_mm, 7 / beam_mm)
     echo = echo * (1 - fluid) + (FLUID_DB + haze) * fluid
 
-    wall = _ramp(depth - np.float32(wall_mm), 1.5)
+    wall = ramp(depth - np.float32(wall_mm), 1.5)
     layers = np.zeros(shape, np.float32)
     edge = 0.0
     for _ in range(int(rng.integers(3, 6))):
-        layers += _ramp(np.float32(edge * wall_mm) - depth, 0.8) * float(rng.normal(0, 5))
+        layers += ramp(np.float32(edge * wall_mm) - depth, 0.8) * float(rng.normal(0, 5))
         edge += float(rng.uniform(0.12, 0.4))
     fibres = smooth_noise(rng, shape, 0.9 / row_mm, 12 / beam_mm) + smooth_noise(rng, shape, 1.8 / row_mm, 22 / beam_mm)
     echo = echo * (1 - wall) + (layers * 0.6 + 3.5 * fibres + float(rng.uniform(-10, 0))) * wall
     skin = np.exp(-0.5 * ((depth - np.float32(1.5)) / np.float32(1.0)) ** 2)
-    # Fascia and the borders of organs: where slow fields cross zero.
     specular = 0.5 * fibres.clip(0) * wall
     for width in rng.uniform(0.03, 0.12, 2):
-        border = smooth_noise(rng, shape, rng.uniform(5, 12) / row_mm, rng.uniform(15, 35) / beam_mm)
-        faint = smooth_noise(rng, shape, 12 / row_mm, 12 / beam_mm).clip(0)
-        down, sideways = np.gradient(border)
-        across_beam = (down**2 / (down**2 + sideways**2 + np.float32(1e-12))) ** 2
-        line = np.exp(-((border / np.float32(width)) ** 2)) * across_beam
-        specular += float(rng.uniform(0.2, 1.2)) * faint * line * (1 - fluid)
+        specular += fascia(grid, width, rng) * (1 - fluid)
     return np.asarray(echo + 10 * skin, np.float32), np.asarray(specular, np.float32)
 
 
-def _brain(head: HeadCoordinates, grid: BeamGrid, ga_weeks: float, rng: np.random.Generator) -> tuple[Map, Map]:
+def _brain(head: OvalCoordinates, grid: BeamGrid, ga_weeks: float, rng: np.random.Generator) -> tuple[Map, Map]:
     """Echo and specular of what lies within the skull, at about the level of the thalami or of the ventricles."""
     a, b, shape, row_mm = head.a, head.b, grid.shape, grid.row_mm
     beam_mm = grid.beam_rad * (grid.probe.radius_mm + float(grid.depth_mm.mean()))
     echo = float(rng.uniform(-23, -12)) + 2.8 * smooth_noise(rng, shape, 0.16 * b / row_mm, 0.22 * b / beam_mm)
     echo += 2.2 * smooth_noise(rng, shape, 0.06 * b / row_mm, 0.1 * b / beam_mm)
     deeper = float(np.sign(head.beam_across.mean())) or 1.0
-    near = _ramp(deeper * head.across / np.float32(0.3 * b), 1.0)
+    near = ramp(deeper * head.across / np.float32(0.3 * b), 1.0)
     echo += float(rng.uniform(-1, 6)) * near  # haze under the near wall
     echo -= float(rng.uniform(1, 7)) * np.clip((head.radius - 0.72) * 6, 0, 1)
 
@@ -165,7 +171,7 @@ def _brain(head: HeadCoordinates, grid: BeamGrid, ga_weeks: float, rng: np.rando
     for _ in range(int(rng.integers(0, 9) * (1 - 0.5 * young))):  # furrows, parallel to the skull
         middle, length, ring = rng.uniform(-math.pi, math.pi), rng.uniform(0.1, 0.35), rng.uniform(0.6, 0.9)
         turn = np.abs(np.mod(head.turn - middle + math.pi, 2 * math.pi) - math.pi)
-        line = np.exp(-0.5 * ((head.radius - ring) * np.float32(b / 0.5)) ** 2) * _ramp(turn - np.float32(length), 0.1)
+        line = np.exp(-0.5 * ((head.radius - ring) * np.float32(b / 0.5)) ** 2) * ramp(turn - np.float32(length), 0.1)
         specular += float(rng.uniform(0.1, 0.5)) * line * head.facing**2
 
     # The midline, with the cavum of the septum pellucidum in its gap.
@@ -197,25 +203,25 @@ def head_tissue(head_mm: Ellipse, grid: BeamGrid, ga_weeks: float, wall_mm: floa
         wall_mm: depth to which the abdominal wall reaches.
         rng: for everything else.
     """
-    head = HeadCoordinates(head_mm, grid)
+    head = OvalCoordinates(head_mm, grid)
     echo, specular = _abdomen(grid, head, wall_mm, rng)
     shape = grid.shape
-    scalp = _ramp(head.outside_mm - np.float32(rng.uniform(0.3, 2.0)), 0.8)
+    scalp = ramp(head.outside_mm - np.float32(rng.uniform(0.3, 2.0)), 0.8)
     echo = echo * (1 - scalp) + scalp * float(rng.uniform(-28, -10))
 
     age = (ga_weeks - 14) / 26
     thickness = float(np.clip(2.0 + 1.5 * age + rng.uniform(-0.3, 0.5), 2.0, 4.0))
     thin = thickness * (1 + 0.1 * smooth_noise(rng, shape, 15 / grid.row_mm, 15 / grid.row_mm))
-    within = _ramp(head.outside_mm + thin - 0.3, 0.6)
+    within = ramp(head.outside_mm + thin - 0.3, 0.6)
     brain, inner = _brain(head, grid, ga_weeks, rng)
     echo = echo * (1 - within) + brain * within
     specular = specular * (1 - scalp) + inner * within
 
-    bone = _ramp(head.outside_mm, 0.25) * (1 - within)
+    bone = ramp(head.outside_mm, 0.25) * (1 - within)
     closed = np.ones(shape, np.float32)
     for _ in range(int(rng.integers(1, 6))):  # sutures and fontanelles
         turn = np.abs(np.mod(head.turn - rng.uniform(-math.pi, math.pi) + math.pi, 2 * math.pi) - math.pi)
-        closed *= 1 - float(rng.uniform(0.3, 0.9)) * _ramp(turn - np.float32(rng.uniform(0.01, 0.07)), 0.05)
+        closed *= 1 - float(rng.uniform(0.3, 0.9)) * ramp(turn - np.float32(rng.uniform(0.01, 0.07)), 0.05)
     mirror = head.facing ** float(rng.uniform(2.5, 9.0))
     patchy = np.exp(0.35 * smooth_noise(rng, shape, 0.16 * head.a / grid.row_mm, 0.16 * head.a / grid.row_mm))
     profile = np.abs(np.sin(np.float32(math.pi) * np.clip(-head.outside_mm / thin, 0, 1))) ** 0.7

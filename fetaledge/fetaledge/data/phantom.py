@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fetaledge.data.anatomy import head_tissue
+from fetaledge.data.anatomy import Tissue, head_tissue
 from fetaledge.data.overlays import draw_overlays
 from fetaledge.data.probe import BeamGrid, ConvexProbe, beam_grid
 from fetaledge.data.speckle import Map, envelope, log_compress, scatter, smooth_noise
@@ -102,18 +102,28 @@ def _gain_db(grid: BeamGrid, loss_db_mm: Map, rng: np.random.Generator) -> Map:
     return np.asarray(-np.clip(shadow, -8, 34) - np.float32(residue) * depth + sliders[:, None] + beams, np.float32)
 
 
-def _picture(
-    head_mm: Ellipse, pixel_mm: float, ga_weeks: float, shape: tuple[int, int], rng: np.random.Generator
+def sonogram(
+    tissue: Tissue,
+    grid: BeamGrid,
+    focus_mm: tuple[float, float],
+    axial_mm: tuple[float, float],
+    scale: float,
+    rng: np.random.Generator,
 ) -> Image:
-    probe, nearest = _probe(head_mm, rng)
-    grid = beam_grid(probe, shape, pixel_mm)
-    wall_mm = nearest * float(rng.uniform(0.35, 0.85))
-    tissue = head_tissue(head_mm, grid, ga_weeks, wall_mm, rng)
+    """What a scanner makes of ``tissue``, ``uint8 (H, W)``: speckle, gain, shadow, noise, compression, scan conversion.
 
-    scale = shape[0] / 540
-    axial = float(np.clip(rng.uniform(0.10, 0.26) / grid.row_mm, 0.9 * min(scale, 1), 2.5))
+    Args:
+        tissue: on the beams of ``grid``.
+        grid: the beams.
+        focus_mm: the depth of what is looked at, and half its extent.
+        axial_mm: the limits of the point spread's SD along the beams.
+        scale: of the finest grain and of the smoothing, in pixels: 1 for 540 rows of a head.
+        rng: for everything else.
+    """
+    nearest, half_mm = focus_mm
+    axial = float(np.clip(rng.uniform(*axial_mm) / grid.row_mm, 0.9 * min(scale, 1), 2.5))
     lateral = axial * float(rng.uniform(1.0, 2.1))  # columns are 1.5 times as far apart as rows at mid depth
-    focus = (nearest + float(rng.uniform(0, 2)) * head_mm.b - float(grid.depth_mm[0, 0])) / grid.row_mm
+    focus = (nearest + float(rng.uniform(0, 2)) * half_mm - float(grid.depth_mm[0, 0])) / grid.row_mm
     power = np.asarray(10 ** (tissue.echo_db / 10), np.float32)
     surfaces = cv2.GaussianBlur(tissue.specular, (0, 0), sigmaX=lateral, sigmaY=axial)
     gain = 10 ** (_gain_db(grid, tissue.loss_db_mm, rng) / 20)
@@ -121,7 +131,7 @@ def _picture(
     looks = int(rng.integers(1, 4))  # compounding: the mean of as many envelopes, each of its own speckle
     magnitude = np.zeros(grid.shape, np.float32)
     for _ in range(looks):
-        field = scatter(power, axial, lateral, focus, 2.5 * head_mm.b / grid.row_mm, rng)
+        field = scatter(power, axial, lateral, focus, 2.5 * half_mm / grid.row_mm, rng)
         field[..., 0] += surfaces
         field *= gain[..., None]
         field += rng.standard_normal(field.shape, dtype=np.float32) * electronic
@@ -130,7 +140,17 @@ def _picture(
     compressed = log_compress(magnitude, reference, float(rng.uniform(45, 70)))
     grey = grid.scan_convert(np.asarray(compressed ** np.float32(rng.uniform(1.5, 2.6)), np.float32))
     smooth = cv2.GaussianBlur(grey, (0, 0), float(rng.uniform(0.6, 1.3)) * scale) * grid.inside
-    picture = np.asarray(np.rint(smooth * float(rng.uniform(235, 255))), np.uint8)
+    return np.asarray(np.rint(smooth * float(rng.uniform(235, 255))), np.uint8)
+
+
+def _picture(
+    head_mm: Ellipse, pixel_mm: float, ga_weeks: float, shape: tuple[int, int], rng: np.random.Generator
+) -> Image:
+    probe, nearest = _probe(head_mm, rng)
+    grid = beam_grid(probe, shape, pixel_mm)
+    wall_mm = nearest * float(rng.uniform(0.35, 0.85))
+    tissue = head_tissue(head_mm, grid, ga_weeks, wall_mm, rng)
+    picture = sonogram(tissue, grid, (nearest, head_mm.b), (0.10, 0.26), shape[0] / 540, rng)
     top = probe.x_mm / pixel_mm, (probe.y_mm + probe.radius_mm) / pixel_mm
     draw_overlays(picture, head_mm.scaled(1 / pixel_mm, 1 / pixel_mm), top, rng)
     return picture
@@ -193,6 +213,20 @@ def _write_png(path: Path, image: Image) -> None:
     path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
 
 
+def check_request(count: int, seed: int) -> None:
+    """Raise UsageError for a set of phantoms that cannot be drawn."""
+    if count < 1 or seed < 0:
+        raise UsageError(
+            f"a count of {count} phantoms of seed {seed} was asked for", "give 1 or more, of a seed of 0 or more"
+        )
+
+
+def write_note(folder: Path, task: str, count: int, seed: int) -> None:
+    """``phantom.json``: says of a folder that its frames are synthetic."""
+    note = {"schema": "fetaledge/phantom/1", "synthetic": True, "task": task}
+    write_json(folder / "phantom.json", note | {"count": count, "seed": seed, "notice": NOTICE})
+
+
 def write_head_phantoms(folder: Path, count: int, seed: int, force: bool = False) -> None:
     """Write ``count`` phantoms in the layout of HC18, each a subject of its own, and ``phantom.json`` beside them.
 
@@ -206,10 +240,7 @@ def write_head_phantoms(folder: Path, count: int, seed: int, force: bool = False
         UsageError: ``count`` is below 1 or ``seed`` negative.
         OutputError: the folder exists and ``force`` is not set, or it cannot be written.
     """
-    if count < 1 or seed < 0:
-        raise UsageError(
-            f"a count of {count} phantoms of seed {seed} was asked for", "give 1 or more, of a seed of 0 or more"
-        )
+    check_request(count, seed)
     with atomic_folder(folder, force=force, marker=TABLE) as partial:
         (partial / "training_set").mkdir()
         table = [("filename", "pixel size(mm)", "head circumference (mm)")]
@@ -224,14 +255,4 @@ def write_head_phantoms(folder: Path, count: int, seed: int, force: bool = False
             table.append((f"{name}.png", f"{frame.pixel_mm[0]:.12g}", f"{hc_mm:.4f}"))
         with (partial / TABLE).open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream, lineterminator="\n").writerows(table)
-        write_json(
-            partial / "phantom.json",
-            {
-                "schema": "fetaledge/phantom/1",
-                "synthetic": True,
-                "task": "head",
-                "count": count,
-                "seed": seed,
-                "notice": NOTICE,
-            },
-        )
+        write_note(partial, "head", count, seed)
