@@ -66,7 +66,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["train", "unet", "--data", "nowhere", "--out", "run"], 3, "nowhere is not a folder"),
         (["data", "check", "nowhere"], 3, "nowhere is not a folder"),
         (["data", "phantom", "p", "--count", "0"], 2, "count"),
-        (["data", "phantom", "p", "--task", "ps-fh"], 2, "ps-fh"),
+        (["data", "phantom", "p", "--task", "fundus"], 2, "fundus"),
         (["evaluate", "--data", "nowhere"], 2, "give one of them"),
         (["evaluate", "nowhere", "--masks", "m", "--data", "d"], 2, "give one of them"),
         (["predict", "nowhere", "frame.png"], 3, "nowhere is not a bundle"),
@@ -188,7 +188,7 @@ def test_evaluate_masks_in_process(call: Callable[..., tuple[int, str, str]], ph
     assert code == 3 and "is not a folder" in err
     (tmp_path / "000_HC.png").write_text("no mask")
     code, _, err = call("evaluate", "--masks", tmp_path, "--data", phantoms)
-    assert code == 3 and "000_HC.png" in err
+    assert code == 3 and "has no mask 001_HC.png" in err
 
 
 def test_evaluate_without_spacing_and_of_one_subject(

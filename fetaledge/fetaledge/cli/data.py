@@ -13,25 +13,29 @@ app = typer.Typer(help="Make and check labelled frames.", no_args_is_help=True)
 
 @app.command()
 def phantom(
-    folder: Path = typer.Argument(..., metavar="DIR", help="Where to write them, in HC18's layout."),
+    folder: Path = typer.Argument(..., metavar="DIR", help="Where to write them: HC18's layout, or PSFHS's."),
     count: int = typer.Option(20, help="How many frames."),
     seed: int = typer.Option(0, help="The same seed gives the same frames."),
-    task: str = typer.Option("head", help="head; ps-fh is not made yet."),
+    task: str = typer.Option("head", help="head, or ps-fh: symphysis and head, seen through the perineum."),
     force: bool = typer.Option(False, "--force", help="Replace an earlier folder of phantoms."),
 ) -> None:
-    """Write synthetic labelled frames whose head circumference is known exactly."""
-    from fetaledge.data.phantom import write_head_phantoms
+    """Write synthetic labelled frames whose head circumference, or angle of progression, is known exactly."""
     from fetaledge_runtimes.errors import UsageError
+    from fetaledge_runtimes.tasks import TASKS
 
-    if task != "head":
-        raise UsageError(f"there are no phantoms of the task {task!r}", "pass --task head")
-    write_head_phantoms(folder, count, seed, force)
+    if task not in TASKS:
+        raise UsageError(f"there are no phantoms of the task {task!r}", f"choose {' or '.join(TASKS)}")
+    if task == "head":
+        from fetaledge.data.phantom import write_head_phantoms as write
+    else:
+        from fetaledge.data.psfh_phantom import write_psfh_phantoms as write
+    write(folder, count, seed, force)
     say(f"wrote {count} synthetic frames to {folder}; a score on them says nothing about clinical accuracy")
 
 
 @app.command()
 def check(
-    folder: Path = typer.Argument(..., metavar="DIR", help="A data set: HC18's layout, or images/ + masks/."),
+    folder: Path = typer.Argument(..., metavar="DIR", help="A data set: HC18's layout, PSFHS's, or images/ + masks/."),
     sheet: Path | None = typer.Option(None, metavar="FILE", help="Write a contact sheet here, a PNG."),
     force: bool = typer.Option(False, "--force", help="Replace an earlier FILE."),
     as_json: bool = typer.Option(False, "--json", help="Print one document."),
@@ -56,3 +60,19 @@ def check(
         say(f"wrote {sheet}")
     if report["problems"] or not report["usable"]:
         raise typer.Exit(3)
+
+
+@app.command()
+def heatmap(
+    folder: Path = typer.Argument(..., metavar="DIR", help="A data set: HC18's layout, PSFHS's, or images/ + masks/."),
+    out: Path = typer.Option(..., metavar="FILE", help="The picture to write, a PNG."),
+    force: bool = typer.Option(False, "--force", help="Replace an earlier FILE."),
+) -> None:
+    """Draw where each structure lies: the share of frames that mark it at each place."""
+    from fetaledge.data.dataset import open_dataset
+    from fetaledge.data.heatmap import class_frequencies, draw_frequencies
+    from fetaledge_runtimes.files import refuse_existing
+
+    refuse_existing(out, force)
+    draw_frequencies(class_frequencies(open_dataset(folder)), out)
+    say(f"wrote {out}")

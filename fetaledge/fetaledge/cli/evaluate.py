@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from fetaledge.cli.tables import print_json, print_table, say
 
-HEADER = (
-    *("variant", "n", "Dice", "95 % CI", "pooled", "IoU", "HD95 mm"),
-    *("HC MAE mm", "bias mm", "n of HC", "misses", "engine"),
+if TYPE_CHECKING:
+    from fetaledge.data.dataset import Dataset
+    from fetaledge.training.run import Run
+
+HEADERS = {
+    "head": (
+        *("variant", "n", "Dice", "95 % CI", "pooled", "IoU", "HD95 mm"),
+        *("HC MAE mm", "bias mm", "n of HC", "misses", "engine"),
+    ),
+    "ps-fh": (
+        *("variant", "n", "Dice PS", "Dice FH", "HD95 px", "AoP MAE deg", "bias deg", "n of AoP"),
+        *("misses", "engine"),
+    ),
+}
+CHALLENGE_HEADER = (
+    *("as the challenge", "n", "Dice FH", "PS", "all", "HD px FH", "PS", "all", "ASD px FH", "PS", "all"),
+    *("AoP error deg", "score"),
 )
 
 
@@ -19,53 +33,84 @@ def evaluate(
     model: Path | None = typer.Argument(None, metavar="RUN|BUNDLE", help="What to score; left out with --masks."),
     data: Path = typer.Option(..., help="Labelled frames."),
     masks: Path | None = typer.Option(
-        None, metavar="DIR", help="Score the mask PNGs of this folder, named like the frames."
+        None, metavar="DIR", help="Score the masks of this folder, PNG or .mha, named like the frames."
     ),
     variant: list[str] = typer.Option([], help="A bundle's variant; more than once for several (default: all)."),
     split: str | None = typer.Option(
         None,
         help="all, train or validation, as the run wrote it down (default: validation of its own data, all of other).",
     ),
+    challenge: bool = typer.Option(
+        False, "--challenge", help="Score as the challenge PS-FH-AOP does, beside our own metrics (task ps-fh)."
+    ),
+    fold: int | None = typer.Option(None, help="One fold of a SAM run, from 1 (default: all folds together)."),
+    base: Path | None = typer.Option(None, metavar="FILE|DIR", help="A SAM run's base, if it was moved."),
+    force: bool = typer.Option(False, "--force", help="Go on with a base of other weights than the run's."),
     threads: int = typer.Option(1, help="Threads of the engine."),
     as_json: bool = typer.Option(False, "--json", help="Print the records as one document."),
 ) -> None:
-    """Score a run, a bundle, or another system's masks: Dice, IoU, HD95, ASSD, head circumference."""
+    """Score a run, a bundle, or another system's masks: Dice, IoU, HD95, ASSD, HC in mm or AoP in degrees."""
     from fetaledge.data.dataset import open_dataset
+    from fetaledge.training.run import DOCUMENT, open_run
     from fetaledge_runtimes.errors import UsageError
 
     if (model is None) == (masks is None):
         raise UsageError("evaluate scores either a run or bundle, or --masks", "give one of them")
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, images_optional=masks is not None)
+    if challenge and dataset.task != "ps-fh":
+        raise UsageError(
+            f"--challenge scores symphysis and head, and {data} marks heads alone", "pass frames labelled 0, 1 and 2"
+        )
     if masks is not None:
         from fetaledge.evaluation import evaluate_masks
 
         if split not in (None, "all") or variant:
             raise UsageError("--masks are scored on all frames of --data", "leave --split and --variant out")
-        records = [evaluate_masks(masks, dataset)]
+        if fold is not None or base is not None or force:
+            raise UsageError("--masks need no model", "leave --fold, --base and --force out")
+        records = [evaluate_masks(masks, dataset, challenge)]
     else:
         assert model is not None
-        records = _records(model, dataset, variant, split, threads)
+        if (model / DOCUMENT).is_file():
+            records = [_of_run(open_run(model, fold, base, force), dataset, variant, split, threads, challenge)]
+        else:
+            if fold is not None or base is not None or force:
+                raise UsageError(f"{model} is no run", "leave --fold, --base and --force out")
+            records = _of_bundle(model, dataset, variant, split, threads, challenge)
     if as_json:
         print_json(records[0] if len(records) == 1 else {"schema": "fetaledge/evaluations/1", "records": records})
         return
-    print_table(HEADER, [_row(record) for record in records])
+    print_table(HEADERS[dataset.task], [_ROWS[dataset.task](record) for record in records])
+    if challenge:
+        print()
+        print_table(CHALLENGE_HEADER, [_challenge_row(record) for record in records])
+        if records[0]["challenge"]["resized"]:
+            say("the challenge's score is of label maps resampled to its 256×256 grid")
     if records[0]["synthetic"]:
         say("synthetic frames: these scores say nothing about clinical accuracy")
 
 
-def _records(model: Path, dataset: Any, variants: list[str], split: str | None, threads: int) -> list[dict[str, Any]]:
-    from fetaledge.data.split import choose_frames
-    from fetaledge.evaluation import evaluate_run, evaluate_variant
-    from fetaledge.training.run import DOCUMENT, Run
-    from fetaledge_runtimes.bundle import Bundle
+def _of_run(
+    run: Run, dataset: Dataset, variants: list[str], split: str | None, threads: int, challenge: bool
+) -> dict[str, Any]:
+    from fetaledge.evaluation import evaluate_run
     from fetaledge_runtimes.errors import UsageError
 
-    if (model / DOCUMENT).is_file():
-        if variants:
-            raise UsageError(f"{model} is a run, which has no variants", "leave --variant out")
-        run = Run.open(model)
-        return [evaluate_run(run, run.frames(dataset, split), threads)]
-    bundle = Bundle.open(model)
+    if variants:
+        raise UsageError(f"{run.folder} is a run, which has no variants", "leave --variant out")
+    _check_task(run.folder, run.task, dataset)
+    return evaluate_run(run, run.frames(dataset, split), threads, challenge)
+
+
+def _of_bundle(
+    folder: Path, dataset: Dataset, variants: list[str], split: str | None, threads: int, challenge: bool
+) -> list[dict[str, Any]]:
+    from fetaledge.data.split import choose_frames
+    from fetaledge.evaluation import evaluate_variant
+    from fetaledge_runtimes.bundle import Bundle
+
+    bundle = Bundle.open(folder)
+    _check_task(folder, bundle.manifest.task, dataset)
     frames = choose_frames(dataset, split, bundle.manifest.source)
     if not bundle.manifest.variants:
         bundle.variant()
@@ -73,11 +118,21 @@ def _records(model: Path, dataset: Any, variants: list[str], split: str | None, 
     records = []
     for name in names:
         say(f"{name}: {len(frames)} frames")
-        records.append(evaluate_variant(bundle, name, frames, threads))
+        records.append(evaluate_variant(bundle, name, frames, threads, challenge))
     return records
 
 
-def _row(record: dict[str, Any]) -> tuple[str, ...]:
+def _check_task(model: Path, task: str, dataset: Dataset) -> None:
+    from fetaledge_runtimes.errors import UsageError
+
+    if task != dataset.task:
+        raise UsageError(
+            f"{model} is a model of the task {task}, and {dataset.folder} is labelled for {dataset.task}",
+            f"score it on frames labelled for {task}",
+        )
+
+
+def _head_row(record: dict[str, Any]) -> tuple[str, ...]:
     dice, hc, interval = record["dice"], record["hc_mm"], record["dice"]["ci95"]
     return (
         record["variant"],
@@ -92,4 +147,37 @@ def _row(record: dict[str, Any]) -> tuple[str, ...]:
         str(hc["n"]),
         str(record["failures"]),
         record["engine"],
+    )
+
+
+def _structures_row(record: dict[str, Any]) -> tuple[str, ...]:
+    aop = record["aop_deg"]
+    return (
+        record["variant"],
+        str(record["cases"]),
+        *(f"{record['structures'][name]['dice']['mean']:.4f}" for name in ("ps", "fh")),
+        f"{record['hd95_px']['mean']:.2f}",
+        f"{aop['mae']:.2f}" if aop["n"] else "–",
+        f"{aop['bias']:+.2f}" if aop["n"] else "–",
+        str(aop["n"]),
+        str(record["failures"]),
+        record["engine"],
+    )
+
+
+_ROWS = {"head": _head_row, "ps-fh": _structures_row}
+
+
+def _challenge_row(record: dict[str, Any]) -> tuple[str, ...]:
+    scored = record["challenge"]
+    return (
+        record["variant"],
+        str(scored["cases"]),
+        *(
+            f"{scored[key][part]:.{digits}f}"
+            for key, digits in (("dice", 4), ("hd_px", 2), ("asd_px", 2))
+            for part in ("fh", "ps", "all")
+        ),
+        f"{scored['aop_error_deg']:.2f}",
+        f"{scored['score']:.4f}",
     )

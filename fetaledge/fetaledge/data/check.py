@@ -17,22 +17,30 @@ from fetaledge_runtimes.biometry import measure_head, touches_border
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.files import atomic_path
 from fetaledge_runtimes.frame import LabelledFrame
+from fetaledge_runtimes.progression import Progression, measure_progression
+from fetaledge_runtimes.tasks import CLASSES
 
 SCHEMA = "fetaledge/data/1"
 HC_TOLERANCE_MM = 2.0
+AOP_TOLERANCE_DEG = 5.0
 SHEET_FRAMES = 24
+COLOURS = {"head": (80, 220, 255), "pubic-symphysis": (255, 160, 60)}
 
 
 def check_dataset(dataset: Dataset) -> dict[str, Any]:
     """Read every item; the document ``fetaledge/data/1``.
 
-    Besides files that cannot be read, an HC that its own label contradicts by more than 2 mm is a problem (a wrong
-    spacing, or a label of another frame), unless the label reaches the frame's border.
+    Besides files that cannot be read, a measure that its own label contradicts is a problem (a wrong spacing, or a
+    label of another frame): an HC by more than 2 mm, unless the label reaches the frame's border; an angle of
+    progression by more than 5 degrees, where the label gives one.
     """
     problems = list(dataset.problems)
     sizes: Counter[str] = Counter()
     spacings: list[float] = []
     circumferences: list[float] = []
+    angles: list[float] = []
+    statuses: Counter[str] = Counter()
+    structures: Counter[str] = Counter(dict.fromkeys(CLASSES[dataset.task][1:], 0))
     usable = []
     for item in dataset.items:
         try:
@@ -40,7 +48,8 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
         except InputError as error:
             problems.append(Problem(item.image.name, error.message))
             continue
-        contradiction = _contradiction(labelled)
+        progression = measure_progression(labelled.mask, item.pixel_mm) if dataset.task == "ps-fh" else None
+        contradiction = _contradiction(labelled, progression)
         if contradiction:
             problems.append(Problem(item.image.name, contradiction))
             continue
@@ -50,24 +59,42 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
             spacings.append(item.pixel_mm[0])
         if labelled.hc_mm is not None:
             circumferences.append(labelled.hc_mm)
+        if progression is not None:
+            statuses[progression.status] += 1
+            aop_deg = progression.aop_deg if labelled.aop_deg is None else labelled.aop_deg
+            angles += [] if aop_deg is None else [aop_deg]
+        structures.update(name for label, name in _foreground(dataset.task) if (labelled.mask == label).any())
         usable.append(item.name)
     return {
         "schema": SCHEMA,
         "folder": dataset.name,
+        "task": dataset.task,
         "synthetic": dataset.synthetic,
         "usable": len(usable),
         "subjects": len({item.subject for item in dataset.items if item.name in set(usable)}),
         "without_spacing": len(usable) - len(spacings),
         "sizes": dict(sizes.most_common()),
         "pixel_mm": _range(spacings),
+        "structures": dict(structures),
         "hc_mm": _range(circumferences),
+        "aop_deg": _range(angles),
+        "statuses": dict(statuses.most_common()),
         "problems": [asdict(problem) for problem in problems],
         "names": usable,
     }
 
 
-def _contradiction(labelled: LabelledFrame) -> str | None:
-    """What is wrong where the stated HC and the label disagree."""
+def _foreground(task: str) -> list[tuple[int, str]]:
+    return list(enumerate(CLASSES[task]))[1:]
+
+
+def _contradiction(labelled: LabelledFrame, progression: Progression | None) -> str | None:
+    """What is wrong where the stated HC or angle and the label disagree."""
+    if progression is not None:
+        stated, measured = labelled.aop_deg, progression.aop_deg
+        if stated is None or measured is None or abs(measured - stated) <= AOP_TOLERANCE_DEG:
+            return None
+        return f"states an AoP of {stated:.1f} degrees and its label measures {measured:.1f} degrees"
     spacing, mask = labelled.frame.pixel_mm, labelled.mask
     measures = measure_head(mask, spacing) if spacing else None
     if measures is None or labelled.hc_mm is None or touches_border(mask):
@@ -93,11 +120,18 @@ def summary_lines(report: dict[str, Any]) -> list[str]:
         lines.append(
             "sizes: " + ", ".join(f"{size} ({n})" for size, n in shown) + (f", {others} others" if others else "")
         )
-    for key, name, digits in (("pixel_mm", "spacing", 3), ("hc_mm", "head circumference", 1)):
+    for key, name, digits, unit in (
+        ("pixel_mm", "spacing", 3, "mm"),
+        ("hc_mm", "head circumference", 1, "mm"),
+        ("aop_deg", "angle of progression", 1, "degrees"),
+    ):
         if report[key]:
             low, middle, high = (f"{report[key][part]:.{digits}f}" for part in ("min", "median", "max"))
-            lines.append(f"{name}: {low} to {high} mm, median {middle} (n = {report[key]['n']})")
-    if report["without_spacing"]:
+            lines.append(f"{name}: {low} to {high} {unit}, median {middle} (n = {report[key]['n']})")
+    if report["task"] == "ps-fh":
+        lines.insert(1, "frames with: " + ", ".join(f"{name} {n}" for name, n in report["structures"].items()))
+        lines.append("angle by status: " + ", ".join(f"{word} {n}" for word, n in report["statuses"].items()))
+    elif report["without_spacing"]:
         lines.append(f"{report['without_spacing']} frames have no spacing: no millimetres from them")
     return lines
 
@@ -111,8 +145,10 @@ def write_sheet(dataset: Dataset, report: dict[str, Any], path: Path) -> None:
     for item in picked:
         labelled = dataset.load(item)
         picture = cv2.cvtColor(labelled.frame.pixels, cv2.COLOR_GRAY2BGR)
-        contours, _ = cv2.findContours(labelled.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(picture, contours, -1, (80, 220, 255), max(2, picture.shape[1] // 300))
+        for label, name in _foreground(dataset.task):
+            inside = (labelled.mask == label).astype(np.uint8)
+            contours, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+            cv2.drawContours(picture, contours, -1, COLOURS[name], max(2, picture.shape[1] // 300))
         images.append(picture.astype(np.uint8, copy=False))
     sheet = contact_sheet(
         images, columns=4 if len(images) > 3 else len(images), captions=[item.name for item in picked]

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from fetaledge_runtimes.biometry import measure_head
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frame import Frame, Image, LabelledFrame
@@ -19,7 +21,10 @@ from fetaledge_runtimes.spacing import PLAUSIBLE_MM
 
 @dataclass(frozen=True)
 class Item:
-    """One labelled frame on disk. ``pixel_mm`` is (row, column) in mm or None, ``hc_mm`` what the data set states."""
+    """One labelled frame on disk.
+
+    ``pixel_mm`` is (row, column) in mm or None; ``hc_mm`` and ``aop_deg`` are what the data set states, or None.
+    """
 
     name: str
     subject: str
@@ -27,6 +32,7 @@ class Item:
     label: Path
     pixel_mm: tuple[float, float] | None
     hc_mm: float | None
+    aop_deg: float | None = None
 
     def content_hash(self) -> str:
         """16 hex digits of the SHA-256 of the image file: the same for a renamed copy."""
@@ -52,10 +58,12 @@ class Dataset(ABC):
         items: what is usable as far as names and tables tell.
         problems: what is not; :func:`open_dataset` raises on the first.
         synthetic: True for phantoms.
+        images_optional: an absent image is no problem; black pixels of the label's size stand in for it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, images_optional: bool = False) -> None:
         self.folder = folder
+        self.images_optional = images_optional
         self.name = folder.resolve().name
         self.synthetic = (folder / "phantom.json").is_file()
         self.problems: list[Problem] = []
@@ -72,7 +80,16 @@ class Dataset(ABC):
 
     @abstractmethod
     def read_mask(self, item: Item) -> Image:
-        """Mask ``uint8 (H, W)`` of 0 and 1. Raises InputError where the label is unusable."""
+        """Mask ``uint8 (H, W)`` of the task's classes. Raises InputError where the label is unusable."""
+
+    @property
+    def task(self) -> str:
+        """``head`` or ``ps-fh``: what the labels mark."""
+        return "head"
+
+    def read_image(self, item: Item) -> Image:
+        """Pixels ``uint8 (H, W)``. Raises InputError where the image is unusable."""
+        return read_grey(item.image)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -86,25 +103,29 @@ class Dataset(ABC):
     def load(self, item: Item) -> LabelledFrame:
         """Read an item's image and label.
 
+        A head label must mark a head. In the task ``ps-fh`` a frame without symphysis, head or either is data: sweeps
+        such as JNU-IFM's are labelled frame by frame, and a model must learn to find nothing there.
+
         Raises:
-            InputError: either cannot be read, their sizes differ, or the mask is empty.
+            InputError: either cannot be read, their sizes differ, or a head's mask is empty.
         """
-        pixels = read_grey(item.image)
         mask = self.read_mask(item)
+        stand_in = self.images_optional and not item.image.is_file()
+        pixels = np.zeros_like(mask) if stand_in else self.read_image(item)
         if mask.shape != pixels.shape:
             raise InputError(
                 f"{item.label} is {mask.shape[1]}×{mask.shape[0]}, "
                 f"and {item.image.name} is {pixels.shape[1]}×{pixels.shape[0]}",
                 "a label must have its image's size",
             )
-        if not mask.any():
+        if self.task == "head" and not mask.any():
             raise InputError(f"{item.label} marks no pixel", "draw the head, or leave the frame out")
         hc_mm = item.hc_mm
-        if hc_mm is None and item.pixel_mm is not None:
+        if self.task == "head" and hc_mm is None and item.pixel_mm is not None:
             measures = measure_head(mask, item.pixel_mm)
             hc_mm = measures.hc_mm if measures else None
         frame = Frame(pixels, item.pixel_mm, str(item.image))
-        return LabelledFrame(frame, mask, item.name, item.subject, hc_mm, self.synthetic)
+        return LabelledFrame(frame, mask, item.name, item.subject, hc_mm, self.synthetic, item.aop_deg)
 
     def only(self, names: Iterable[str]) -> Subset:
         """The items of these names, in this data set's order.
@@ -125,7 +146,8 @@ class Dataset(ABC):
         """Hex SHA-256 over everything that is known of every item: names, numbers, and what image and label contain."""
         digest = hashlib.sha256()
         for item in self.items:
-            digest.update(repr((item.name, item.subject, item.pixel_mm, item.hc_mm)).encode())
+            stated = (item.hc_mm,) if item.aop_deg is None else (item.hc_mm, item.aop_deg)
+            digest.update(repr((item.name, item.subject, item.pixel_mm, *stated)).encode())
             digest.update(_content(item.image))
             digest.update(_content(item.label))
         return digest.hexdigest()
@@ -141,6 +163,10 @@ class Subset:
     @property
     def name(self) -> str:
         return self.dataset.name
+
+    @property
+    def task(self) -> str:
+        return self.dataset.task
 
     def __len__(self) -> int:
         return len(self.items)
@@ -159,26 +185,33 @@ def _content(path: Path) -> bytes:
         raise InputError(f"{path} cannot be read: {error.strerror}", "check its permissions") from error
 
 
-def open_dataset(folder: Path | str, *, strict: bool = True) -> Dataset:
-    """Open a folder by its layout: HC18, or ``images/`` + ``masks/``.
+def open_dataset(folder: Path | str, *, strict: bool = True, images_optional: bool = False) -> Dataset:
+    """Open a folder by its layout: HC18, PSFHS, or ``images/`` + ``masks/``.
+
+    Args:
+        folder: of the data set.
+        strict: raise on any problem instead of listing it.
+        images_optional: of PSFHS and ``images/`` + ``masks/`` the labels alone suffice, to score masks against.
 
     Raises:
         InputError: no such folder, no known layout, no usable frame, or (``strict``) any problem at all.
     """
     from fetaledge.data.folders import ImagesAndMasks
     from fetaledge.data.hc18 import Hc18
+    from fetaledge.data.psfhs import Psfhs
 
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder", "pass the data set's folder with --data")
-    for layout in (Hc18, ImagesAndMasks):
+    for layout in (Hc18, Psfhs, ImagesAndMasks):
         if layout.recognises(folder):
-            dataset = layout(folder)
+            dataset: Dataset = layout(folder, images_optional)
             break
     else:
         raise InputError(
             f"{folder} has no layout known here",
-            "expected HC18 (training_set/ and its CSV), or images/ and masks/ with an optional pixels.csv",
+            "expected HC18 (training_set/ and its CSV), PSFHS (image_mha/ and label_mha/), "
+            "or images/ and masks/ with an optional pixels.csv",
         )
     if strict and dataset.problems:
         others = len(dataset.problems) - 1

@@ -1,56 +1,77 @@
-"""The layout ``images/`` + ``masks/``, for one's own frames."""
+"""Images in one folder and their labels in another, paired by stem: for one's own frames, ``images/`` + ``masks/``."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from functools import cached_property
 from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
 
 from fetaledge.data.dataset import Dataset, Item, Problem, positive, read_table, spacing_mm
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frame import Image
-from fetaledge_runtimes.images import read_grey
+from fetaledge_runtimes.images import SUFFIXES, read_grey
+from fetaledge_runtimes.tasks import FH
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 
+class PairedFolders(Dataset):
+    """``IMAGES/STEM.*`` and ``LABELS/STEM.*``, with an optional table ``TABLE`` of the column ``filename`` and more."""
 
-class ImagesAndMasks(Dataset):
-    """``images/STEM.*`` and ``masks/STEM.png`` (non-zero = head), paired by stem.
+    IMAGES: ClassVar[str]
+    LABELS: ClassVar[str]
+    TABLE: ClassVar[str]
+    ENDINGS: ClassVar[tuple[str, ...]]
 
-    An optional ``pixels.csv`` has the columns ``filename`` and either ``pixel_mm`` or ``row_mm`` and ``column_mm``, and
-    may have ``subject`` (default: each frame is its own) and ``hc_mm`` (default: measured on the mask).
-    """
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
+        return (folder / cls.IMAGES).is_dir() or (folder / cls.LABELS).is_dir()
 
-    @staticmethod
-    def recognises(folder: Path) -> bool:
-        return (folder / "images").is_dir() or (folder / "masks").is_dir()
+    @abstractmethod
+    def make_item(self, stem: str, image: Path, label: Path, row: dict[str, str]) -> Item:
+        """The item of a pair; ``row`` is its row of the table, or empty. Raises ValueError for a bad cell."""
 
     def scan(self) -> tuple[Item, ...]:
-        images, masks = (self._by_stem(part) for part in ("images", "masks"))
-        path = self.folder / "pixels.csv"
+        images, labels = self._by_stem(self.IMAGES, self.images_optional), self._by_stem(self.LABELS)
+        if self.images_optional:
+            images = {stem: self.folder / self.IMAGES / label.name for stem, label in labels.items()} | images
+        path = self.folder / self.TABLE
         table = {Path(row["filename"]).stem: row for row in read_table(path, ("filename",))} if path.is_file() else {}
         for stem in sorted(set(table) - set(images)):
-            self.problems.append(Problem(f"pixels.csv: {stem}", "has a row and no image"))
-        for stem in sorted(set(masks) - set(images)):
-            self.problems.append(Problem(f"masks/{masks[stem].name}", f"has no image images/{stem}.*"))
+            self.problems.append(Problem(f"{self.TABLE}: {stem}", "has a row and no image"))
+        for stem in sorted(set(labels) - set(images)):
+            self.problems.append(
+                Problem(f"{self.LABELS}/{labels[stem].name}", f"has no image {self.IMAGES}/{stem}{self._ending()}")
+            )
         items = []
         for stem, image in sorted(images.items()):
-            if stem not in masks:
-                self.problems.append(Problem(f"images/{image.name}", f"has no mask masks/{stem}.png"))
+            if stem not in labels:
+                self.problems.append(
+                    Problem(f"{self.IMAGES}/{image.name}", f"has no mask {self.LABELS}/{stem}{self._ending()}")
+                )
                 continue
-            row = table.get(stem, {})
             try:
-                hc_mm = positive(row["hc_mm"], "hc_mm") if row.get("hc_mm") else None
-                items.append(Item(stem, row.get("subject") or stem, image, masks[stem], spacing_of(row), hc_mm))
+                items.append(self.make_item(stem, image, labels[stem], table.get(stem, {})))
             except ValueError as error:
-                self.problems.append(Problem(f"pixels.csv: {stem}", str(error)))
+                self.problems.append(Problem(f"{self.TABLE}: {stem}", str(error)))
         return tuple(items)
 
-    def _by_stem(self, part: str) -> dict[str, Path]:
+    def _ending(self) -> str:
+        return self.ENDINGS[0] if len(self.ENDINGS) == 1 else ".*"
+
+    def _by_stem(self, part: str, optional: bool = False) -> dict[str, Path]:
         folder = self.folder / part
         if not folder.is_dir():
-            raise InputError(f"{self.folder} has no {part}/ folder", "expected images/ and masks/ side by side")
+            if optional:
+                return {}
+            raise InputError(
+                f"{self.folder} has no {part}/ folder", f"expected {self.IMAGES}/ and {self.LABELS}/ side by side"
+            )
         found: dict[str, Path] = {}
         for path in sorted(folder.iterdir()):
-            if path.suffix.lower() in IMAGE_SUFFIXES:
+            if path.suffix.lower() in self.ENDINGS:
                 if path.stem in found:
                     self.problems.append(
                         Problem(f"{part}/{path.name}", f"has the same stem as {found[path.stem].name}")
@@ -58,8 +79,60 @@ class ImagesAndMasks(Dataset):
                 found.setdefault(path.stem, path)
         return found
 
+
+class ImagesAndMasks(PairedFolders):
+    """``images/STEM.*`` and ``masks/STEM.*``, pictures, paired by stem.
+
+    A mask's non-zero pixels are the head (task ``head``); where a mask's highest value is 2, the set is of the task
+    ``ps-fh`` and its masks hold 0 background, 1 pubic symphysis, 2 fetal head.
+
+    An optional ``pixels.csv`` has the columns ``filename`` and either ``pixel_mm`` or ``row_mm`` and ``column_mm``, and
+    may have ``subject`` (default: each frame is its own) and ``hc_mm`` (default: measured on the mask).
+    """
+
+    IMAGES, LABELS, TABLE, ENDINGS = "images", "masks", "pixels.csv", SUFFIXES
+
+    @cached_property
+    def task(self) -> str:
+        """Told by the first mask with a value above 1; the others must agree with it (:meth:`read_mask`)."""
+        for item in self.items:
+            try:
+                highest = int(read_grey(item.label).max())
+            except InputError:
+                continue  # the frame's own reading says so
+            if highest > 1:
+                return "ps-fh" if highest == FH else "head"
+        return "head"
+
+    def make_item(self, stem: str, image: Path, label: Path, row: dict[str, str]) -> Item:
+        hc_mm = positive(row["hc_mm"], "hc_mm") if row.get("hc_mm") else None
+        return Item(stem, row.get("subject") or stem, image, label, spacing_of(row), hc_mm)
+
     def read_mask(self, item: Item) -> Image:
-        return (read_grey(item.label) > 0).astype("uint8")
+        values = read_grey(item.label)
+        if self.task == "ps-fh":
+            return structure_labels(values, item.label)
+        if values.max() == FH:
+            raise InputError(
+                f"{item.label} holds the labels of symphysis and head, and another mask of its folder values above 2",
+                "write 0, 1 and 2 in all masks, or 0 and 255 in all",
+            )
+        return (values > 0).astype("uint8")
+
+
+def structure_labels(values: npt.NDArray[Any], path: Path) -> Image:
+    """A label map of the task ``ps-fh`` of any number type as ``uint8``.
+
+    Raises:
+        InputError: it holds something else than 0, 1 and 2.
+    """
+    unknown = values[~np.isin(values, (0, 1, FH))]
+    if unknown.size:
+        raise InputError(
+            f"{path} holds the label {unknown[0]:g}",
+            "a label map is 0 background, 1 pubic symphysis, 2 fetal head, and nothing else",
+        )
+    return values.astype(np.uint8)
 
 
 def spacing_of(row: dict[str, str]) -> tuple[float, float] | None:

@@ -33,6 +33,29 @@ def split_by_subject(
     return train, [item.name for item in items if item.subject in held_out]
 
 
+def split_into_folds(items: Sequence[Item], folds: int) -> list[tuple[list[str], list[str]]]:
+    """Names for (training, validation) of each fold: the subjects in their order, cut into contiguous parts.
+
+    Where each frame is its own subject this is the published split; a subject or sequence never stands on both sides.
+
+    Raises:
+        UsageError: fewer subjects than folds.
+    """
+    subjects = list(dict.fromkeys(item.subject for item in items))
+    if folds > len(subjects):
+        raise UsageError(
+            f"{folds} folds were asked for of {len(subjects)} subjects", "give as many folds as subjects at most"
+        )
+    fold_of = {subject: place * folds // len(subjects) for place, subject in enumerate(subjects)}
+    return [
+        (
+            [item.name for item in items if fold_of[item.subject] != fold],
+            [item.name for item in items if fold_of[item.subject] == fold],
+        )
+        for fold in range(folds)
+    ]
+
+
 def draw_frames(items: Sequence[Item], count: int, seed: int) -> list[str]:
     """``count`` of the items' names, drawn with ``seed``, for few-shot training; a smaller draw is part of a larger.
 
