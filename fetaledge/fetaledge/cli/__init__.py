@@ -7,7 +7,7 @@ import sys
 import typer
 
 import fetaledge
-from fetaledge.cli import benchmark, bundle, data, demo, evaluate, export, predict, train
+from fetaledge.cli import benchmark, bundle, data, demo, evaluate, export, merge, predict, train, train_sam  # noqa: F401
 from fetaledge_runtimes.errors import FetalEdgeError
 
 INTERRUPTED = 130  # typer's exit code after Ctrl-C
@@ -43,6 +43,7 @@ app.add_typer(train.app, name="train")
 for command in (
     evaluate.evaluate,
     export.export,
+    merge.merge,
     predict.predict,
     benchmark.benchmark,
     bundle.verify,

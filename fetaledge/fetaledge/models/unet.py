@@ -11,8 +11,10 @@ from torch import nn
 from fetaledge.models.plain_unet import PlainUnet
 from fetaledge.models.torchvision_stub import make_torchvision_importable
 from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.tasks import CLASSES
 
 DECODER_CHANNELS = (256, 128, 64, 32, 16)
+HEADS = ("segmentation_head.", "head.")  # of segmentation_models_pytorch's U-Net, and of the plain one
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Architecture:
         name: ``unet`` (segmentation_models_pytorch) or ``plain-unet`` (the baseline).
         encoder: an encoder name of segmentation_models_pytorch; ignored by ``plain-unet``.
         decoder_channels: widths of the decoder's blocks, the deepest first; ignored by ``plain-unet``.
-        classes: output channels: 1 for the task ``head``.
+        classes: output channels: 1 for the task ``head``, 3 for ``ps-fh`` (:func:`logits_of`).
     """
 
     name: str = "unet"
@@ -82,6 +84,23 @@ class Architecture:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Architecture:
         return cls(**{**document, "decoder_channels": tuple(document["decoder_channels"])})
+
+
+def logits_of(task: str) -> int:
+    """Output channels of a U-Net: one where there is one structure beside the background, else one for each class."""
+    count = len(CLASSES[task])
+    return 1 if count == 2 else count
+
+
+def load_body(network: nn.Module, other: nn.Module) -> list[str]:
+    """Copy into ``network`` what ``other``, the same but for its number of classes, has learnt.
+
+    Returns the names of the segmentation head's tensors that do not fit and stay as they are.
+    """
+    own, given = network.state_dict(), other.state_dict()
+    kept = [name for name in own if name.startswith(HEADS) and own[name].shape != given[name].shape]
+    network.load_state_dict({**given, **{name: own[name] for name in kept}})
+    return kept
 
 
 def load_encoder(network: nn.Module, path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import lightning
 
-from fetaledge.training.run import LOG, WEIGHTS, write_weights
+from fetaledge.training.run import LOG
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.files import atomic_path
 
@@ -25,9 +25,10 @@ class Keeper(lightning.Callback):
     Each file is replaced in one step, and the state last: a run killed at any moment resumes from its last whole epoch.
     """
 
-    def __init__(self, folder: Path, progress: Callable[[str], None], half: bool) -> None:
+    def __init__(self, folder: Path, progress: Callable[[str], None], keep: Callable[[Any], None]) -> None:
+        """``keep`` writes the weights of the Lightning module that it is given."""
         self.folder = folder
-        self.half = half
+        self.keep = keep
         self.progress = progress
         self.rows: list[dict[str, Any]] = []
         self.started = 0.0
@@ -69,7 +70,7 @@ class Keeper(lightning.Callback):
                 writer.writeheader()
                 writer.writerows({key: _short(value) for key, value in row.items()} for row in self.rows)
             if self.best is self.rows[-1]:
-                write_weights(self.folder / WEIGHTS, module.network, half=self.half)
+                self.keep(module)
             with atomic_path(self.folder / RESUME) as partial:
                 trainer.save_checkpoint(partial)
             self.progress(

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from fetaledge.data.dataset import Dataset, Subset
 from fetaledge.data.split import choose_frames
 from fetaledge.models.unet import Architecture, check_fit, read_tensors
-from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.files import atomic_path, read_json, sha256, write_json
+from fetaledge_runtimes.tasks import CLASSES
 
 if TYPE_CHECKING:
     from torch import nn
 
 SCHEMA = "fetaledge/run/1"
 DOCUMENT, WEIGHTS, LOG, CURVE = "run.json", "model.safetensors", "log.csv", "curve.png"
-CLASSES = {"head": ("background", "head")}
 
 
 @dataclass(frozen=True)
@@ -29,28 +29,8 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path | str) -> Run:
-        """Raises InputError where the folder is not a finished run."""
-        folder = Path(folder)
-        if not (folder / DOCUMENT).is_file():
-            raise InputError(
-                f"{folder} is not a run: it holds no {DOCUMENT}", "pass the folder that fetaledge train wrote"
-            )
-        document = read_json(folder / DOCUMENT, "run")
-        schema = document.get("schema") if isinstance(document, dict) else None
-        if schema != SCHEMA:
-            raise InputError(
-                f"{folder / DOCUMENT} has the schema {schema!r}, expected {SCHEMA!r}", "train again with this version"
-            )
-        run = cls(folder, document)
-        if "validation" not in document:
-            raise InputError(f"{folder} is not finished", "go on with it: the same command and --resume")
-        try:
-            run._check()
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(
-                f"{folder / DOCUMENT} lacks or misnames something ({type(error).__name__}: {error})", "train again"
-            ) from None
-        return run
+        """:func:`open_run` for what runs of every kind have."""
+        return open_run(folder)
 
     def _check(self) -> None:
         """Touch everything that is read later; raises what Python raises for a missing or ill-typed value."""
@@ -82,6 +62,11 @@ class Run:
     @property
     def offset(self) -> float:
         return float(self.document["intensity"]["offset"])
+
+    @property
+    def nearest(self) -> bool:
+        """Whether masks are brought to the frame's grid by the nearest pixel rather than by interpolated logits."""
+        return False
 
     def network(self) -> nn.Module:
         """The trained network in fp32 and evaluation mode.
@@ -115,6 +100,48 @@ class Run:
             "strategy": recipe.get("strategy"),
             **{key: self.document[key] for key in ("data", "split", "trained_on")},
         }
+
+
+def open_run(folder: Path | str, fold: int | None = None, base: str | Path | None = None, force: bool = False) -> Run:
+    """Open a run of any architecture.
+
+    Args:
+        fold: of a SAM run, from 1; None for all of its folds together.
+        base: where a SAM run's base is, if not where ``run.json`` says.
+        force: go on with a base of other weights than the run was trained on.
+
+    Raises:
+        UsageError: there is no such fold, or fold or base are given for a run without them.
+        InputError: the folder is not a finished run.
+    """
+    folder = Path(folder)
+    if not (folder / DOCUMENT).is_file():
+        raise InputError(f"{folder} is not a run: it holds no {DOCUMENT}", "pass the folder that fetaledge train wrote")
+    document = read_json(folder / DOCUMENT, "run")
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA:
+        raise InputError(
+            f"{folder / DOCUMENT} has the schema {schema!r}, expected {SCHEMA!r}", "train again with this version"
+        )
+    if "validation" not in document:
+        raise InputError(f"{folder} is not finished", "go on with it: the same command and --resume")
+    try:
+        if document["architecture"]["name"] == "sam":
+            from fetaledge.training.sam_run import open_sam_run
+
+            run: Run = open_sam_run(folder, document, fold, None if base is None else str(base), force)
+        else:
+            if fold is not None or base is not None:
+                raise UsageError(
+                    f"{folder} is a U-Net's run: it has no folds and no base", "leave --fold and --base out"
+                )
+            run = Run(folder, document)
+        run._check()
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise InputError(
+            f"{folder / DOCUMENT} lacks or misnames something ({type(error).__name__}: {error})", "train again"
+        ) from None
+    return run
 
 
 def write_weights(path: Path, network: nn.Module, *, half: bool = False) -> None:

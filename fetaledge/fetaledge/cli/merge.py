@@ -1,0 +1,25 @@
+"""``fetaledge merge``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from fetaledge.cli.tables import say
+
+
+def merge(
+    source: Path = typer.Argument(..., metavar="RUN", help="A SAM run, or a LoRA file of SAMed."),
+    out: Path = typer.Option(..., metavar="FILE", help="The plain SAM to write: .pth or .safetensors."),
+    fold: int | None = typer.Option(None, help="Of the run, from 1 (default: the best by validation Dice)."),
+    base: str | None = typer.Option(None, metavar="FILE|DIR", help="The SAM that was adapted; a run knows its own."),
+    size: int | None = typer.Option(None, help="Input that a SAMed file's base is resized to (default: its own)."),
+    force: bool = typer.Option(
+        False, "--force", help="Replace an earlier FILE; accept another base than the run was trained on."
+    ),
+) -> None:
+    """Merge adapters into their SAM: a plain checkpoint under segment-anything's names."""
+    from fetaledge.merging import merge
+
+    say(f"wrote {out}: {merge(source, out, fold=fold, base=base, size=size, force=force)}, merged")
