@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from fetaledge.data.dataset import Dataset
 from fetaledge.data.split import draw_frames, split_by_subject, split_into_folds
+from fetaledge.models.cost import multiply_adds
 from fetaledge.models.lora import SAVED, add_adapters, load_samed, read_samed
 from fetaledge.models.sam_checkpoint import SamBase
 from fetaledge.training.curve import draw_curve
@@ -128,6 +129,8 @@ def train_sam(
         fold.update(read_json(out / FOLD.format(number) / FINISHED, "fold"))
     progress("measuring each fold's best epoch on its validation frames")
     record = _measure(out, document, dataset, read)
+    one = multiply_adds(read.network(len(document["classes"]), recipe.size), (recipe.size, recipe.size))
+    document["multiply_adds"] = one * len(folds) * (2 if recipe.flip else 1)
     write_document(out, {**document, "validation": record})
     run = open_run(out)
     assert isinstance(run, SamRun)
