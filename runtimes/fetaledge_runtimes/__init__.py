@@ -1,4 +1,4 @@
-"""fetaledge on the device: frames, engines, head biometry, self-test. Research software, not a medical device.
+"""fetaledge on the device: frames, engines, biometry, self-test. Research software, not a medical device.
 
 bundle = Bundle.open("head-unet/")
 predictor = Predictor(bundle, variant="tflite-int8", threads=2)
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from fetaledge_runtimes.frames import read_frames as read_frames
     from fetaledge_runtimes.predictor import Prediction as Prediction
     from fetaledge_runtimes.predictor import Predictor as Predictor
+    from fetaledge_runtimes.progression import Progression as Progression
 
 quiet()
 
 __version__ = "0.1.0"
-__all__ = ["Bundle", "FetalEdgeError", "Frame", "HeadMeasures", "Prediction", "Predictor", "read_frames"]
+__all__ = ["Bundle", "FetalEdgeError", "Frame", "HeadMeasures", "Prediction", "Predictor", "Progression", "read_frames"]
 
 _HOMES = {
     "Bundle": "bundle",
@@ -34,6 +35,7 @@ _HOMES = {
     "HeadMeasures": "biometry",
     "Prediction": "predictor",
     "Predictor": "predictor",
+    "Progression": "progression",
     "read_frames": "frames",
 }
 

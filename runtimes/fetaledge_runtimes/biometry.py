@@ -64,7 +64,7 @@ def head_status(mask: Image, ellipse: Ellipse | None, pixel_mm: tuple[float, flo
     if touches_border(mask):
         return "head-touches-border"
     in_mm = ellipse if pixel_mm is None else ellipse.scaled(pixel_mm[1], pixel_mm[0])
-    if in_mm.b < MIN_AXIS_RATIO * in_mm.a or _overlap_with(mask, ellipse) < MIN_ELLIPSE_DICE:
+    if in_mm.b < MIN_AXIS_RATIO * in_mm.a or ellipse_dice(mask, ellipse) < MIN_ELLIPSE_DICE:
         return "not-elliptic"
     if pixel_mm is None:
         return "no-spacing"
@@ -72,7 +72,8 @@ def head_status(mask: Image, ellipse: Ellipse | None, pixel_mm: tuple[float, flo
     return "ok" if HC_RANGE_MM[0] <= hc_mm <= HC_RANGE_MM[1] else "implausible-size"
 
 
-def _overlap_with(mask: Image, ellipse: Ellipse) -> float:
+def ellipse_dice(mask: Image, ellipse: Ellipse) -> float:
+    """Dice of a mask ``uint8 (H, W)`` of 0 and 1 with its ellipse, in pixels: how elliptic it is."""
     drawn = np.zeros_like(mask)
     cv2.fillPoly(drawn, [np.rint(ellipse.points(120) * 16).astype(np.int32)], 1, shift=4)
     both = cv2.countNonZero(cv2.bitwise_and(drawn, mask))

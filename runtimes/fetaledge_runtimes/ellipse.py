@@ -42,8 +42,7 @@ class Ellipse:
 
     def covariance(self) -> np.ndarray:
         """The 2×2 second-moment matrix (x, y) of the filled ellipse: its eigenvalues are a²/4 and b²/4."""
-        angle = math.radians(self.angle_deg)
-        axes = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+        axes = self._axes()
         covariance: np.ndarray = axes @ np.diag([self.a**2 / 4, self.b**2 / 4]) @ axes.T
         return covariance
 
@@ -67,15 +66,57 @@ class Ellipse:
     def points(self, count: int = 360) -> np.ndarray:
         """``float64 (count, 2)``: points (x, y) on the outline."""
         turn = np.linspace(0, 2 * math.pi, count, endpoint=False)
+        return self.placed(np.stack([self.a * np.cos(turn), self.b * np.sin(turn)], axis=1))
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        """``bool (...)``: which of the points ``(..., 2)`` (x, y) lie inside or on the outline."""
+        inside: np.ndarray = np.sum((self.own(points) / (self.a, self.b)) ** 2, axis=-1) <= 1
+        return inside
+
+    def tangent_points(self, point: np.ndarray) -> np.ndarray:
+        """``float64 (2, 2)``: where the two tangents through a point (x, y) outside touch the outline.
+
+        Stretched to the unit circle, the point lies at a distance r > 1, and its tangents touch at an angle of
+        arccos(1/r) to either side of it; a stretch keeps tangents.
+        """
+        x, y = self.own(point) / (self.a, self.b)
+        middle, half = math.atan2(y, x), math.acos(1 / math.hypot(x, y))
+        turn = np.array([middle - half, middle + half])
+        return self.placed(np.stack([self.a * np.cos(turn), self.b * np.sin(turn)], axis=1))
+
+    def nearest(self, point: np.ndarray) -> np.ndarray:
+        """``float64 (2,)``: the point of the outline next to a point (x, y) outside.
+
+        It is (a²x/(t+a²), b²y/(t+b²)) in the ellipse's own frame, with the only t >= 0 that puts it on the outline. The
+        condition falls and is convex in t, so Newton's steps from below run up to it (Eberly, Distance from a point to
+        an ellipse).
+        """
+        own = self.own(point)
+        squares = np.array([self.a, self.b]) ** 2
+        scaled = own * (self.a, self.b)
+        t = max(0.0, float(np.max(np.abs(scaled) - squares)))
+        for _ in range(64):
+            terms = scaled / (t + squares)
+            step = (float(terms @ terms) - 1) / (2 * float(np.sum(terms**2 / (t + squares))))
+            t += step
+            if abs(step) <= 1e-12 * (t + squares[0]):
+                break
+        return self.placed(squares * own / (t + squares))
+
+    def _axes(self) -> np.ndarray:
+        """2×2: the directions of the long and the short axis, as columns."""
         angle = math.radians(self.angle_deg)
-        along, across = self.a * np.cos(turn), self.b * np.sin(turn)
-        return np.stack(
-            [
-                self.x + along * math.cos(angle) - across * math.sin(angle),
-                self.y + along * math.sin(angle) + across * math.cos(angle),
-            ],
-            axis=1,
-        )
+        return np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+
+    def own(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 2) seen from the centre, along the long and the short axis."""
+        moved: np.ndarray = (np.asarray(points, np.float64) - (self.x, self.y)) @ self._axes()
+        return moved
+
+    def placed(self, own: np.ndarray) -> np.ndarray:
+        """The reverse of :meth:`own`."""
+        placed: np.ndarray = own @ self._axes().T + (self.x, self.y)
+        return placed
 
 
 def from_moments(x: float, y: float, covariance: np.ndarray) -> Ellipse:

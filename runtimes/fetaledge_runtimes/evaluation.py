@@ -1,4 +1,4 @@
-"""Scores of masks against the truth, case by case, and of one model's masks against another's."""
+"""Records of many cases' scores, and of one model's scores against another's."""
 
 from __future__ import annotations
 
@@ -8,86 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from fetaledge_runtimes.biometry import head_status, measure_head
-from fetaledge_runtimes.ellipse import from_mask
 from fetaledge_runtimes.errors import InputError
-from fetaledge_runtimes.frame import Image, LabelledFrame
-from fetaledge_runtimes.metrics import Overlap, SurfaceDistances, overlap, surface_distances
+from fetaledge_runtimes.metrics import Overlap
+from fetaledge_runtimes.scoring import CaseScore as CaseScore
+from fetaledge_runtimes.scoring import score_case as score_case
+from fetaledge_runtimes.summaries import Known, error_summary, summary
 
 SCHEMA = "fetaledge/evaluation/1"
-MISS_DICE = 0.5
 POOL = 10
-RESAMPLES = 1000
 SYNTHETIC_NOTE = "scores on synthetic frames: they say nothing about clinical accuracy"
-
-
-@dataclass(frozen=True)
-class CaseScore:
-    """One predicted head mask against the truth.
-
-    Attributes:
-        status: of the predicted mask, as :func:`fetaledge_runtimes.biometry.head_status` says it.
-        hd95_px, hd95_mm: the larger of the two directed 95th percentiles of border distance; mm where spacing is known.
-        assd_mm: average symmetric surface distance, both directions pooled.
-        hc_mm: predicted head circumference, whatever the status; None without a spacing or a mask.
-        hc_true_mm: the data set's own value, else measured from the true mask.
-        failed: a total miss: exactly one of the two masks is empty, or Dice is below 0.5.
-        counts: pixel counts, for pooled metrics.
-    """
-
-    name: str
-    subject: str
-    status: str
-    dice: float
-    iou: float
-    pixel_accuracy: float
-    hd95_px: float
-    hd95_mm: float | None
-    assd_mm: float | None
-    hc_mm: float | None
-    hc_true_mm: float | None
-    failed: bool
-    counts: Overlap
-
-    @property
-    def hc_error_mm(self) -> float | None:
-        """Predicted minus true circumference."""
-        return None if self.hc_mm is None or self.hc_true_mm is None else self.hc_mm - self.hc_true_mm
-
-
-def score_case(case: LabelledFrame, mask: Image) -> CaseScore:
-    """Score a predicted mask ``uint8 (H, W)`` of the frame's own size (task ``head``).
-
-    Raises:
-        InputError: the mask has another size than the frame.
-    """
-    if mask.shape != case.mask.shape:
-        raise InputError(
-            f"the mask of {case.name} has {_size(mask)} pixels where its frame has {_size(case.mask)}",
-            "write masks at the frame's own size",
-        )
-    spacing = case.frame.pixel_mm
-    counts = overlap(mask, case.mask)
-    in_px = surface_distances(mask, case.mask)
-    in_mm = None if spacing is None else _in_mm(in_px, mask, case.mask, spacing)
-    measures = None if spacing is None else measure_head(mask, spacing)
-    true_measures = None if spacing is None else measure_head(case.mask, spacing)
-    hc_true_mm = case.hc_mm if case.hc_mm is not None else (true_measures.hc_mm if true_measures else None)
-    return CaseScore(
-        name=case.name,
-        subject=case.subject,
-        status=head_status(mask, from_mask(mask), spacing),
-        dice=counts.dice,
-        iou=counts.iou,
-        pixel_accuracy=counts.pixel_accuracy,
-        hd95_px=in_px.hd95,
-        hd95_mm=in_mm.hd95 if in_mm else None,
-        assd_mm=in_mm.assd if in_mm else None,
-        hc_mm=measures.hc_mm if measures else None,
-        hc_true_mm=hc_true_mm,
-        failed=(counts.predicted == 0) != (counts.true == 0) or counts.dice < MISS_DICE,
-        counts=counts,
-    )
 
 
 def evaluation_record(
@@ -99,7 +28,10 @@ def evaluation_record(
     mean over subjects (1000 seeded resamples; two frames of one subject are not independent), null below two subjects.
     ``hc_mm`` summarises predicted minus true: ``{"n", "mae", "bias", "p95", "max", "ci95"}``, the last three of the
     absolute error. ``dice_pooled10`` is the mean over batches of ten, in the given order, of the Dice of all a batch's
-    pixels together.
+    pixels together. ``aop_deg`` is None for ``head``; its ``missed`` counts the cases without an angle though the
+    true mask has one (they are in no mean), ``unfounded`` those with one though the true mask forbids it.
+    ``structures`` has ``dice``, ``iou``, ``hd95_px``, ``assd_px`` and ``failures`` of each structure; empty for
+    ``head``.
 
     Raises:
         InputError: there are no scores.
@@ -118,17 +50,30 @@ def evaluation_record(
         "failures": sum(s.failed for s in scores),
         "failed": [s.name for s in scores if s.failed],
         "statuses": {word: sum(s.status == word for s in scores) for word in sorted({s.status for s in scores})},
-        "dice": _summary(scores, "dice"),
+        "dice": summary(_known(scores, "dice")),
         "dice_pooled10": dice_pooled(scores),
         "dice_pooled10_batches": -(-len(scores) // POOL),
-        "iou": _summary(scores, "iou"),
-        "pixel_accuracy": _summary(scores, "pixel_accuracy"),
-        "hd95_px": _summary(scores, "hd95_px"),
-        "hd95_mm": _summary(scores, "hd95_mm"),
-        "assd_mm": _summary(scores, "assd_mm"),
-        "hc_mm": _hc_summary(scores),
-        "aop_deg": None,
-        "per_case": [{**asdict(s), "hc_error_mm": s.hc_error_mm} for s in scores],
+        "iou": summary(_known(scores, "iou")),
+        "pixel_accuracy": summary(_known(scores, "pixel_accuracy")),
+        "hd95_px": summary(_known(scores, "hd95_px")),
+        "hd95_mm": summary(_known(scores, "hd95_mm")),
+        "assd_mm": summary(_known(scores, "assd_mm")),
+        "hc_mm": error_summary(_known(scores, "hc_error_mm")),
+        "aop_deg": _aop_summary(scores) if scores[0].structures else None,
+        "structures": {
+            name: {
+                "failures": sum(s.structures[name].failed for s in scores),
+                **{
+                    key: summary([(s.subject, getattr(s.structures[name], key)) for s in scores])
+                    for key in ("dice", "iou", "hd95_px", "assd_px")
+                },
+            }
+            for name in scores[0].structures
+        },
+        "per_case": [
+            {**asdict(s), "hc_error_mm": s.hc_error_mm, "aop_error_deg": s.aop_error_deg, "aop_status": s.aop_status}
+            for s in scores
+        ],
     }
     if synthetic:
         record["note"] = SYNTHETIC_NOTE
@@ -141,6 +86,18 @@ def dice_pooled(scores: Sequence[CaseScore], size: int = POOL) -> float:
     return float(np.mean([sum((s.counts for s in batch), Overlap(0, 0, 0, 0)).dice for batch in batches]))
 
 
+def _known(scores: Sequence[CaseScore], name: str) -> list[Known]:
+    return [(s.subject, float(getattr(s, name))) for s in scores if getattr(s, name) is not None]
+
+
+def _aop_summary(scores: Sequence[CaseScore]) -> dict[str, Any]:
+    return {
+        **error_summary(_known(scores, "aop_error_deg")),
+        "missed": sum(s.aop_deg is None and s.aop_true_status == "ok" for s in scores),
+        "unfounded": sum(s.aop_deg is not None and s.aop_true_status != "ok" for s in scores),
+    }
+
+
 @dataclass(frozen=True)
 class PairedChange:
     """What a variant changed against the reference on the same cases.
@@ -151,7 +108,10 @@ class PairedChange:
         hc_n: cases where both have a circumference; the four values below are over these, None where there is none.
         hc_bias_mm: mean of variant minus reference.
         hc_abs_mean_mm, hc_p95_mm, hc_max_mm: of the absolute differences.
-        new_failures: names of total misses of the variant that the reference does not miss.
+        new_failures: names of cases that the variant alone misses totally, or where it alone has no angle of
+            progression.
+        aop_n: cases where both have an angle of progression; the four values below are over these, as for ``hc_n``.
+        aop_bias_deg, aop_abs_mean_deg, aop_p95_deg, aop_max_deg: as for the circumference.
     """
 
     n: int
@@ -162,6 +122,11 @@ class PairedChange:
     hc_p95_mm: float | None
     hc_max_mm: float | None
     new_failures: tuple[str, ...]
+    aop_n: int = 0
+    aop_bias_deg: float | None = None
+    aop_abs_mean_deg: float | None = None
+    aop_p95_deg: float | None = None
+    aop_max_deg: float | None = None
 
 
 def paired_change(reference: Sequence[CaseScore], variant: Sequence[CaseScore]) -> PairedChange:
@@ -175,70 +140,26 @@ def paired_change(reference: Sequence[CaseScore], variant: Sequence[CaseScore]) 
     if not before or before.keys() != after.keys() or len(before) != len(reference) or len(after) != len(variant):
         raise ValueError("the two models were not scored on the same cases")
     pairs = [(before[name], after[name]) for name in before]
-    change = np.array([v.hc_mm - r.hc_mm for r, v in pairs if r.hc_mm is not None and v.hc_mm is not None])
-    size = np.abs(change)
+    hc = _change([(r.hc_mm, v.hc_mm) for r, v in pairs])
+    aop = _change([(r.aop_deg, v.aop_deg) for r, v in pairs])
     return PairedChange(
         n=len(pairs),
         dice_drop=float(np.mean([r.dice - v.dice for r, v in pairs])),
-        hc_n=len(change),
-        hc_bias_mm=float(change.mean()) if len(change) else None,
-        hc_abs_mean_mm=float(size.mean()) if len(change) else None,
-        hc_p95_mm=float(np.percentile(size, 95)) if len(change) else None,
-        hc_max_mm=float(size.max()) if len(change) else None,
-        new_failures=tuple(v.name for r, v in pairs if v.failed and not r.failed),
+        hc_n=hc["n"],
+        hc_bias_mm=hc["bias"],
+        hc_abs_mean_mm=hc["mae"],
+        hc_p95_mm=hc["p95"],
+        hc_max_mm=hc["max"],
+        new_failures=tuple(
+            v.name for r, v in pairs if (v.failed and not r.failed) or (v.aop_deg is None and r.aop_deg is not None)
+        ),
+        aop_n=aop["n"],
+        aop_bias_deg=aop["bias"],
+        aop_abs_mean_deg=aop["mae"],
+        aop_p95_deg=aop["p95"],
+        aop_max_deg=aop["max"],
     )
 
 
-def _summary(scores: Sequence[CaseScore], field: str) -> dict[str, Any]:
-    known = [(s.subject, float(getattr(s, field))) for s in scores if getattr(s, field) is not None]
-    if not known:
-        return {"n": 0, "mean": None, "median": None, "min": None, "p95": None, "max": None, "ci95": None}
-    values = np.array([value for _, value in known])
-    return {
-        "n": len(values),
-        "mean": float(values.mean()),
-        "median": float(np.median(values)),
-        "min": float(values.min()),
-        "p95": float(np.percentile(values, 95)),
-        "max": float(values.max()),
-        "ci95": _interval([subject for subject, _ in known], values),
-    }
-
-
-def _hc_summary(scores: Sequence[CaseScore]) -> dict[str, Any]:
-    known = [(s.subject, s.hc_error_mm) for s in scores if s.hc_error_mm is not None]
-    if not known:
-        return {"n": 0, "mae": None, "bias": None, "p95": None, "max": None, "ci95": None}
-    errors = np.array([error for _, error in known])
-    size = np.abs(errors)
-    return {
-        "n": len(errors),
-        "mae": float(size.mean()),
-        "bias": float(errors.mean()),
-        "p95": float(np.percentile(size, 95)),
-        "max": float(size.max()),
-        "ci95": _interval([subject for subject, _ in known], size),
-    }
-
-
-def _interval(subjects: Sequence[str], values: np.ndarray) -> list[float] | None:
-    """Percentile bootstrap of the mean, resampling whole subjects."""
-    names, owner = np.unique(np.array(subjects), return_inverse=True)
-    if len(names) < 2:
-        return None
-    sums = np.bincount(owner, weights=values, minlength=len(names))
-    counts = np.bincount(owner, minlength=len(names))
-    drawn = np.random.default_rng(0).integers(0, len(names), size=(RESAMPLES, len(names)))
-    means = sums[drawn].sum(1) / counts[drawn].sum(1)
-    return [float(bound) for bound in np.percentile(means, [2.5, 97.5])]
-
-
-def _in_mm(in_px: SurfaceDistances, mask: Image, truth: Image, spacing: tuple[float, float]) -> SurfaceDistances:
-    """Distances in mm: scaled where the pixels are square, which is nearly always, else searched again."""
-    if spacing[0] == spacing[1]:
-        return SurfaceDistances(in_px.to_truth * spacing[0], in_px.to_predicted * spacing[0])
-    return surface_distances(mask, truth, spacing)
-
-
-def _size(mask: Image) -> str:
-    return f"{mask.shape[0]}x{mask.shape[1]}"
+def _change(pairs: Sequence[tuple[float | None, float | None]]) -> dict[str, Any]:
+    return error_summary([("", after - before) for before, after in pairs if before is not None and after is not None])

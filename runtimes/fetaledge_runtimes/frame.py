@@ -36,11 +36,13 @@ class LabelledFrame:
 
     Attributes:
         frame: the image.
-        mask: ``uint8 (H, W)`` of the frame's own size, the class of each pixel (task ``head``: 0 background, 1 head).
+        mask: ``uint8 (H, W)`` of the frame's own size, the class of each pixel (task ``head``: 0 background, 1 head;
+            task ``ps-fh``: 0 background, 1 pubic symphysis, 2 fetal head).
         name: unique within its data set: the file's stem.
         subject: whose frame it is; two frames of one subject never stand on both sides of a split.
         hc_mm: the head circumference that the data set states, in mm, or None.
         synthetic: True for a phantom; scores on these say nothing about clinical accuracy.
+        aop_deg: the angle of progression that the data set states, in degrees, or None (always None for ``head``).
     """
 
     frame: Frame
@@ -49,6 +51,7 @@ class LabelledFrame:
     subject: str
     hc_mm: float | None = None
     synthetic: bool = False
+    aop_deg: float | None = None
 
 
 class LabelledFrames(Protocol):

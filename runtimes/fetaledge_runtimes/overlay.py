@@ -1,4 +1,4 @@
-"""The picture that people look at: the frame with the head's outline, its ellipse and axes, and the measures."""
+"""The picture that people look at: the frame with what was found in it, how it was measured, and the measures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import numpy.typing as npt
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frame import Frame, Image
+from fetaledge_runtimes.progression import Progression
+from fetaledge_runtimes.tasks import FH, PS
 
 DISCLAIMER = "research software, not a medical device"
 TITLE_FONT, FONT = cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_SIMPLEX
@@ -22,6 +24,7 @@ SUBPIXEL_BITS = 4
 # BGR
 OUTLINE = (214, 196, 64)
 ELLIPSE = (140, 226, 255)
+SYMPHYSIS = (196, 132, 255)
 AXES = (255, 255, 255)
 TEXT = (245, 245, 245)
 MUTED = (190, 190, 190)
@@ -50,14 +53,7 @@ def draw_head(frame: Frame, mask: Image, ellipse: Ellipse | None, lines: Sequenc
     Raises:
         InputError: mask and frame differ in size.
     """
-    if mask.shape != frame.pixels.shape:
-        raise InputError(
-            f"the mask of {frame.source} has shape {mask.shape} where the frame has {frame.pixels.shape}",
-            "map the mask back to the frame's own grid before drawing",
-        )
-    canvas = cv2.cvtColor(frame.pixels, cv2.COLOR_GRAY2BGR).astype(np.uint8, copy=False)
-    unit = min(canvas.shape[:2]) / 540
-    thickness = max(1, round(1.5 * unit))
+    canvas, thickness = _start(frame, mask)
     for contour in _smooth_contours(mask):
         _polyline(canvas, contour, OUTLINE, thickness)
     if ellipse is not None:
@@ -66,8 +62,44 @@ def draw_head(frame: Frame, mask: Image, ellipse: Ellipse | None, lines: Sequenc
         _axis(lined, ellipse, ellipse.a, ellipse.angle_deg, thickness)
         _axis(lined, ellipse, ellipse.b, ellipse.angle_deg + 90, thickness)
         cv2.addWeighted(lined, AXES_OPACITY, canvas, 1 - AXES_OPACITY, 0, dst=canvas)
+    return _finish(canvas, mask, lines, good)
 
+
+def draw_progression(frame: Frame, mask: Image, progression: Progression, lines: Sequence[str]) -> Image:
+    """Draw an angle of progression over its frame.
+
+    Both structures are outlined. Where the angle was measured its construction is drawn too: the symphysis' long axis
+    and the tangent to the skull, both carried on past their points, the arc between them, and the head-symphysis
+    distance. Else the caption, which then says why, is amber. Arguments, result and errors are those of
+    :func:`draw_head`; ``mask`` holds 1 for the symphysis and 2 for the head.
+    """
+    canvas, thickness = _start(frame, mask)
+    for label, colour in ((FH, OUTLINE), (PS, SYMPHYSIS)):
+        for contour in _smooth_contours((mask == label).astype(np.uint8)):
+            _polyline(canvas, contour, colour, thickness)
+    points = (progression.superior, progression.inferior, progression.tangent, progression.nearest)
+    if None not in points:
+        lined = canvas.copy()
+        _angle(lined, np.array(points, np.float64), thickness)
+        cv2.addWeighted(lined, AXES_OPACITY, canvas, 1 - AXES_OPACITY, 0, dst=canvas)
+    return _finish(canvas, mask, lines, progression.status == "ok")
+
+
+def _start(frame: Frame, mask: Image) -> tuple[Image, int]:
+    """The frame in colour, and how thick its lines should be."""
+    if mask.shape != frame.pixels.shape:
+        raise InputError(
+            f"the mask of {frame.source} has shape {mask.shape} where the frame has {frame.pixels.shape}",
+            "map the mask back to the frame's own grid before drawing",
+        )
+    canvas = cv2.cvtColor(frame.pixels, cv2.COLOR_GRAY2BGR).astype(np.uint8, copy=False)
+    return canvas, max(1, round(1.5 * min(mask.shape) / 540))
+
+
+def _finish(canvas: Image, mask: Image, lines: Sequence[str], good: bool) -> Image:
+    """Add the disclaimer and the caption."""
     height, width = mask.shape
+    unit = min(height, width) / 540
     margin = max(4, round(12 * unit))
     footer = _fitted(DISCLAIMER, max(6.0, 9 * unit), width - 2 * margin)
     foot_y = height - margin // 2 - footer.shape[0]
@@ -184,3 +216,25 @@ def _axis(canvas: Image, ellipse: Ellipse, semi_axis: float, angle_deg: float, t
     _polyline(canvas, np.array([centre - reach * along, centre + reach * along]), AXES, max(1, thickness - 1), False)
     for end in (centre - semi_axis * along, centre + semi_axis * along):
         _polyline(canvas, np.array([end - arm * across, end + arm * across]), AXES, thickness, closed=False)
+
+
+def _angle(canvas: Image, points: Points, thickness: int) -> None:
+    """The construction of an angle of progression from its superior, inferior, tangent and nearest point."""
+    superior, inferior, tangent, nearest = points
+    axis, touching = superior - inferior, tangent - inferior
+    past = 0.25 * math.hypot(*touching)
+    _polyline(canvas, np.array([inferior, nearest]), SYMPHYSIS, max(1, thickness - 1), closed=False)
+    for start, end in ((superior, inferior), (inferior, tangent)):
+        along = (end - start) / max(math.dist(start, end), 1e-9)
+        back = 0.25 * past if start is superior else 0.0
+        _polyline(canvas, np.array([start - back * along, end + past * along]), AXES, thickness, closed=False)
+    first, last = math.atan2(axis[1], axis[0]), math.atan2(touching[1], touching[0])
+    turn = (last - first + math.pi) % (2 * math.pi) - math.pi
+    radius = 0.5 * min(math.hypot(*axis), math.hypot(*touching))
+    directions = first + np.linspace(0, turn, 60)
+    arc = inferior + radius * np.stack([np.cos(directions), np.sin(directions)], axis=1)
+    _polyline(canvas, arc, ELLIPSE, thickness, closed=False)
+    for point in (inferior, tangent):
+        cv2.circle(
+            canvas, tuple(np.rint(point * 16).astype(int).tolist()), 16 * (thickness + 1), ELLIPSE, -1, cv2.LINE_AA, 4
+        )

@@ -18,19 +18,36 @@ def largest_component(mask: Image) -> Image:
     return kept
 
 
-def mask_from_logits(logits: Logits, shape: tuple[int, int]) -> Image:
+def mask_from_logits(logits: Logits, shape: tuple[int, int], grid: tuple[int, int] | None = None) -> Image:
     """Mask ``uint8`` of ``shape`` = (H, W), the frame's own, from logits ``float32 (C, h, w)``.
 
     One channel: head where the logit is above 0 (probability above one half). More channels: the largest wins.
     The logits, not the mask, are interpolated to the frame's grid, so the border keeps its sub-pixel place; then each
     class keeps its largest component.
+
+    With ``grid`` = (height, width), the way that the LoRA-tuned SAM was published: the logits are interpolated to that
+    grid, decided there, and the labels taken to the frame by the nearest neighbour.
     """
-    height, width = shape
+    height, width = shape if grid is None else grid
     planes = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in logits]
     if len(planes) == 1:
-        return largest_component((planes[0] > 0).astype(np.uint8))
-    winner = np.argmax(np.stack(planes), axis=0)
-    mask = np.zeros(shape, np.uint8)
-    for label in range(1, len(planes)):
-        mask[largest_component((winner == label).astype(np.uint8)) > 0] = label
+        labels = (planes[0] > 0).astype(np.uint8)
+    else:
+        labels = np.argmax(np.stack(planes), axis=0).astype(np.uint8)
+    if labels.shape != shape:
+        labels = cv2.resize(labels, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT).astype(np.uint8)
+    return largest_components(labels, max(len(planes), 2))
+
+
+def largest_components(labels: Image, classes: int) -> Image:
+    """A label map ``uint8 (H, W)`` in which each class above 0 keeps its largest component alone, holes filled.
+
+    A hole that holds another class's largest component keeps it.
+    """
+    kept = {label: largest_component((labels == label).astype(np.uint8)) > 0 for label in range(1, classes)}
+    mask = np.zeros_like(labels)
+    for label, inside in kept.items():
+        mask[inside] = label
+    for label, inside in kept.items():
+        mask[inside & (labels == label)] = label
     return mask

@@ -17,8 +17,9 @@ from fetaledge_runtimes.errors import BundleError, InputError, UsageError
 from fetaledge_runtimes.files import atomic_folder, write_json
 from fetaledge_runtimes.frame import Frame, Image
 from fetaledge_runtimes.frames import list_files, read_frames
-from fetaledge_runtimes.overlay import draw_head
+from fetaledge_runtimes.overlay import draw_head, draw_progression
 from fetaledge_runtimes.predictor import Prediction, Predictor
+from fetaledge_runtimes.progression import HSD_DEFINITION
 from fetaledge_runtimes.spacing import check_pixel_mm
 
 SCHEMA = "fetaledge/prediction/1"
@@ -41,11 +42,12 @@ def predict_files(
 
     Each frame gives one entry of ``frames``. Measures and ages are null unless its status is ``ok``. A file that turns
     out damaged gives an entry of status ``unreadable`` with its message, and the others go on. ``summary`` has one
-    entry a file: the counts by status, and the median circumference of its ``ok`` frames.
+    entry a file: the counts by status, and the median circumference, or angle of progression, of its ``ok`` frames.
 
     Args:
-        out: a folder for ``<stem>_mask.png`` (frame size, 0 and 255), ``<stem>_overlay.png`` and ``prediction.json``;
-            a cine's frames are numbered, ``<stem>_0007_mask.png``. It appears when all is done, or not at all.
+        out: a folder for ``<stem>_mask.png`` (frame size; 0 and 255, for ``ps-fh`` the labels 0, 1 and 2),
+            ``<stem>_overlay.png`` and ``prediction.json``; a cine's frames are numbered, ``<stem>_0007_mask.png``. It
+            appears when all is done, or not at all.
         pixel_mm: spacing in mm that takes the place of what the files say.
         ga_weeks: age by dates, for the centile.
         force: replace ``out`` where it holds a ``prediction.json``.
@@ -61,6 +63,8 @@ def predict_files(
         check_pixel_mm(pixel_mm)
     if ga_weeks is not None and not 14 <= ga_weeks <= 40:
         raise UsageError(f"a gestational age of {ga_weeks} weeks was given", "give 14 to 40 weeks, or leave it out")
+    if ga_weeks is not None and predictor.task != "head":
+        raise UsageError(f"a gestational age was given to a model for the task {predictor.task}", "leave it out")
     files = [file for path in inputs for file in list_files(path)]
     with atomic_folder(out, force=force, marker=DOCUMENT) if out is not None else nullcontext() as folder:
         stems = _Stems()
@@ -82,9 +86,11 @@ def predict_files(
         document = {
             "schema": SCHEMA,
             "notice": NOTICE,
+            "task": predictor.task,
             "variant": predictor.variant_name,
             "engine": predictor.engine.name,
             "engine_version": predictor.engine.version,
+            "hsd_definition": HSD_DEFINITION if predictor.task == "ps-fh" else None,
             "frames": entries,
             "summary": [_summary(str(file), entries) for file in dict.fromkeys(files)],
         }
@@ -109,8 +115,9 @@ def summary_line(source: dict[str, Any]) -> str | None:
         return None
     if not source["n"]:
         return f"{source['source']}  no good frame of {source['frames']}"
-    median = source["hc_mm_median"]
-    return f"{source['source']}  median HC {median:.1f} mm of {source['n']} good frames of {source['frames']}"
+    hc_mm, aop_deg = source["hc_mm_median"], source["aop_deg_median"]
+    median = f"HC {hc_mm:.1f} mm" if aop_deg is None else f"AoP {aop_deg:.0f} deg"
+    return f"{source['source']}  median {median} of {source['n']} good frames of {source['frames']}"
 
 
 def exit_code(document: dict[str, Any]) -> int:
@@ -121,6 +128,9 @@ def exit_code(document: dict[str, Any]) -> int:
 def _lines(entry: dict[str, Any]) -> list[str]:
     if entry["status"] != "ok":
         return ["no measure", entry["status"]]
+    if entry["aop_deg"] is not None:
+        hsd = f"{entry['hsd_px']:.0f} px" if entry["hsd_mm"] is None else f"{entry['hsd_mm']:.0f} mm"
+        return [f"AoP {entry['aop_deg']:.0f} deg", f"HSD {hsd}"]
     ages = entry["ga_weeks"]
     lines = [f"HC {entry['hc_mm']:.1f} mm", f"BPD {entry['bpd_mm']:.1f} mm  OFD {entry['ofd_mm']:.1f} mm"]
     known = [
@@ -171,6 +181,7 @@ def _named(frames: Iterator[Frame], stem: str) -> Iterator[tuple[Frame, str]]:
 def _entry(prediction: Prediction, name: str, folder: Path | None, ga_weeks: float | None) -> dict[str, Any]:
     frame = prediction.frame
     measures = prediction.measures if prediction.status == "ok" else None
+    progression = prediction.progression
     entry: dict[str, Any] = {
         "source": frame.source,
         "index": frame.index,
@@ -184,27 +195,33 @@ def _entry(prediction: Prediction, name: str, folder: Path | None, ga_weeks: flo
             "intergrowth": measures.ga_weeks_intergrowth if measures else None,
         },
         "hc_centile": hc_centile(measures.hc_mm, ga_weeks) if measures and ga_weeks is not None else None,
-        "aop_deg": None,
+        "aop_deg": progression.aop_deg if progression else None,
+        "hsd_px": progression.hsd_px if progression else None,
+        "hsd_mm": progression.hsd_mm if progression else None,
         "mask": None if folder is None else f"{name}_mask.png",
         "overlay": None if folder is None else f"{name}_overlay.png",
         "latency_ms": prediction.latency_ms,
     }
     if folder is not None:
-        good = prediction.status == "ok"
-        picture = draw_head(frame, prediction.mask, prediction.ellipse, _lines(entry), good)
-        _write_png(folder / entry["mask"], prediction.mask * 255)
+        lines, mask = _lines(entry), prediction.mask
+        if progression is not None:
+            picture = draw_progression(frame, mask, progression, lines)
+        else:
+            picture = draw_head(frame, mask, prediction.ellipse, lines, prediction.status == "ok")
+            mask = mask * 255
+        _write_png(folder / entry["mask"], mask)
         _write_png(folder / entry["overlay"], picture)
     return entry
 
 
 def _unreadable(file: Path, error: InputError) -> dict[str, Any]:
-    empty = dict.fromkeys(("pixel_mm", "hc_mm", "bpd_mm", "ofd_mm", "hc_centile", "aop_deg", "mask", "overlay"))
+    keys = ("pixel_mm", "hc_mm", "bpd_mm", "ofd_mm", "hc_centile", "aop_deg", "hsd_px", "hsd_mm", "mask", "overlay")
     ages = {"hadlock": None, "intergrowth": None}
     return {
         "source": str(file),
         "index": 0,
         "status": UNREADABLE,
-        **empty,
+        **dict.fromkeys(keys),
         "ga_weeks": ages,
         "latency_ms": None,
         "message": str(error),
@@ -213,13 +230,19 @@ def _unreadable(file: Path, error: InputError) -> dict[str, Any]:
 
 def _summary(source: str, entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     own = [entry for entry in entries if entry["source"] == source]
-    circumferences = [entry["hc_mm"] for entry in own if entry["status"] == "ok"]
+    good = [entry for entry in own if entry["status"] == "ok"]
+
+    def median(key: str) -> float | None:
+        values = [entry[key] for entry in good if entry[key] is not None]
+        return statistics.median(values) if values else None
+
     return {
         "source": source,
         "frames": len(own),
         "statuses": dict(sorted(Counter(entry["status"] for entry in own).items())),
-        "n": len(circumferences),
-        "hc_mm_median": statistics.median(circumferences) if circumferences else None,
+        "n": len(good),
+        "hc_mm_median": median("hc_mm"),
+        "aop_deg_median": median("aop_deg"),
     }
 
 

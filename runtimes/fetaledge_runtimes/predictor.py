@@ -17,8 +17,8 @@ from fetaledge_runtimes.errors import BundleError, UsageError
 from fetaledge_runtimes.frame import Frame, Image, Logits
 from fetaledge_runtimes.postprocess import mask_from_logits
 from fetaledge_runtimes.preprocess import resize
-
-TASKS = ("head",)
+from fetaledge_runtimes.progression import Progression, measure_progression
+from fetaledge_runtimes.tasks import TASKS
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +27,15 @@ class Prediction:
 
     Attributes:
         frame: the frame itself.
-        mask: ``uint8 (H, W)`` on the frame's own grid: 0 background, 1 head.
-        status: ``ok``, or why no millimetre should be read off it: :func:`fetaledge_runtimes.biometry.head_status`.
-        ellipse: second-moment ellipse of the mask, in pixels of the frame; None where the mask is empty.
-        measures: in mm, whatever the status; None without a spacing or a mask.
+        mask: ``uint8 (H, W)`` on the frame's own grid, the class of each pixel: :mod:`fetaledge_runtimes.tasks`.
+        status: ``ok``, or why nothing should be read off it: :func:`fetaledge_runtimes.biometry.head_status`, and for
+            ``ps-fh`` :func:`fetaledge_runtimes.progression.measure_progression`.
+        ellipse: second-moment ellipse of the mask, in pixels of the frame; None where the mask is empty, and for
+            ``ps-fh``.
+        measures: in mm, whatever the status; None without a spacing or a mask, and for ``ps-fh``.
         latency_ms: ``preprocess``, ``kernel`` (the engine's call alone), ``postprocess`` (mask, ellipse, measures,
             status) and ``end_to_end``, from the decoded frame to the measures.
+        progression: angle of progression and its construction; None for ``head``.
     """
 
     frame: Frame
@@ -41,6 +44,7 @@ class Prediction:
     ellipse: Ellipse | None
     measures: HeadMeasures | None
     latency_ms: dict[str, float]
+    progression: Progression | None = None
 
 
 class Predictor:
@@ -49,14 +53,16 @@ class Predictor:
     Attributes:
         engine: what executes the model.
         size: (height, width) of the network's grid.
-        task: ``head``.
+        task: ``head`` or ``ps-fh``.
         variant_name: the variant's name in the bundle, or the engine's name where there is no bundle.
+        nearest: whether classes are decided on the network's grid: :meth:`from_engine`.
     """
 
     engine: Engine
     size: tuple[int, int]
     task: str
     variant_name: str
+    nearest: bool
 
     def __init__(self, bundle: Bundle, variant: str | None = None, threads: int = 1) -> None:
         """Open a variant; without a name, the first whose engine is installed.
@@ -82,14 +88,19 @@ class Predictor:
         self._set(engine, (manifest.input.height, manifest.input.width), manifest.task, chosen.name)
 
     @classmethod
-    def from_engine(cls, engine: Engine, size: tuple[int, int], task: str = "head") -> Predictor:
-        """A predictor around any engine, without a bundle; ``size`` = (height, width) that the engine takes."""
+    def from_engine(cls, engine: Engine, size: tuple[int, int], task: str = "head", nearest: bool = False) -> Predictor:
+        """A predictor around any engine, without a bundle; ``size`` = (height, width) that the engine takes.
+
+        With ``nearest`` the classes are decided at ``size`` and taken to the frame by the nearest neighbour, as the
+        LoRA-tuned SAM was published: for comparison only, the default is finer.
+        """
         predictor = cls.__new__(cls)
-        predictor._set(engine, size, task, engine.name)
+        predictor._set(engine, size, task, engine.name, nearest)
         return predictor
 
-    def _set(self, engine: Engine, size: tuple[int, int], task: str, variant_name: str) -> None:
+    def _set(self, engine: Engine, size: tuple[int, int], task: str, variant_name: str, nearest: bool = False) -> None:
         self.engine, self.size, self.task, self.variant_name = engine, size, task, variant_name
+        self.nearest = nearest
 
     def logits(self, frame: Frame) -> Logits:
         """Logits ``float32 (C, h, w)`` of the resized frame."""
@@ -102,11 +113,16 @@ class Predictor:
         times.append(perf_counter_ns())
         logits = self.engine(pixels)
         times.append(perf_counter_ns())
-        mask = mask_from_logits(logits, frame.pixels.shape)
-        ellipse = from_mask(mask)
-        known = ellipse is not None and frame.pixel_mm is not None
-        measures = measure_ellipse(ellipse, frame.pixel_mm) if known else None  # type: ignore[arg-type]
-        status = head_status(mask, ellipse, frame.pixel_mm)
+        mask = mask_from_logits(logits, frame.pixels.shape, self.size if self.nearest else None)
+        ellipse, measures, progression = None, None, None
+        if self.task == "ps-fh":
+            progression = measure_progression(mask, frame.pixel_mm)
+            status = progression.status
+        else:
+            ellipse = from_mask(mask)
+            if ellipse is not None and frame.pixel_mm is not None:
+                measures = measure_ellipse(ellipse, frame.pixel_mm)
+            status = head_status(mask, ellipse, frame.pixel_mm)
         times.append(perf_counter_ns())
         spans = [(end - start) / 1e6 for start, end in pairwise(times)]
         latency_ms = {
@@ -115,4 +131,4 @@ class Predictor:
             "postprocess": spans[2],
             "end_to_end": (times[-1] - times[0]) / 1e6,
         }
-        return Prediction(frame, mask, status, ellipse, measures, latency_ms)
+        return Prediction(frame, mask, status, ellipse, measures, latency_ms, progression)

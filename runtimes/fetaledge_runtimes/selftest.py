@@ -17,16 +17,18 @@ from fetaledge_runtimes.files import atomic_path
 from fetaledge_runtimes.frame import Frame
 from fetaledge_runtimes.metrics import overlap
 from fetaledge_runtimes.predictor import Prediction, Predictor
+from fetaledge_runtimes.tasks import CLASSES, FH, PS
 
 GOLDEN = "golden.npz"
 # Kernels of another CPU round differently: int8 U-Nets agreed to a Dice of 0.9993 between x86 and Arm in ONNX Runtime.
 # OpenVINO on Arm (0.98) fails, and should: it computes int8 models in another precision there.
 MIN_DICE = 0.995
 MAX_HC_MM = 0.5
+MAX_AOP_DEG = 1.0
 
 
 def write_golden(path: Path, frames: Sequence[Frame], predictions: Mapping[str, Sequence[Prediction]]) -> None:
-    """Write ``golden.npz``: the frames, and for each variant's name the mask and circumference of each frame.
+    """Write ``golden.npz``: the frames, and for each variant's name the mask and the measures of each frame.
 
     The frames must be synthetic: a bundle is passed on, and no patient's frame may travel with it.
 
@@ -43,8 +45,12 @@ def write_golden(path: Path, frames: Sequence[Frame], predictions: Mapping[str, 
         if len(given) != len(frames):
             raise ValueError(f"{variant} has {len(given)} predictions for {len(frames)} frames")
         arrays[f"{variant}/hc_mm"] = np.array([p.measures.hc_mm if p.measures else np.nan for p in given], np.float64)
+        angles = [p.progression.aop_deg if p.progression else None for p in given]
+        arrays[f"{variant}/aop_deg"] = np.array([np.nan if angle is None else angle for angle in angles], np.float64)
         for number, prediction in enumerate(given):
-            arrays[f"{variant}/mask_{number}"] = np.packbits(prediction.mask > 0)
+            labels = (1,) if prediction.progression is None else (PS, FH)
+            planes = np.stack([prediction.mask == label for label in labels])
+            arrays[f"{variant}/mask_{number}"] = np.packbits(planes)
     with atomic_path(path) as partial:
         np.savez_compressed(partial, **arrays)  # type: ignore[arg-type]
 
@@ -52,25 +58,32 @@ def write_golden(path: Path, frames: Sequence[Frame], predictions: Mapping[str, 
 def check_golden(bundle: Bundle, variant: str, threads: int = 1) -> list[str]:
     """Run the golden frames through a variant; one sentence for each frame that differs: an empty list is a pass.
 
-    A frame passes when its mask has a Dice of at least 0.995 with the golden one and its HC is within 0.5 mm.
+    A frame passes when each structure's mask has a Dice of at least 0.995 with the golden one, HC is within 0.5 mm and
+    the angle of progression within 1 degree.
 
     Raises:
         BundleError: there is no usable ``golden.npz``, or it knows nothing of this variant.
         EngineMissing: the variant's engine is not installed.
         InputError: the engine cannot load the file.
     """
-    frames, masks, hc_mm = _read_golden(bundle.folder / GOLDEN, variant)
+    labels = tuple(range(1, len(CLASSES[bundle.manifest.task])))
+    frames, masks, hc_mm, aop_deg = _read_golden(bundle.folder / GOLDEN, variant, len(labels))
     predictor = Predictor(bundle, variant, threads)
     differences = []
     for number, frame in enumerate(frames):
-        prediction = predictor(frame)
-        dice = overlap(prediction.mask, masks[number]).dice
+        prediction, place = predictor(frame), f"{variant} frame {number}"
+        planes = [(prediction.mask == label).astype(np.uint8) for label in labels]
+        dice = min(overlap(plane, golden).dice for plane, golden in zip(planes, masks[number], strict=True))
         if dice < MIN_DICE:
-            differences.append(f"{variant} frame {number}: Dice {dice:.4f} with the golden mask, below {MIN_DICE}")
-        given = prediction.measures.hc_mm if prediction.measures else float("nan")
-        golden = float(hc_mm[number])
-        if np.isnan(given) != np.isnan(golden) or abs(given - golden) > MAX_HC_MM:
-            differences.append(f"{variant} frame {number}: HC {given:.2f} mm where the golden value is {golden:.2f} mm")
+            differences.append(f"{place}: Dice {dice:.4f} with the golden mask, below {MIN_DICE}")
+        measures, progression = prediction.measures, prediction.progression
+        for name, given, golden, most, unit in (
+            ("HC", measures.hc_mm if measures else None, float(hc_mm[number]), MAX_HC_MM, "mm"),
+            ("AoP", progression.aop_deg if progression else None, float(aop_deg[number]), MAX_AOP_DEG, "degrees"),
+        ):
+            value = float("nan") if given is None else given
+            if np.isnan(value) != np.isnan(golden) or abs(value - golden) > most:
+                differences.append(f"{place}: {name} {value:.2f} {unit} where the golden value is {golden:.2f} {unit}")
     return differences
 
 
@@ -117,7 +130,10 @@ def exit_code(results: Sequence[dict[str, Any]]) -> int:
     return 1 if any(result["result"] in ("differs", "unusable") for result in results) else 0
 
 
-def _read_golden(path: Path, variant: str) -> tuple[list[Frame], list[npt.NDArray[np.uint8]], npt.NDArray[np.float64]]:
+def _read_golden(
+    path: Path, variant: str, structures: int
+) -> tuple[list[Frame], list[npt.NDArray[np.uint8]], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Frames, their masks ``(structures, H, W)``, circumferences and angles (NaN where there is none)."""
     hint = "copy the bundle again, or export it again"
     if not path.is_file():
         raise BundleError(f"{path} does not exist", hint)
@@ -126,13 +142,15 @@ def _read_golden(path: Path, variant: str) -> tuple[list[Frame], list[npt.NDArra
             if f"{variant}/hc_mm" not in golden.files:
                 raise BundleError(f"{path} holds nothing of the variant {variant}", hint)
             spacing, hc_mm = golden["pixel_mm"], golden[f"{variant}/hc_mm"]
+            key = f"{variant}/aop_deg"  # not in a bundle of an early version
+            aop_deg = golden[key] if key in golden.files else np.full(len(hc_mm), np.nan)
             frames, masks = [], []
             for number, (row_mm, column_mm) in enumerate(spacing.tolist()):
                 pixels = golden[f"frame_{number}"]
                 known = None if np.isnan(row_mm) else (row_mm, column_mm)
                 frames.append(Frame(pixels, known, f"{GOLDEN}[{number}]", number))
-                bits = np.unpackbits(golden[f"{variant}/mask_{number}"], count=pixels.size)
-                masks.append(bits.reshape(pixels.shape))
+                bits = np.unpackbits(golden[f"{variant}/mask_{number}"], count=structures * pixels.size)
+                masks.append(bits.reshape(structures, *pixels.shape))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise BundleError(f"{path} cannot be read: {error}", hint) from error
-    return frames, masks, hc_mm
+    return frames, masks, hc_mm, aop_deg

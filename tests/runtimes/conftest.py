@@ -169,3 +169,60 @@ def frame_folder(bright_frame: Callable[..., Frame], head: Ellipse, tmp_path: Pa
         cv2.imwrite(str(folder / f"{name}.png"), bright_frame(ellipse).pixels)
     (folder / "pixels.csv").write_text("filename,pixel_mm\na.png,0.15\nb.png,0.2\nc.png,0.15\n", encoding="utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def psfh_frame() -> Callable[..., Frame]:
+    """Make a transperineal frame: a head of 130 and a symphysis of 220 on a dark ground, which PSFH_NET tells apart."""
+
+    def make(symphysis: Ellipse | None, pixel_mm: tuple[float, float] | None = (0.5, 0.5)) -> Frame:
+        pixels = np.full((256, 256), 20, np.uint8)
+        pixels[Ellipse(125, 150, 66, 54, 25).rasterise((256, 256)) > 0] = 130
+        if symphysis is not None:
+            pixels[symphysis.rasterise((256, 256)) > 0] = 220
+        return Frame(pixels, pixel_mm, "psfh.png")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def psfh_bundle(psfh_frame: Callable[..., Frame], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of the task ps-fh with one variant: head above 80 of 255, symphysis above 175."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    side = 192
+    weights = numpy_helper.from_array(np.array([0, 2, 1], np.float32).reshape(3, 1, 1, 1), "weights")
+    bias = numpy_helper.from_array(np.array([0, -255, -80], np.float32), "bias")
+    nodes = [
+        helper.make_node("Cast", ["frame"], ["level"], to=TensorProto.FLOAT),
+        helper.make_node("Conv", ["level", "weights", "bias"], ["logits"]),
+    ]
+    taken = helper.make_tensor_value_info("frame", TensorProto.UINT8, [1, 1, side, side])
+    given = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 3, side, side])
+    graph = helper.make_graph(nodes, "psfh", [taken], [given], [weights, bias])
+    folder = tmp_path_factory.mktemp("psfh-bundle") / "levels"
+    folder.mkdir()
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, str(folder / "onnx-fp32.onnx"))
+    stored = StoredFile.of(folder / "onnx-fp32.onnx")
+    engine = open_engine("onnx", folder / stored.file, 1)
+    manifest = Manifest(
+        name="levels",
+        task="ps-fh",
+        classes=("background", "pubic-symphysis", "head"),
+        input=ModelInput(side, side, scale=1.0, offset=0.0),
+        output=ModelOutput(3, side, side),
+        variants=(Variant("onnx-fp32", "onnx", "fp32", (stored,), engine.name, engine.version, engine.version),),
+        others=(),
+        source={"run": "none", "data": "none"},
+        calibration=None,
+        fetaledge="0.1.0",
+        created="2026-01-01T00:00:00+00:00",
+    )
+    manifest.write(folder)
+    predictor = Predictor(Bundle.open(folder))
+    frames = [psfh_frame(Ellipse(70, 60, 30, 11, 0)), psfh_frame(Ellipse(80, 55, 28, 10, 20), None), psfh_frame(None)]
+    write_golden(folder / GOLDEN, frames, {"onnx-fp32": [predictor(frame) for frame in frames]})
+    replace(manifest, others=(StoredFile.of(folder / GOLDEN),)).write(folder)
+    return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,9 @@ import pytest
 
 from fetaledge_runtimes.__main__ import main
 from fetaledge_runtimes.bundle import Bundle
+from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.frame import Frame
 from fetaledge_runtimes.frames import read_frames
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.spacing import read_spacing
@@ -116,3 +119,15 @@ def test_no_folder_and_no_frames(bundle_folder: Path, tmp_path: Path, capsys: py
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "none does not exist" in shown.err and "holds no picture" in shown.err
+
+
+def test_angles_and_label_maps(
+    psfh_bundle: Path, psfh_frame: Callable[..., Frame], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames, masks = tmp_path / "frames", tmp_path / "masks"
+    frames.mkdir()
+    cv2.imwrite(str(frames / "a.png"), psfh_frame(Ellipse(70, 60, 30, 11, 0)).pixels)
+    given = bench(capsys, psfh_bundle, "--frames", frames, "--samples", 0, "--masks", masks)
+    (entry,) = given["predictions"]
+    assert entry["status"] == "ok" and 70 < entry["aop_deg"] < 170 and entry["hc_mm"] is None
+    assert set(np.unique(cv2.imread(str(masks / "a.png"), cv2.IMREAD_UNCHANGED))) == {0, 1, 2}

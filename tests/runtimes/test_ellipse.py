@@ -135,3 +135,42 @@ def test_hc18_outlines_give_its_table() -> None:
     assert len(errors) == 799
     assert float(np.mean(np.abs(errors))) < 0.03
     assert float(np.max(np.abs(errors))) < 0.06
+
+
+OUTSIDE = [(100.0, 40.0), (-30.0, 90.0), (50.0, -70.0), (61.0, 30.1), (200.0, 200.0)]
+
+
+@pytest.mark.parametrize("point", OUTSIDE)
+def test_tangents_by_search(point: tuple[float, float]) -> None:
+    """The outline points that lie farthest to either side, seen from outside."""
+    ellipse, seen_from = Ellipse(20.0, 30.0, 40.0, 25.0, 0.0 if point == OUTSIDE[3] else 35.0), np.array(point)
+    outline = ellipse.points(20_000)
+    middle, rays = np.array([20.0, 30.0]) - seen_from, outline - seen_from
+    turns = np.arctan2(middle[0] * rays[:, 1] - middle[1] * rays[:, 0], rays @ middle)
+    expected = outline[[turns.argmax(), turns.argmin()]]
+    found = ellipse.tangent_points(seen_from)
+    np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def test_tangents_where_a_slope_would_be_infinite() -> None:
+    """One of the tangents from (a, y) is upright."""
+    found = Ellipse(0.0, 0.0, 40.0, 25.0, 0.0).tangent_points(np.array([40.0, 30.0]))
+    assert np.abs(found - (40.0, 0.0)).sum(axis=1).min() < 1e-9
+
+
+@pytest.mark.parametrize("point", [*OUTSIDE, (20.0, 1000.0), (1e6, 30.0)])
+@pytest.mark.parametrize("angle_deg", [0.0, 35.0, 90.0])
+def test_nearest_point_by_search(point: tuple[float, float], angle_deg: float) -> None:
+    ellipse = Ellipse(20.0, 30.0, 40.0, 25.0, angle_deg)
+    assert not ellipse.contains(np.array(point))
+    found = ellipse.nearest(np.array(point))
+    assert np.abs(((ellipse.own(found) / (40.0, 25.0)) ** 2).sum() - 1) < 1e-9
+    shortest = np.linalg.norm(ellipse.points(20_000) - point, axis=1).min()
+    assert np.linalg.norm(found - point) == pytest.approx(shortest, abs=1e-4)
+
+
+def test_inside_is_where_it_is_drawn() -> None:
+    ellipse = Ellipse(70.3, 52.6, 40.0, 25.0, 35.0)
+    points = np.stack(np.meshgrid(np.arange(160), np.arange(120)), axis=-1)
+    np.testing.assert_array_equal(ellipse.contains(points), ellipse.rasterise((120, 160)) > 0)
+    np.testing.assert_allclose(ellipse.placed(ellipse.own(points)), points, atol=1e-9)

@@ -12,7 +12,8 @@ from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.evaluation import CaseScore, dice_pooled, evaluation_record, paired_change, score_case
 from fetaledge_runtimes.frame import Frame, LabelledFrame
-from fetaledge_runtimes.metrics import surface_distances
+from fetaledge_runtimes.metrics import overlap, surface_distances
+from fetaledge_runtimes.progression import measure_progression
 
 SHAPE = (120, 160)
 TRUTH = Ellipse(80, 60, 45, 34, 20)
@@ -210,3 +211,99 @@ def test_paired_change_wants_the_same_cases(names: tuple[str, ...]) -> None:
     reference = [changed("a", 1.0), changed("b", 1.0)]
     with pytest.raises(ValueError, match="same cases"):
         paired_change(reference, [changed(name, 1.0) for name in names])
+
+
+PS = Ellipse(70, 60, 30, 11, 0)
+FH = Ellipse(125, 150, 66, 54, 25)
+
+
+def labels(symphysis: Ellipse | None = PS, head: Ellipse | None = FH) -> np.ndarray:
+    mask = np.zeros((256, 256), np.uint8)
+    for label, ellipse in ((2, head), (1, symphysis)):
+        if ellipse is not None:
+            mask[ellipse.rasterise(mask.shape) > 0] = label
+    return mask
+
+
+def psfh(name: str, mask: np.ndarray, truth: np.ndarray | None = None, aop_deg: float | None = None) -> CaseScore:
+    true = labels() if truth is None else truth
+    frame = Frame(true * 100, (0.5, 0.5), f"{name}.png")
+    return score_case(LabelledFrame(frame, true, name, name, aop_deg=aop_deg), mask, "ps-fh")
+
+
+def test_two_structures_and_their_means() -> None:
+    moved = labels(replace(PS, x=74), FH)
+    given = psfh("a", moved)
+    ps, fh = given.structures["ps"], given.structures["fh"]
+    by_hand = overlap((moved == 1).astype(np.uint8), (labels() == 1).astype(np.uint8))
+    assert (ps.dice, ps.iou) == (by_hand.dice, by_hand.iou) and ps.dice < 0.95
+    assert (fh.dice, fh.iou, fh.hd95_px, fh.assd_px) == (1, 1, 0, 0)
+    assert ps.hd95_px == pytest.approx(4, abs=1) and 0 < ps.assd_px < 4
+    assert given.dice == pytest.approx((ps.dice + 1) / 2) and given.hd95_px == pytest.approx(ps.hd95_px / 2)
+    assert given.iou == pytest.approx((ps.iou + 1) / 2)
+    assert given.hd95_mm == pytest.approx(given.hd95_px / 2) and given.assd_mm == pytest.approx(ps.assd_px / 4)
+    assert given.hc_mm is None and given.hc_true_mm is None and not given.failed
+    assert given.counts.true == (labels() > 0).sum()
+    assert given.aop_status == given.status == "ok"
+    assert given.aop_error_deg == pytest.approx(
+        measure_progression(moved).aop_deg - measure_progression(labels()).aop_deg  # type: ignore[operator]
+    )
+
+
+def test_the_stated_angle_goes_before_the_masks() -> None:
+    given = psfh("a", labels(), aop_deg=120.0)
+    assert given.aop_true_deg == 120.0 and given.aop_error_deg == pytest.approx(given.aop_deg - 120)  # type: ignore[operator]
+
+
+def test_a_missed_structure_is_a_failure() -> None:
+    missed = psfh("a", labels(None))
+    assert missed.failed and missed.structures["ps"].failed and not missed.structures["fh"].failed
+    assert missed.structures["ps"].dice == 0 and missed.structures["ps"].hd95_px == pytest.approx(256 * np.sqrt(2))
+    assert (missed.status, missed.aop_deg, missed.aop_error_deg) == ("missing-ps", None, None)
+    assert missed.aop_true_deg is not None
+    neither = psfh("b", labels(None), labels(None))
+    assert not neither.failed and neither.structures["ps"].dice == 1 and neither.aop_true_deg is None
+
+
+def test_the_record_of_an_angle() -> None:
+    mirrored = np.ascontiguousarray(labels()[:, ::-1])
+    truth = measure_progression(labels()).aop_deg
+    assert truth is not None
+    scores = [
+        psfh("a", labels(), aop_deg=truth - 1),
+        psfh("b", labels(), aop_deg=truth + 3),
+        psfh("missed", labels(None)),
+        psfh("rightly none", mirrored, mirrored, aop_deg=truth),
+        psfh("unfounded", labels(), mirrored),
+    ]
+    given = evaluation_record(scores, task="ps-fh", variant="v", engine="e", data="d", synthetic=True)
+    aop = given["aop_deg"]
+    assert (aop["n"], aop["missed"], aop["unfounded"]) == (2, 1, 1)
+    assert (aop["mae"], aop["bias"], aop["max"]) == (pytest.approx(2), pytest.approx(-1), pytest.approx(3))
+    assert aop["p95"] == pytest.approx(2.9) and len(aop["ci95"]) == 2
+    assert given["structures"]["ps"]["dice"]["n"] == 5 and given["structures"]["ps"]["failures"] == 2
+    assert set(given["structures"]["fh"]) == {"dice", "iou", "hd95_px", "assd_px", "failures"}
+    assert given["hc_mm"]["n"] == 0 and given["statuses"] == {"mirrored": 1, "missing-ps": 1, "ok": 3}
+    first = given["per_case"][0]
+    assert first["aop_error_deg"] == pytest.approx(1) and first["aop_status"] == "ok"
+    assert first["structures"]["fh"]["dice"] == 1
+    json.dumps(given, allow_nan=False)
+
+
+def test_the_record_of_heads_has_no_angle() -> None:
+    given = record([score("a", "s")])
+    assert given["aop_deg"] is None and given["structures"] == {}
+    assert given["per_case"][0]["aop_status"] is None
+
+
+def test_paired_change_of_angles() -> None:
+    one = psfh("a", labels())
+    reference = [
+        replace(one, name=name, aop_deg=value) for name, value in zip("abcd", (100, 110, 120, None), strict=True)
+    ]
+    variant = [replace(one, name=name, aop_deg=value) for name, value in zip("abcd", (101, 107, None, 90), strict=True)]
+    change = paired_change(reference, variant)
+    assert (change.aop_n, change.aop_bias_deg, change.aop_abs_mean_deg, change.aop_max_deg) == (2, -1, 2, 3)
+    assert change.aop_p95_deg == pytest.approx(2.9)
+    assert change.new_failures == ("c",) and change.hc_n == 0
+    assert paired_change([changed("a", 1.0)], [changed("a", 1.0)]).aop_n == 0

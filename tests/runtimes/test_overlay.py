@@ -13,7 +13,8 @@ from fetaledge_runtimes.ellipse import Ellipse, fit_outline, from_mask
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frame import Frame
 from fetaledge_runtimes.images import read_grey
-from fetaledge_runtimes.overlay import AMBER, ELLIPSE, OUTLINE, draw_head
+from fetaledge_runtimes.overlay import AMBER, ELLIPSE, OUTLINE, SYMPHYSIS, draw_head, draw_progression
+from fetaledge_runtimes.progression import measure_progression
 
 HC18 = Path(__file__).parents[3] / "shared" / "hc18" / "training_set"
 LINES = ("HC 183.2 mm", "BPD 50.9  OFD 65.1 mm", "GA 20w4d (Hadlock)")
@@ -139,3 +140,54 @@ def test_a_real_frame_stays_visible() -> None:
     assert 0.01 < marked.mean() < 0.15
     inside = cv2.erode(mask, np.ones((15, 15), np.uint8)) > 0
     assert marked[inside].mean() < 0.05
+
+
+def psfh_mask(shape: tuple[int, int]) -> np.ndarray:
+    unit = min(shape) / 256
+    mask = 2 * Ellipse(125 * unit, 150 * unit, 66 * unit, 54 * unit, 25).rasterise(shape)
+    mask[Ellipse(70 * unit, 60 * unit, 30 * unit, 11 * unit, 0).rasterise(shape) > 0] = 1
+    return mask
+
+
+def test_the_construction_of_the_angle_lies_where_it_is() -> None:
+    frame, mask = blank((640, 640), level=0), psfh_mask((640, 640))
+    found = measure_progression(mask)
+    picture = draw_progression(frame, mask, found, ())
+    superior, inferior, tangent, nearest = (
+        np.array(point) for point in (found.superior, found.inferior, found.tangent, found.nearest)
+    )
+    past = inferior + 1.15 * (tangent - inferior)
+    behind = inferior + 0.1 * (inferior - superior)
+    for start, end in ((superior, inferior), (inferior, behind), (inferior, past), (inferior, nearest)):
+        for part in np.linspace(0.05, 0.95, 15):
+            x, y = np.rint(start + part * (end - start)).astype(int)
+            assert picture[y - 1 : y + 2, x - 1 : x + 2].max() > 90
+    ray = (tangent - inferior) / np.linalg.norm(tangent - inferior)
+    middle = (superior - inferior) / np.linalg.norm(superior - inferior) + ray
+    arc = inferior + 0.5 * np.linalg.norm(superior - inferior) * middle / np.linalg.norm(middle)
+    x, y = np.rint(arc).astype(int)
+    assert picture[y - 2 : y + 3, x - 2 : x + 3].max() > 90
+    for colour, label in ((SYMPHYSIS, 1), (OUTLINE, 2)):
+        edge = cv2.dilate((mask == label).astype(np.uint8), np.ones((5, 5))) - cv2.erode(
+            (mask == label).astype(np.uint8), np.ones((5, 5))
+        )
+        assert (near(picture, colour) & (edge > 0)).sum() > 200
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_an_angle_in_any_size(shape: tuple[int, int]) -> None:
+    frame, mask = blank(shape), psfh_mask(shape)
+    picture = draw_progression(frame, mask, measure_progression(mask), ("AoP 124 deg", "HSD 12 mm"))
+    assert picture.shape == (*shape, 3) and changed(picture, frame).any()
+    assert near(picture, AMBER).sum() == 0 or measure_progression(mask).status != "ok"
+
+
+def test_without_an_angle_there_is_no_construction() -> None:
+    frame, mask = blank((256, 256), level=0), psfh_mask((256, 256))
+    mirrored = np.ascontiguousarray(mask[:, ::-1])
+    picture = draw_progression(frame, mirrored, measure_progression(mirrored), ("no measure", "mirrored"))
+    assert near(picture, AMBER).sum() > 30
+    assert near(picture, ELLIPSE).sum() == 0
+    draw_progression(frame, np.zeros_like(mask), measure_progression(np.zeros_like(mask)), ("no measure",))
+    with pytest.raises(InputError, match="blank.png"):
+        draw_progression(frame, mask[:100], measure_progression(mask[:100]), ())

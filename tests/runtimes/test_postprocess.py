@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fetaledge_runtimes.ellipse import Ellipse, from_mask
-from fetaledge_runtimes.postprocess import largest_component, mask_from_logits
+from fetaledge_runtimes.postprocess import largest_component, largest_components, mask_from_logits
 from fetaledge_runtimes.preprocess import resize
 
 
@@ -113,3 +113,27 @@ def test_resize_makes_small_frames_larger() -> None:
     large = resize(ramp, (96, 128))
     assert large.shape == (96, 128)
     assert (np.diff(large[0].astype(int)) >= 0).all()
+
+
+def test_decided_on_a_grid_of_its_own() -> None:
+    """Logits of 8 pixels, bilinear to 16, decided there, every label repeated to 32."""
+    logits = np.random.default_rng(4).normal(size=(3, 8, 8)).astype(np.float32)
+    mask = mask_from_logits(logits, (32, 32), grid=(16, 16))
+    np.testing.assert_array_equal(mask, np.repeat(np.repeat(mask[::2, ::2], 2, 0), 2, 1))
+    np.testing.assert_array_equal(mask_from_logits(logits, (16, 16), grid=(16, 16)), mask_from_logits(logits, (16, 16)))
+    np.testing.assert_array_equal(mask[::2, ::2], mask_from_logits(logits, (16, 16)))
+    head = np.full((1, 8, 8), -1.0, np.float32)
+    head[0, 2:5, 2:6] = 1
+    assert mask_from_logits(head, (8, 8), grid=(8, 8)).sum() == 12
+
+
+def test_a_hole_keeps_what_lies_in_it() -> None:
+    """A head round the symphysis and round a hole: the hole is filled, the symphysis is not; a second one goes."""
+    labels = np.zeros((40, 40), np.uint8)
+    labels[5:35, 5:35] = 2
+    labels[10:14, 10:20] = 1
+    labels[25:28, 25:28] = 0
+    labels[30:32, 10:12] = 1
+    kept = largest_components(labels, 3)
+    assert (kept[10:14, 10:20] == 1).all() and (kept == 1).sum() == 40
+    assert (kept[25:28, 25:28] == 2).all() and (kept[30:32, 10:12] == 2).all()

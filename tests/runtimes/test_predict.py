@@ -16,7 +16,7 @@ from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import BundleError, InputError, OutputError, UsageError
 from fetaledge_runtimes.frame import Frame
-from fetaledge_runtimes.predict import one_line, predict_files
+from fetaledge_runtimes.predict import one_line, predict_files, summary_line
 from fetaledge_runtimes.predictor import Predictor
 
 MakeFrame = Callable[..., Frame]
@@ -189,3 +189,44 @@ def test_lines_for_people(predictor: Predictor, frame_folder: Path) -> None:
     first, _, third = (one_line(entry) for entry in document["frames"])
     assert "a.png  HC 20" in first and "BPD" in first and "Hadlock" in first and "INTERGROWTH-21st" in first
     assert third.endswith("c.png  no-head")
+
+
+def test_the_angle_of_progression(psfh_bundle: Path, psfh_frame: MakeFrame, tmp_path: Path) -> None:
+    frames, out = tmp_path / "frames", tmp_path / "out"
+    frames.mkdir()
+    cv2.imwrite(str(frames / "a.png"), psfh_frame(Ellipse(70, 60, 30, 11, 0)).pixels)
+    cv2.imwrite(str(frames / "b.png"), psfh_frame(None).pixels)
+    predictor = Predictor(Bundle.open(psfh_bundle))
+    document = predict_files(predictor, [frames], out)
+    assert json.loads((out / "prediction.json").read_text(encoding="utf-8")) == document
+    assert document["task"] == "ps-fh" and "shortest distance" in document["hsd_definition"]
+    good, bad = document["frames"]
+    assert good["status"] == "ok" and 100 < good["aop_deg"] < 160
+    assert good["hsd_px"] > 10 and good["hsd_mm"] is None and good["hc_mm"] is None
+    assert one_line(good).endswith(f"AoP {good['aop_deg']:.0f} deg  HSD {good['hsd_px']:.0f} px")
+    assert (bad["status"], bad["aop_deg"], bad["hsd_px"], bad["hsd_mm"]) == ("missing-ps", None, None, None)
+    assert one_line(bad).endswith("missing-ps")
+    assert [s["aop_deg_median"] for s in document["summary"]] == [good["aop_deg"], None]
+    mask = cv2.imread(str(out / "a_mask.png"), cv2.IMREAD_UNCHANGED)
+    assert set(np.unique(mask)) == {0, 1, 2}
+    assert cv2.imread(str(out / "b_overlay.png")).shape == (256, 256, 3)
+
+    (spaced,) = predict_files(predictor, [frames / "a.png"], pixel_mm=0.5)["frames"]
+    assert spaced["hsd_mm"] == pytest.approx(good["hsd_px"] / 2)
+    assert one_line(spaced).endswith(f"HSD {spaced['hsd_mm']:.0f} mm")
+    with pytest.raises(UsageError, match="task ps-fh"):
+        predict_files(predictor, [frames], ga_weeks=38)
+
+
+def test_a_cine_has_a_median_angle(psfh_bundle: Path, psfh_frame: MakeFrame, tmp_path: Path) -> None:
+    path = tmp_path / "push.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (256, 256))
+    for angle_deg in (0, 10, 20):
+        frame = psfh_frame(Ellipse(70, 60, 30, 11, angle_deg))
+        writer.write(cv2.cvtColor(frame.pixels, cv2.COLOR_GRAY2BGR))
+    writer.release()
+    document = predict_files(Predictor(Bundle.open(psfh_bundle)), [path])
+    (summary,) = document["summary"]
+    assert summary["aop_deg_median"] == document["frames"][1]["aop_deg"] and summary["hc_mm_median"] is None
+    line = summary_line(summary)
+    assert line is not None and f"median AoP {summary['aop_deg_median']:.0f} deg of 3 good frames of 3" in line

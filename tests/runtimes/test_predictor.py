@@ -17,7 +17,9 @@ from fetaledge_runtimes.engines import open_engine
 from fetaledge_runtimes.errors import BundleError, UsageError
 from fetaledge_runtimes.frame import Frame
 from fetaledge_runtimes.metrics import overlap
+from fetaledge_runtimes.postprocess import largest_components
 from fetaledge_runtimes.predictor import Predictor
+from fetaledge_runtimes.progression import measure_progression
 
 VARIANTS = ["onnx-fp32", "openvino-fp32", "tflite-fp32"]
 MakeFrame = Callable[..., Frame]
@@ -131,3 +133,31 @@ def test_refuses_a_task_it_does_not_know(bundle_copy: Path) -> None:
     path.write_text(json.dumps({**document, "task": "placenta"}), encoding="utf-8")
     with pytest.raises(BundleError, match="'placenta'"):
         Predictor(Bundle.open(bundle_copy))
+
+
+def test_measures_a_known_angle(psfh_bundle: Path, psfh_frame: MakeFrame) -> None:
+    predictor = Predictor(Bundle.open(psfh_bundle))
+    frame = psfh_frame(Ellipse(70, 60, 30, 11, 0))
+    prediction = predictor(frame)
+    assert predictor.task == "ps-fh" and prediction.status == "ok"
+    assert prediction.ellipse is None and prediction.measures is None and prediction.progression is not None
+    assert set(np.unique(prediction.mask)) == {0, 1, 2}
+    truth = measure_progression((frame.pixels > 80).astype(np.uint8) * 2 - (frame.pixels > 175), (0.5, 0.5))
+    assert prediction.progression.aop_deg == pytest.approx(truth.aop_deg, abs=1)
+    assert prediction.progression.hsd_mm == pytest.approx(truth.hsd_mm, abs=0.5)
+    alone = predictor(psfh_frame(None))
+    assert alone.status == "missing-ps" and alone.progression is not None and alone.progression.aop_deg is None
+
+
+def test_the_nearest_neighbour_at_the_networks_grid(psfh_bundle: Path, psfh_frame: MakeFrame) -> None:
+    """The published way decides on 192 pixels and repeats the labels; the project's own keeps the border finer."""
+    bundle, frame = Bundle.open(psfh_bundle), psfh_frame(Ellipse(70, 60, 30, 11, 0))
+    engine = open_engine("onnx", bundle.model_path(bundle.variant()), 1)
+    coarse = Predictor.from_engine(engine, (192, 192), "ps-fh", nearest=True)
+    logits = coarse.logits(frame)
+    decided = largest_components(np.argmax(logits, axis=0).astype(np.uint8), 3)
+    rows = np.minimum((np.arange(256) + 0.5) * 0.75, 191).astype(int)
+    np.testing.assert_array_equal(coarse(frame).mask, decided[np.ix_(rows, rows)])
+    fine = Predictor.from_engine(engine, (192, 192), "ps-fh")(frame).mask
+    truth = frame.pixels > 80
+    assert overlap((fine > 0).astype(np.uint8), truth).dice > overlap((coarse(frame).mask > 0), truth).dice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -106,3 +107,28 @@ def test_verify_goes_on_after_a_file_that_does_not_load(bundle_copy: Path) -> No
     results = verify_bundle(bundle, bundle.manifest.variants)
     assert [r["result"] for r in results] == ["unusable", "ok", "ok"]
     assert "onnx-fp32.onnx cannot be loaded by ONNX Runtime" in results[0]["details"][0]
+
+
+def test_an_angle_passes_and_a_difference_is_seen(
+    psfh_bundle: Path, psfh_frame: Callable[..., Frame], tmp_path: Path
+) -> None:
+    bundle = Bundle.open(Path(shutil.copytree(psfh_bundle, tmp_path / "bundle")))
+    assert check_golden(bundle, "onnx-fp32") == []
+    with np.load(bundle.folder / GOLDEN, allow_pickle=False) as golden:
+        assert 70 < golden["onnx-fp32/aop_deg"][0] < 170 and np.isnan(golden["onnx-fp32/aop_deg"][2])
+    symphysis = Ellipse(70, 60, 30, 11, 0)
+    turned = psfh_frame(replace(symphysis, angle_deg=3.0))
+    rewrite(bundle, [psfh_frame(symphysis)], lambda _, frame: turned)
+    dice, angle = check_golden(bundle, "onnx-fp32")
+    assert "Dice 0.9" in dice and "AoP" in angle and "degrees where the golden value is" in angle
+    rewrite(bundle, [psfh_frame(symphysis)], lambda _, frame: psfh_frame(None))
+    dice, angle = check_golden(bundle, "onnx-fp32")
+    assert "Dice 0.0000" in dice and "the golden value is nan degrees" in angle
+
+
+def test_a_golden_file_of_before_there_were_angles(bundle_copy: Path) -> None:
+    bundle = Bundle.open(bundle_copy)
+    with np.load(bundle_copy / GOLDEN, allow_pickle=False) as golden:
+        arrays = {key: golden[key] for key in golden.files if not key.endswith("aop_deg")}
+    np.savez(bundle_copy / GOLDEN, **arrays)
+    assert check_golden(bundle, "onnx-fp32") == []

@@ -79,7 +79,18 @@ def _lifted(picture: Image, level: float, least: float) -> Image:
     return np.asarray(np.rint(curve), np.uint8)[picture]
 
 
-def psfh_phantom(seed: int, shape: tuple[int, int] = FRAME_SHAPE, case: str = "plain") -> PsfhPhantom:
+def _finished(scene: Scene, case: str, pixel_mm: float, head: Ellipse, mask: Image, rng: np.random.Generator) -> Image:
+    """The picture with what a scanner writes over it, but nothing over the symphysis."""
+    picture = _picture(scene, case, pixel_mm, (mask.shape[0], mask.shape[1]), rng)
+    marked = picture.copy()
+    top = scene.probe.x_mm / pixel_mm, (scene.probe.y_mm + scene.probe.radius_mm) / pixel_mm
+    draw_overlays(marked, head, top, rng)
+    return picture if (marked != picture)[mask == 1].any() else marked
+
+
+def psfh_phantom(
+    seed: int, shape: tuple[int, int] = FRAME_SHAPE, case: str = "plain", drawn: bool = True
+) -> PsfhPhantom:
     """A synthetic frame of a term head in the birth canal, seen by a convex probe on the perineum.
 
     The geometry of a seed and a case is the same at any size of the frame with the same proportions.
@@ -91,6 +102,7 @@ def psfh_phantom(seed: int, shape: tuple[int, int] = FRAME_SHAPE, case: str = "p
             the vertical, both whole within the frame. ``mirrored``: such a scene, left and right exchanged.
             ``near-vertical``: the axis within 8° of the vertical. ``truncated``: the head runs out of the frame.
             ``missing-ps``: no symphysis.
+        drawn: False where the truth alone is wanted: the frame is black then.
 
     Raises:
         UsageError: there is no such case, or no scene fits the frame's proportions.
@@ -104,12 +116,7 @@ def psfh_phantom(seed: int, shape: tuple[int, int] = FRAME_SHAPE, case: str = "p
     if symphysis is not None:
         mask[symphysis.rasterise(shape) > 0] = 1
 
-    picture = _picture(scene, case, pixel_mm, shape, appearance)
-    marked = picture.copy()
-    top = scene.probe.x_mm / pixel_mm, (scene.probe.y_mm + scene.probe.radius_mm) / pixel_mm
-    draw_overlays(marked, head, top, appearance)
-    if not (marked != picture)[mask == 1].any():  # nothing may be drawn over the symphysis
-        picture = marked
+    picture = _finished(scene, case, pixel_mm, head, mask, appearance) if drawn else np.zeros(shape, np.uint8)
     name = f"psfh_{seed:05d}" + ("" if case == "plain" else f"_{case}")
     frame = Frame(picture, (pixel_mm, pixel_mm), name)
     hsd_px = None if scene.hsd_mm is None else scene.hsd_mm / pixel_mm
