@@ -29,6 +29,12 @@ def encoder_weights() -> Path:
 
 
 @pytest.fixture(scope="session")
+def samed_lora() -> Path:
+    """A real LoRA file of SAMed's format, for ViT-B, rank 4."""
+    return _shared("lora/lora_rank4.safetensors")
+
+
+@pytest.fixture(scope="session")
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 20 phantoms in HC18's layout."""
     from fetaledge.data.phantom import write_head_phantoms

@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +23,82 @@ def fetaledge() -> Command:
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def psfh_phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight frames of symphysis and head in PSFHS's layout."""
+    from fetaledge.data.psfh_phantom import write_psfh_phantoms
+
+    folder = tmp_path_factory.mktemp("data") / "psfh"
+    write_psfh_phantoms(folder, 8, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sam_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SAM of two blocks for 64×64, as the published package would have saved it."""
+    import torch
+
+    from fetaledge.models.sam_checkpoint import SamBase
+
+    path = tmp_path_factory.mktemp("bases") / "sam_tiny.pth"
+    torch.save(dict(SamBase.read("random:tiny", seed=7).tensors), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def sam_run(psfh_phantoms: Path, sam_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Adapters for that base, in two folds."""
+    from fetaledge.data.dataset import open_dataset
+    from fetaledge.training.sam import train_sam
+    from fetaledge.training.sam_recipe import SamRecipe
+
+    folder = tmp_path_factory.mktemp("runs") / "sam"
+    recipe = SamRecipe(size=64, folds=2, epochs=2, batch=2, learning_rate=3e-3)
+    train_sam(open_dataset(psfh_phantoms), folder, recipe, base=str(sam_base))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def published_sam() -> Callable[..., Any]:
+    """Build the published package's own network of a shape, in evaluation mode."""
+    pytest.importorskip("segment_anything", reason="the published package segment-anything is not installed")
+    import torch
+    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+
+    def build(shape: Any) -> Any:
+        return Sam(
+            image_encoder=ImageEncoderViT(
+                depth=shape.depth,
+                embed_dim=shape.width,
+                img_size=shape.size,
+                mlp_ratio=shape.mlp / shape.width,
+                norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
+                num_heads=shape.heads,
+                patch_size=shape.patch,
+                qkv_bias=True,
+                use_rel_pos=True,
+                global_attn_indexes=shape.global_blocks,
+                window_size=shape.window,
+                out_chans=256,
+            ),
+            prompt_encoder=PromptEncoder(
+                embed_dim=256,
+                image_embedding_size=(shape.grid, shape.grid),
+                input_image_size=(shape.size, shape.size),
+                mask_in_chans=16,
+            ),
+            mask_decoder=MaskDecoder(
+                num_multimask_outputs=3,
+                transformer=TwoWayTransformer(depth=2, embedding_dim=256, mlp_dim=2048, num_heads=8),
+                transformer_dim=256,
+                iou_head_depth=3,
+                iou_head_hidden_dim=256,
+            ),
+        ).eval()
+
+    return build
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from fetaledge.models.unet import Architecture, check_fit, load_encoder, read_tensors
+from fetaledge.models.unet import HEADS, Architecture, check_fit, load_body, load_encoder, logits_of, read_tensors
 from fetaledge_runtimes.errors import InputError, UsageError
 
 SMALL = Architecture(decoder_channels=(16, 8, 8, 4, 4))
@@ -35,6 +36,24 @@ def test_unknown_encoder() -> None:
 
 def test_architecture_survives_json() -> None:
     assert Architecture.from_json(SMALL.to_json()) == SMALL
+
+
+def test_logits_of_each_task() -> None:
+    assert [logits_of(task) for task in ("head", "ps-fh")] == [1, 3]
+
+
+def test_body_of_another_task() -> None:
+    """Only what does not fit stays, and it is the segmentation head."""
+    one, three = SMALL.build(), replace(SMALL, classes=3).build()
+    fresh = {name: tensor.clone() for name, tensor in three.state_dict().items()}
+    kept = load_body(three, one)
+    assert kept == ["segmentation_head.0.weight", "segmentation_head.0.bias"]
+    for name, tensor in three.state_dict().items():
+        assert torch.equal(tensor, fresh[name] if name in kept else one.state_dict()[name]), name
+    assert load_body(SMALL.build(), one) == []
+    with torch.device("meta"):
+        plain = Architecture("plain-unet", classes=3).build().state_dict()
+    assert [name for name in plain if name.startswith(HEADS)] == ["head.weight", "head.bias"]
 
 
 def test_imagenet_weights_without_a_network_are_an_input_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

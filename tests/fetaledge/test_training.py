@@ -17,10 +17,13 @@ import torch
 from safetensors.torch import load_file
 
 from fetaledge.data.dataset import open_dataset
+from fetaledge.data.psfh_phantom import psfh_phantom, write_psfh_phantoms
 from fetaledge.training.frames import EpochSampler, PreparedFrames, TrainingFrames
+from fetaledge.training.module import SegmentationModule
 from fetaledge.training.recipe import Recipe, lightning_precision
 from fetaledge.training.run import Run
-from fetaledge.training.unet import Machines, train_unet
+from fetaledge.training.trainer import Machines
+from fetaledge.training.unet import train_unet
 from fetaledge_runtimes.errors import InputError, OutputError, UsageError
 
 TINY = Recipe(
@@ -69,16 +72,16 @@ def test_augmented_pairs_depend_on_epoch_and_index_alone(phantoms: Path) -> None
     second[(3, 1)]
     for a, b in zip(first[(2, 0)], second[(2, 0)], strict=True):
         assert torch.equal(a, b)
-        assert type(a) is torch.Tensor and a.shape == (1, 64, 64)
+        assert type(a) is torch.Tensor and a.shape[-3:] == (1, 64, 64)
     assert not torch.equal(first[(2, 0)][0], first[(1, 0)][0])
     assert not torch.equal(first[(2, 0)][0], TrainingFrames(frames, seed=2)[(2, 0)][0])
 
 
 def test_image_and_mask_move_together(phantoms: Path) -> None:
     frames = PreparedFrames(open_dataset(phantoms).only(["000_HC"]), (64, 64))
-    frames.images[:] = frames.masks
-    image, mask = TrainingFrames(frames, seed=1)[(0, 0)]
-    inside, outside = image[mask > 0.99].mean(), image[mask < 0.01].mean()
+    frames.images[:] = frames.masks[:, 0]
+    image, labels = TrainingFrames(frames, seed=1)[(0, 0)]
+    inside, outside = image[labels[0] > 0.99].mean(), image[labels[0] < 0.01].mean()
     assert inside - outside > 0.4
 
 
@@ -103,9 +106,58 @@ def test_labels_keep_the_share_of_each_border_pixel(phantoms: Path) -> None:
     assert len(np.unique(frames.masks)) > 10
 
 
+def test_each_structure_has_its_own_share_of_a_border_pixel() -> None:
+    case = psfh_phantom(3).labelled
+    frames = PreparedFrames([case], (96, 96), structures=2)
+    assert frames.masks.shape == (1, 2, 96, 96)
+    for label, plane in enumerate(frames.masks[0], 1):
+        assert plane.mean() / 255 == pytest.approx(float((case.mask == label).mean()), abs=1e-3)
+        assert len(np.unique(plane)) > 10
+    assert TrainingFrames(frames, seed=1)[(0, 0)][1].shape == (1, 2, 96, 96)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_validation_dice_and_loss_of_a_batch(classes: int) -> None:
+    """Against Dice counted with sets and cross-entropy and Dice loss by their formulas."""
+    structures = max(1, classes - 1)
+    generator = torch.Generator().manual_seed(classes)
+    maps = torch.randint(0, structures + 1, (2, 8, 8), generator=generator)
+    shares = torch.stack([(maps == label).float() for label in range(1, structures + 1)], 1)
+    logits = torch.randn(2, classes, 8, 8, generator=generator)
+    module = SegmentationModule(
+        torch.nn.Identity(), classes=classes, scale=1, offset=0, learning_rate=1, frozen_batchnorm=True, seed=0,
+        soft_weight=None,
+    )  # fmt: skip
+    module.forward = lambda _: logits  # type: ignore[method-assign]
+    said: dict[str, float] = {}
+    module.log_dict = lambda values, **_: said.update(values)  # type: ignore[method-assign,assignment]
+    module.validation_step((torch.zeros(2, 1, 8, 8), shares[:, None]), 0)
+
+    both = torch.cat([torch.zeros_like(logits), logits], 1) if classes == 1 else logits
+    chance = both.softmax(1)
+    truth = torch.cat([1 - shares.sum(1, keepdim=True), shares], 1)
+    entropy = -(truth * chance.log()).sum(1).mean()
+    overlap = [
+        2 * float((chance[n, k] * truth[n, k]).sum()) / float(chance[n, k].sum() + truth[n, k].sum())
+        for n in range(2)
+        for k in range(1, structures + 1)
+    ]
+    assert float(said["validation_loss"]) == pytest.approx(
+        0.5 * float(entropy) + 0.5 * (1 - np.mean(overlap)), abs=1e-5
+    )
+    scores = []
+    for n in range(2):
+        for label in range(1, structures + 1):
+            found = {tuple(place) for place in (both[n].argmax(0) == label).nonzero().tolist()}
+            there = {tuple(place) for place in (maps[n] == label).nonzero().tolist()}
+            scores.append(2 * len(found & there) / (len(found) + len(there)))
+    assert float(said["dice"]) == pytest.approx(np.mean(scores), abs=1e-6)
+
+
 def test_init_takes_network_size_and_split(small_run: Path, phantoms: Path, tmp_path: Path) -> None:
     init = Run.open(small_run)
     recipe = Recipe(strategy="decoder", epochs=1, batch=4, seed=9, learning_rate=1e-4, half=True)
+    assert recipe.size is None
     run = train_unet(open_dataset(phantoms), tmp_path / "second", recipe, init=init)
     assert run is not None
     assert run.size == (64, 64)
@@ -151,6 +203,9 @@ def test_few_shot(phantoms: Path, tmp_path: Path) -> None:
         ({"learning_rate": -1.0}, "--learning-rate -1"),
         ({"validation": float("nan")}, "validation share of nan"),
         ({"encoder": "tu-typo"}, "no U-Net can be made of tu-typo"),
+        ({"soft_weight": 1.5}, "--soft-weight 1.5 is not between 0 and 1"),
+        ({"soft_weight": float("nan")}, "--soft-weight nan is not between 0 and 1"),
+        ({"soft_weight": 0.5}, "without a teacher"),
     ],
 )
 def test_values_that_make_no_sense(phantoms: Path, tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -202,6 +257,25 @@ def test_an_existing_folder_is_kept(small_run: Path, phantoms: Path, tmp_path: P
     with pytest.raises(InputError, match="is finished"):
         train_unet(open_dataset(phantoms), small_run, TINY, resume=True)
     assert (tmp_path / "letters/dear.txt").read_text() == "Dear"
+
+
+@pytest.mark.slow
+def test_symphysis_and_head_from_a_run_that_knows_heads(small_run: Path, tmp_path: Path) -> None:
+    """Three logits, a size of one's own, everything but the segmentation head taken."""
+    write_psfh_phantoms(tmp_path / "psfh", 20, seed=1)
+    dataset, said = open_dataset(tmp_path / "psfh"), list[str]()
+    recipe = Recipe(strategy="all", size=96, epochs=8, batch=4, learning_rate=3e-3, phantoms=12)
+    init = Run.open(small_run)
+    train_unet(dataset, tmp_path / "run", recipe, init=init, progress=said.append)
+    run = Run.open(tmp_path / "run")
+    assert "small is for the task 'head': segmentation_head.0.weight, segmentation_head.0.bias start from" in said[0]
+    assert (run.task, run.size) == ("ps-fh", (96, 96))
+    assert run.document["classes"] == ["background", "pubic-symphysis", "head"]
+    assert run.document["architecture"] == {**init.document["architecture"], "classes": 3}
+    rows = list(csv.DictReader((tmp_path / "run/log.csv").open()))
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"]) / 2
+    assert run.document["validation"]["structures"]["fh"]["dice"]["mean"] > 0.7
+    assert not set(run.document["split"]["train"]) & set(run.document["split"]["validation"])
 
 
 @pytest.mark.slow
