@@ -6,17 +6,17 @@ from fetaledge_benchmarks.measure import run_benchmark
 from fetaledge_benchmarks.plan import Reference
 from fetaledge_benchmarks.record import record_valid
 from fetaledge_benchmarks.report import write_report
-from fetaledge_benchmarks.table import TABLE_HEADER, table_rows, terminal_table
+from fetaledge_benchmarks.table import table_header, table_rows, terminal_table
 from fetaledge_benchmarks.targets import open_target
 from fetaledge_benchmarks.targets.base import Target
 
 __all__ = [
-    "TABLE_HEADER",
     "Reference",
     "Target",
     "open_target",
     "record_valid",
     "run_benchmark",
+    "table_header",
     "table_rows",
     "terminal_table",
     "write_report",

@@ -74,7 +74,7 @@ def run_benchmark(
             run.predict(measurements)
             run.time(measurements, sampling)
             progress(f"scoring the masks of {len(data)} frames")
-            run.score(measurements, data)
+            run.score(measurements, data, bundle.manifest.task)
         finally:
             target.remove()
         return build_record(bundle, data.name, run.workload, target, sampling, measurements)
@@ -135,7 +135,7 @@ class _Run:
                     measurement.answers.append(answer)
                 measurement.conditions += [before, self.target.facts().conditions]
 
-    def score(self, measurements: Sequence[Measurement], data: LabelledFrames) -> None:
+    def score(self, measurements: Sequence[Measurement], data: LabelledFrames, task: str) -> None:
         """Compare the masks with the labels, reading each labelled frame once."""
         scores: dict[str, list[CaseScore]] = {name: [] for name in self.masks}
         failures: dict[str, str] = {}
@@ -144,7 +144,7 @@ class _Run:
                 if name in failures:
                     continue
                 try:
-                    scores[name].append(score_case(case, _read_mask(folder / f"{case.name}.png")))
+                    scores[name].append(score_case(case, _read_mask(folder / f"{case.name}.png"), task))
                 except FetalEdgeError as error:
                     failures[name] = error.message
         for measurement in measurements:

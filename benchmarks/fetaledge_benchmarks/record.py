@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from fetaledge_benchmarks.host import Conditions
 from fetaledge_benchmarks.plan import Row, Sampling
+from fetaledge_benchmarks.table import MEASURES
 from fetaledge_benchmarks.targets.base import Target
 from fetaledge_benchmarks.validity import reasons_against
 from fetaledge_benchmarks.worker import SERIES, Answer
@@ -90,7 +91,7 @@ def build_record(
             "seed": sampling.seed,
             "order": [[labels[i] for i in order] for order in sampling.order(len(measurements))],
         },
-        "results": [_result(m, measurements, target, facts.cores, sampling) for m in measurements],
+        "results": [_result(m, measurements, target, facts.cores, sampling, manifest.task) for m in measurements],
         "evaluations": _evaluations(measurements, manifest.task, data, workload.synthetic > 0),
     }
 
@@ -104,7 +105,12 @@ def synthetic_note(workload: Workload) -> str | None:
 
 
 def _result(
-    measurement: Measurement, everything: Sequence[Measurement], target: Target, cores: int, sampling: Sampling
+    measurement: Measurement,
+    everything: Sequence[Measurement],
+    target: Target,
+    cores: int,
+    sampling: Sampling,
+    task: str,
 ) -> dict[str, Any]:
     row, answers = measurement.row, measurement.answers
     kernel, end_to_end = measurement.series("kernel_ms"), measurement.series("end_to_end_ms")
@@ -127,7 +133,7 @@ def _result(
         "load_ms": median(a.load_ms for a in answers) if answers else None,
         "peak_rss_mb": max(a.peak_rss_mb for a in answers) if answers else None,
         "file_mb": row.file_mb if row.file_mb is not None else (answers[0].file_mb if answers else None),
-        "accuracy": _accuracy(measurement.scores),
+        "accuracy": _accuracy(measurement.scores, task),
         "against_fp32": _against_fp32(measurement, everything),
         "speedup_over_torch": _speedup(measurement, everything),
         "temperature_c": {"min": min(temperatures), "max": max(temperatures)} if temperatures else None,
@@ -138,21 +144,23 @@ def _result(
     }
 
 
-def _accuracy(scores: Sequence[CaseScore] | None) -> dict[str, Any] | None:
+def _accuracy(scores: Sequence[CaseScore] | None, task: str) -> dict[str, Any] | None:
     if not scores:
         return None
     dice = [s.dice for s in scores]
-    errors = [s.hc_error_mm for s in scores if s.hc_error_mm is not None]
+    key, unit, _, _ = MEASURES[task]
+    errors = [error for s in scores if (error := getattr(s, f"{key}_error_{unit}")) is not None]
     return {
         "cases": len(scores),
         "failures": sum(s.failed for s in scores),
         "dice_mean": sum(dice) / len(dice),
         "dice_median": median(dice),
         "dice_min": min(dice),
-        "hc_cases": len(errors),
-        "hc_mae_mm": sum(map(abs, errors)) / len(errors) if errors else None,
-        "hc_bias_mm": sum(errors) / len(errors) if errors else None,
-        "hc_max_mm": max(map(abs, errors)) if errors else None,
+        **{f"dice_{name}_mean": fmean(s.structures[name].dice for s in scores) for name in scores[0].structures},
+        f"{key}_cases": len(errors),
+        f"{key}_mae_{unit}": sum(map(abs, errors)) / len(errors) if errors else None,
+        f"{key}_bias_{unit}": sum(errors) / len(errors) if errors else None,
+        f"{key}_max_{unit}": max(map(abs, errors)) if errors else None,
     }
 
 

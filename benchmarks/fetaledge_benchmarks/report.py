@@ -9,7 +9,7 @@ from typing import Any
 
 from fetaledge_benchmarks import figures
 from fetaledge_benchmarks.record import record_valid
-from fetaledge_benchmarks.table import TABLE_HEADER, table_rows
+from fetaledge_benchmarks.table import MEASURES, table_header, table_rows
 from fetaledge_runtimes.files import atomic_folder, write_json
 
 PAGE, RECORD = "report.html", "benchmark.json"
@@ -40,7 +40,8 @@ def write_report(record: dict[str, Any], folder: Path, *, force: bool = False) -
         page = environment.get_template(PAGE).render(
             record=record,
             valid=record_valid(record),
-            header=TABLE_HEADER,
+            header=table_header(record["model"]["task"]),
+            measure=MEASURES[record["model"]["task"]][2],
             rows=list(zip(record["results"], table_rows(record), strict=True)),
             pictures=pictures,
             facts=_facts(record["host"]),

@@ -4,52 +4,60 @@ from __future__ import annotations
 
 from typing import Any
 
-TABLE_HEADER = [
-    "variant",
-    "threads",
-    "MB",
-    "load ms",
-    "peak RSS MB",
-    "kernel p50 ms",
-    "kernel p95 ms",
-    "kernel min ms",
-    "end-to-end p50 ms",
-    "speed-up over torch",
-    "Dice (n)",
-    "total misses",
-    "HC MAE mm (n)",
-    "mean |ΔHC| to fp32 mm (n)",
-    "valid",
-]
+MEASURES = {"head": ("hc", "mm", "HC", " mm"), "ps-fh": ("aop", "deg", "AoP", " °")}
+"""A task's measure: the parts of its keys in a record, its name, and its unit as people read it."""
 NOTHING = "–"
-# What fits a terminal, under shorter names; the page shows all.
-ON_A_TERMINAL = {
-    "variant": "variant",
+
+
+def table_header(task: str) -> list[str]:
+    """Names of all columns."""
+    _, _, name, unit = MEASURES[task]
+    return [
+        "variant",
+        "threads",
+        "MB",
+        "load ms",
+        "peak RSS MB",
+        "kernel p50 ms",
+        "kernel p95 ms",
+        "kernel min ms",
+        "end-to-end p50 ms",
+        "speed-up over torch",
+        "Dice (n)",
+        "total misses",
+        f"{name} MAE{unit} (n)",
+        f"mean |Δ{name}| to fp32{unit} (n)",
+        "valid",
+    ]
+
+
+SHORT_NAMES = {
     "threads": "thr",
-    "MB": "MB",
     "kernel p50 ms": "p50 ms",
     "kernel p95 ms": "p95 ms",
     "end-to-end p50 ms": "end-to-end",
     "speed-up over torch": "torch ÷",
-    "Dice (n)": "Dice (n)",
-    "HC MAE mm (n)": "HC MAE mm (n)",
-    "mean |ΔHC| to fp32 mm (n)": "|ΔHC| mm (n)",
-    "valid": "valid",
 }
+NOT_ON_A_TERMINAL = ("load ms", "peak RSS MB", "kernel min ms", "total misses")
 
 
 def table_rows(record: dict[str, Any]) -> list[list[str]]:
-    """One list of cells, in the order of :data:`TABLE_HEADER`, for each result; a mean never without its count."""
-    return [_cells(result) for result in record["results"]]
+    """One list of cells, in the order of :func:`table_header`, for each result; a mean never without its count."""
+    return [_cells(result, record["model"]["task"]) for result in record["results"]]
 
 
 def terminal_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the columns that matter most, about 110 characters wide."""
-    picked = [TABLE_HEADER.index(name) for name in ON_A_TERMINAL]
-    return list(ON_A_TERMINAL.values()), [[row[column] for column in picked] for row in table_rows(record)]
+    """Header and rows of the columns that matter most, about 110 characters wide, under shorter names."""
+    names = table_header(record["model"]["task"])
+    picked = [column for column, name in enumerate(names) if name not in NOT_ON_A_TERMINAL]
+    header = [
+        SHORT_NAMES.get(names[column], names[column]).removeprefix("mean ").replace(" to fp32", "") for column in picked
+    ]
+    return header, [[row[column] for column in picked] for row in table_rows(record)]
 
 
-def _cells(result: dict[str, Any]) -> list[str]:
+def _cells(result: dict[str, Any], task: str) -> list[str]:
+    key, unit, _, _ = MEASURES[task]
     latency = result["latency_ms"] or {"kernel": {}, "end_to_end": {}}
     accuracy, change = result["accuracy"] or {}, result["against_fp32"] or {}
     speedup = result["speedup_over_torch"]
@@ -66,8 +74,8 @@ def _cells(result: dict[str, Any]) -> list[str]:
         NOTHING if speedup is None else f"{speedup:.2f}×",
         _counted(accuracy.get("dice_mean"), 4, accuracy.get("cases")),
         str(accuracy.get("failures", NOTHING)),
-        _counted(accuracy.get("hc_mae_mm"), 2, accuracy.get("hc_cases")),
-        _counted(change.get("hc_abs_mean_mm"), 3, change.get("hc_n")),
+        _counted(accuracy.get(f"{key}_mae_{unit}"), 2, accuracy.get(f"{key}_cases")),
+        _counted(change.get(f"{key}_abs_mean_{unit}"), 3, change.get(f"{key}_n")),
         "yes" if result["valid"] else "no",
     ]
 

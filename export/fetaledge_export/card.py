@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fetaledge_export.results import HEADER, VariantResult, table
+from fetaledge_export.gate import MEASURES
+from fetaledge_export.parity import REPEATS
+from fetaledge_export.results import VariantResult, table
 from fetaledge_runtimes.bundle import Manifest
 from fetaledge_runtimes.evaluation import CaseScore
 
 HIDDEN_FACTS = ("names", "split", "trained_on")
+_MEASURE_NOTES = {
+    "head": "Millimetres are only as good as the frame's spacing; a frame without one gets none.",
+    "ps-fh": "The angle of progression supposes the symphysis to the left of the head, as the frame shows it; a frame "
+    "that is mirrored, cut off, or lacks a structure gets a status instead of an angle.",
+}
+_OVER = {"head": "", "ps-fh": " and over both structures"}
 
 
 def card(
@@ -21,6 +29,7 @@ def card(
 ) -> str:
     """Markdown; ``record``: the document of ``evaluation.json``; ``data_note``: licence and attribution of the data."""
     taken, given = manifest.input, manifest.output
+    header, rows = table(reference, variants, manifest.task)
     parts = [
         f"# {manifest.name}",
         f"**{manifest.notice.capitalize()}.**",
@@ -39,11 +48,13 @@ def card(
         _facts(manifest.calibration) if manifest.calibration else "No int8 variant was asked for.",
         "## Results",
         _results_note(record),
-        _markdown([HEADER, *table(reference, variants)]),
-        "Dice is against the truth, a mean over frames. ΔDice and ΔHC are against the fp32 PyTorch model on the same "
-        "frames; each variant ran in its own engine. A variant whose verdict is not `passed` is not in the bundle.",
+        _markdown([header, *rows]),
+        f"Dice is against the truth, a mean over frames{_OVER[manifest.task]}. ΔDice and "
+        f"Δ{MEASURES[manifest.task].name} are against the fp32 PyTorch model on the same frames; each variant ran in "
+        "its own engine. A variant whose verdict does not start with `passed` is not in the bundle.",
         _markdown([("limit of the gate", "value"), *((key, f"{value:g}") for key, value in record["limits"].items())]),
         "Every case stands in `evaluation.json`.",
+        *_parts(variants),
         "## Limits of use",
         _limits_note(record),
     ]
@@ -53,19 +64,41 @@ def card(
 def _results_note(record: Mapping[str, Any]) -> str:
     scores = record["reference"]
     truth = f"{record['cases']} frames of {record['subjects']} subjects ({record['data']}), none used for calibration."
-    hc = scores["hc_mm"]
-    if hc["n"]:
+    measure = MEASURES[record["task"]]
+    errors = scores[f"{measure.key}_{measure.unit}"]
+    if errors["n"]:
         truth += (
             f" The PyTorch model against the truth: Dice {scores['dice']['mean']:.4f}, "
-            f"HC mean absolute error {hc['mae']:.2f} mm over {hc['n']} frames, {scores['failures']} total misses."
+            f"{measure.name} mean absolute error {errors['mae']:.2f}{measure.sign} over {errors['n']} frames, "
+            f"{scores['failures']} total misses."
         )
     return f"**Synthetic frames: {record['note']}.** {truth}" if record["synthetic"] else truth
+
+
+def _parts(variants: Sequence[VariantResult]) -> list[str]:
+    """Of a network in two parts: the time of each, and how far either output is from PyTorch's."""
+    rows = []
+    for variant in variants:
+        found = variant.parity
+        if found is not None and found.embedding is not None and found.parts_ms is not None:
+            times = (f"{found.parts_ms[part]:.1f}" for part in ("encoder", "decoder", "whole"))
+            rows.append((variant.name, *times, f"{found.embedding.max_rel:.1e}", f"{found.logits.max_rel:.1e}"))
+            threads, frames = found.parts_ms["threads"], found.frames
+    if not rows:
+        return []
+    return [
+        "## Encoder and decoder",
+        _markdown([("variant", "encoder ms", "decoder ms", "whole ms", "embedding", "logits"), *rows]),
+        f"The fastest of {REPEATS} calls on the machine that exported, {threads:g} threads, either part as a model of "
+        f"its own; int8 leaves the decoder in float. The last two: the largest difference from PyTorch on {frames} "
+        "frames, over the largest value.",
+    ]
 
 
 def _limits_note(record: Mapping[str, Any]) -> str:
     notes = [
         "Frames of other devices, settings, planes or ages than those of the training can give wrong masks, unnoticed.",
-        "Millimetres are only as good as the frame's spacing; a frame without one gets none.",
+        _MEASURE_NOTES[record["task"]],
         "The gate says that a variant does what the PyTorch model does; it does not say that the model is right.",
     ]
     if record["synthetic"]:

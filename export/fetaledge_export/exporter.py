@@ -18,8 +18,9 @@ import fetaledge_runtimes
 from fetaledge_export.calibration import Calibration
 from fetaledge_export.card import card
 from fetaledge_export.device_model import DeviceModel
-from fetaledge_export.formats import FORMATS, PRECISIONS, format_module
-from fetaledge_export.gate import Limits, judge
+from fetaledge_export.formats import FORMATS, INT8_OF_TRANSFORMERS, PRECISIONS, format_module
+from fetaledge_export.gate import Limits, judge, unjudged
+from fetaledge_export.parity import FRAMES, Parity, ParityCheck
 from fetaledge_export.results import ExportResult, VariantResult, gate_record
 from fetaledge_export.torch_engine import TorchEngine
 from fetaledge_runtimes.bundle import MANIFEST, Manifest, ModelInput, ModelOutput, StoredFile, Variant
@@ -30,6 +31,7 @@ from fetaledge_runtimes.evaluation import CaseScore, PairedChange, paired_change
 from fetaledge_runtimes.files import atomic_folder, write_json
 from fetaledge_runtimes.frame import Frame, LabelledFrame
 from fetaledge_runtimes.predictor import Prediction, Predictor
+from fetaledge_runtimes.preprocess import resize
 from fetaledge_runtimes.selftest import GOLDEN, write_golden
 
 EVALUATION, CARD = "evaluation.json", "card.md"
@@ -106,9 +108,13 @@ def export_bundle(
         progress(f"torch-fp32: the reference, on {len(cases)} frames")
         reference = _scores(torch_engine, size, task, cases)
 
+        work = folder / ".work"
+        work.mkdir()
+        frames = [resize(case.frame.pixels, size) for case in cases[:FRAMES]]
+        parity = ParityCheck(network, model, torch_engine, frames, work)
         job = _Job(
             folder,
-            folder / ".work",
+            work,
             model,
             manifest,
             ranges,
@@ -118,10 +124,10 @@ def export_bundle(
             golden,
             threads,
             progress,
+            parity,
         )
-        job.work.mkdir()
         outcomes = [job.variant(format_name, precision) for format_name, precision in wanted]
-        shutil.rmtree(job.work)
+        shutil.rmtree(work)
 
         passed = {variant.name: predictions for _, variant, predictions in outcomes if variant is not None}
         if passed and golden:
@@ -165,6 +171,7 @@ class _Job:
     golden: Sequence[Frame]
     threads: int
     progress: Callable[[str], None]
+    check: ParityCheck
 
     def variant(self, format_name: str, precision: str) -> tuple[VariantResult, Variant | None, list[Prediction]]:
         """Convert, run, judge. The variant is None, and its files are gone, where it did not pass."""
@@ -174,6 +181,8 @@ class _Job:
         version: str | None = None
         scores: tuple[CaseScore, ...] = ()
         change: PairedChange | None = None
+        notes: tuple[str, ...] = ()
+        parity: Parity | None = None
         predictions: list[Prediction] = []
         try:
             self.progress(f"{name}: converting")
@@ -183,7 +192,11 @@ class _Job:
             version = engine.version
             scores = _scores(engine, self.size, self.manifest.task, self.cases)
             change = paired_change(self.reference, scores)
-            reasons = judge(change, self.limits)
+            parity = self.check(engine, format_name, precision, self.ranges.pixels, self.model.transformer)
+            reasons = judge(change, self.limits, self.manifest.task) + parity.refusals(precision)
+            notes = unjudged(change, self.manifest.task)
+            if precision == "int8" and self.model.transformer:
+                notes += (INT8_OF_TRANSFORMERS[format_name],)
             predictor = Predictor.from_engine(engine, self.size, self.manifest.task)
             predictions = [predictor(frame) for frame in self.golden]
         except Exception as error:  # a converter may raise anything; the other variants go on
@@ -193,7 +206,7 @@ class _Job:
             step = "it does not run" if files else "it could not be converted"
             reasons = (f"{step}: {_first_line(error)}",)
         size = sum(file.stat().st_size for file in files) if files else None
-        result = VariantResult(name, engine_name, version, size, scores, change, reasons)
+        result = VariantResult(name, engine_name, version, size, scores, change, reasons, notes, parity)
         if reasons:
             for leftover in self.folder.glob(f"{name}.*"):
                 leftover.unlink()
@@ -209,7 +222,8 @@ class _Job:
 
     def _write(self, format_name: str, precision: str, name: str) -> tuple[Path, ...]:
         module = format_module(format_name)
-        base = module.convert(self.model, self.size, self.work)
+        transformer = self.model.transformer
+        base = module.convert(self.model, self.size, self.work, transformer)
         metadata = {
             "schema": MODEL_SCHEMA,
             "notice": self.manifest.notice,
@@ -221,12 +235,13 @@ class _Job:
             "output": asdict(self.manifest.output),
             "source": {key: value for key, value in self.manifest.source.items() if key not in ("split", "trained_on")},
         }
-        return module.write(base, self.folder / f"{name}{module.SUFFIX}", precision, self.ranges.pixels, metadata)
+        path = self.folder / f"{name}{module.SUFFIX}"
+        return module.write(base, path, precision, self.ranges.pixels, metadata, transformer)
 
 
 def _scores(engine: Engine, size: tuple[int, int], task: str, cases: Sequence[LabelledFrame]) -> tuple[CaseScore, ...]:
     predictor = Predictor.from_engine(engine, size, task)
-    return tuple(score_case(case, predictor(case.frame).mask) for case in cases)
+    return tuple(score_case(case, predictor(case.frame).mask, task) for case in cases)
 
 
 def _wanted(formats: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:

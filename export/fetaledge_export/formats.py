@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from fetaledge_export.device_model import DeviceModel
+from torch import nn
+
 from fetaledge_runtimes.errors import FetalEdgeError, InputError
 from fetaledge_runtimes.frame import Image
 
@@ -33,16 +34,26 @@ class Format(Protocol):
     SUFFIX: str
     ENGINE_OLDEST: str
 
-    def convert(self, model: DeviceModel, size: tuple[int, int], folder: Path) -> Path:
-        """The model in fp32, without metadata, as a file of ``folder``; ``size`` = (height, width)."""
+    def convert(self, model: nn.Module, size: tuple[int, int], folder: Path, transformer: bool) -> Path:
+        """The model in fp32, without metadata, as a file of ``folder``.
+
+        ``model`` takes ``uint8 (1, 1, height, width)``; ``size`` = (height, width).
+        """
         ...
 
     def write(
-        self, base: Path, path: Path, precision: str, calibration: Sequence[Image], metadata: Metadata
+        self,
+        base: Path,
+        path: Path,
+        precision: str,
+        calibration: Sequence[Image],
+        metadata: Metadata,
+        transformer: bool,
     ) -> tuple[Path, ...]:
         """Write one variant from :meth:`convert`'s file; the files written, the model file first.
 
-        ``calibration``: frames ``uint8 (H, W)`` at the network's size; used by ``int8`` alone.
+        ``calibration``: frames ``uint8 (H, W)`` at the network's size; used by ``int8`` alone, and of that only where
+        ranges are fixed beforehand. ``transformer``: :attr:`fetaledge_export.device_model.DeviceModel.transformer`.
         """
         ...
 
@@ -54,6 +65,16 @@ class Format(Protocol):
 def format_module(name: str) -> Format:
     """The module of a format; importing it does not import its converter."""
     return cast(Format, importlib.import_module(FORMATS[name]))
+
+
+ENCODER_SCOPE = "encoder/"
+"""How names of operations of the image encoder begin in converted ONNX and OpenVINO graphs."""
+INT8_OF_TRANSFORMERS = {
+    "onnx": "int8 of the encoder's linear layers, dynamic",
+    "openvino": "int8 of the encoder, static",
+    "tflite": "int8 of the encoder's linear layers, dynamic (static int8 of attention is unusable in LiteRT)",
+}
+"""What int8 means for a network of linear layers, whose mask decoder stays in float."""
 
 
 def float_convolutions(convolutions: int) -> int:

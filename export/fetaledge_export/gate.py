@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from fetaledge_runtimes.evaluation import PairedChange
 
-NO_HC = "HC not judged: no frame has a spacing and a head in both masks"
+
+@dataclass(frozen=True)
+class Measure:
+    """What a task is for, and what the gate judges beside Dice.
+
+    Attributes:
+        key, unit: parts of the names in :class:`PairedChange` and :class:`Limits`: ``hc_abs_mean_mm``.
+        name, sign: as people read it, and what stands behind a number.
+        missing: why it could not be judged.
+    """
+
+    key: str
+    unit: str
+    name: str
+    sign: str
+    missing: str
+
+    def value(self, of: PairedChange | Limits, what: str) -> float | None:
+        """``what``: ``abs_mean``, ``bias`` or ``p95``; None where it is unknown, or has no limit."""
+        found: float | None = getattr(of, f"{self.key}_{what}_{self.unit}", None)
+        return found
+
+    def judged(self, change: PairedChange) -> bool:
+        """Whether some case has it in both masks."""
+        return int(getattr(change, f"{self.key}_n")) > 0
+
+
+MEASURES = {
+    "head": Measure("hc", "mm", "HC", " mm", "HC not judged: no frame has a spacing and a head in both masks"),
+    "ps-fh": Measure("aop", "deg", "AoP", "°", "AoP not judged: no frame has an angle in both masks"),
+}
 
 
 @dataclass(frozen=True)
@@ -21,7 +51,9 @@ class Limits:
         hc_bias_mm: absolute value of the mean HC difference.
         hc_p95_mm: 95th percentile of the absolute HC differences.
         dice_drop: mean Dice of the reference minus that of the variant.
-        new_failures: frames that the variant misses in total and the reference does not.
+        new_failures: frames that the variant misses and the reference does not.
+        aop_abs_mean_deg: mean of the absolute differences of the angle of progression.
+        aop_p95_deg: their 95th percentile.
     """
 
     hc_abs_mean_mm: float = 0.5
@@ -29,23 +61,33 @@ class Limits:
     hc_p95_mm: float = 2.26
     dice_drop: float = 0.005
     new_failures: int = 0
+    aop_abs_mean_deg: float = 1.0
+    aop_p95_deg: float = 3.0
+
+    def of(self, task: str) -> dict[str, float]:
+        """Those that matter to a task, by name."""
+        others = tuple(f"{measure.key}_" for name, measure in MEASURES.items() if name != task)
+        return {name: value for name, value in asdict(self).items() if not name.startswith(others)}
 
 
-def judge(change: PairedChange, limits: Limits) -> tuple[str, ...]:
+def judge(change: PairedChange, limits: Limits, task: str = "head") -> tuple[str, ...]:
     """The reasons why a variant may not pass, one sentence each; empty where it passes.
 
-    Without a frame that has a spacing and a head in both masks the HC limits cannot be judged; Dice and failures are.
-    :func:`judged_hc` says which it was.
+    Where no case has the task's measure in both masks its limits cannot be judged; Dice and failures are.
+    :func:`unjudged` says which it was.
     """
     reasons = []
-    if judged_hc(change):
-        assert change.hc_abs_mean_mm is not None and change.hc_bias_mm is not None and change.hc_p95_mm is not None
-        if not change.hc_abs_mean_mm <= limits.hc_abs_mean_mm:
-            reasons.append(f"mean |ΔHC| {change.hc_abs_mean_mm:.3f} mm is above {limits.hc_abs_mean_mm:g} mm")
-        if not abs(change.hc_bias_mm) <= limits.hc_bias_mm:
-            reasons.append(f"bias of HC {change.hc_bias_mm:+.3f} mm is beyond ±{limits.hc_bias_mm:g} mm")
-        if not change.hc_p95_mm <= limits.hc_p95_mm:
-            reasons.append(f"95th percentile of |ΔHC| {change.hc_p95_mm:.3f} mm is above {limits.hc_p95_mm:g} mm")
+    measure = MEASURES[task]
+    name, sign = measure.name, measure.sign
+    if measure.judged(change):
+        for what, text, allowed in (
+            ("abs_mean", f"mean |Δ{name}| {{:.3f}}", "above {:g}"),
+            ("bias", f"bias of {name} {{:+.3f}}", "beyond ±{:g}"),
+            ("p95", f"95th percentile of |Δ{name}| {{:.3f}}", "above {:g}"),
+        ):
+            value, limit = measure.value(change, what), measure.value(limits, what)
+            if value is not None and limit is not None and not abs(value) <= limit:
+                reasons.append(f"{text.format(value)}{sign} is {allowed.format(limit)}{sign}")
     if not change.dice_drop <= limits.dice_drop:
         reasons.append(f"ΔDice {change.dice_drop:.4f} is above {limits.dice_drop:g}")
     if len(change.new_failures) > limits.new_failures:
@@ -54,6 +96,7 @@ def judge(change: PairedChange, limits: Limits) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def judged_hc(change: PairedChange) -> bool:
-    """Whether the HC limits could be judged: some frame has a spacing and a head in both masks."""
-    return change.hc_n > 0
+def unjudged(change: PairedChange, task: str) -> tuple[str, ...]:
+    """What the gate could not judge, one sentence each."""
+    measure = MEASURES[task]
+    return () if measure.judged(change) else (measure.missing,)

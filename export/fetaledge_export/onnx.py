@@ -1,4 +1,4 @@
-"""ONNX: through torch.onnx's dynamo exporter; int8 by ONNX Runtime's static quantisation in QDQ form."""
+"""ONNX: through torch.onnx's dynamo exporter; int8 by ONNX Runtime, static in QDQ form, dynamic for transformers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
-from fetaledge_export.device_model import DeviceModel
-from fetaledge_export.formats import METADATA_KEY, Metadata, decode, encode, float_convolutions
+from fetaledge_export.formats import ENCODER_SCOPE, METADATA_KEY, Metadata, decode, encode, float_convolutions
 from fetaledge_export.silence import silenced
 from fetaledge_runtimes.frame import Image
 
@@ -22,7 +22,7 @@ OPSET = 18
 INPUT, OUTPUT = "frame", "logits"
 
 
-def convert(model: DeviceModel, size: tuple[int, int], folder: Path) -> Path:
+def convert(model: nn.Module, size: tuple[int, int], folder: Path, transformer: bool) -> Path:
     """Input ``frame`` uint8 (1, 1, H, W), output ``logits`` float32 (1, C, h, w)."""
     import onnx
 
@@ -42,12 +42,14 @@ def convert(model: DeviceModel, size: tuple[int, int], folder: Path) -> Path:
     return path
 
 
-def write(base: Path, path: Path, precision: str, calibration: Sequence[Image], metadata: Metadata) -> tuple[Path, ...]:
+def write(
+    base: Path, path: Path, precision: str, calibration: Sequence[Image], metadata: Metadata, transformer: bool
+) -> tuple[Path, ...]:
     import onnx
 
     with silenced():
         if precision == "int8":
-            graph = _quantised(base, path, calibration)
+            graph = _quantised_dynamic(base, path) if transformer else _quantised(base, path, calibration)
         elif precision == "fp16":
             graph = onnx.load(base)
             _store_half(graph)
@@ -96,6 +98,23 @@ def _quantised(base: Path, path: Path, calibration: Sequence[Image]) -> ModelPro
     return onnx.load(path)
 
 
+def _quantised_dynamic(base: Path, path: Path) -> ModelProto:
+    """The image encoder's products with weights, these per channel; each call scales the activations by their range."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    wanted = [node.name for node in onnx.load(base).graph.node if node.name.startswith(ENCODER_SCOPE)]
+    quantize_dynamic(
+        base,
+        path,
+        op_types_to_quantize=["MatMul", "Gemm"],
+        nodes_to_quantize=wanted,
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+    )
+    return onnx.load(path)
+
+
 def _float_nodes(graph: GraphProto) -> list[str]:
     convolutions = [number for number, node in enumerate(graph.node) if node.op_type == "Conv"]
     first_quantised = convolutions[float_convolutions(len(convolutions))]
@@ -123,9 +142,15 @@ def _store_half(graph: ModelProto) -> None:
 
 
 def _strip(graph: ModelProto) -> None:
-    """Drop what the exporter notes beside each node: module names and source lines, with this machine's paths."""
+    """Drop what the exporter notes beside each node: module names and source lines, with this machine's paths.
+
+    That a node is the image encoder's its name says from then on.
+    """
     graph.doc_string = ""
     inner = graph.graph
+    for node in inner.node:
+        if any("/encoder: " in note.value for note in node.metadata_props if note.key == "namespace"):
+            node.name = ENCODER_SCOPE + node.name
     for part in [inner, *inner.node, *inner.value_info, *inner.input, *inner.output, *inner.initializer]:
         part.doc_string = ""
         del part.metadata_props[:]

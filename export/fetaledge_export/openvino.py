@@ -6,22 +6,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from fetaledge_export import onnx
-from fetaledge_export.device_model import DeviceModel
-from fetaledge_export.formats import METADATA_KEY, Metadata, decode, encode, float_convolutions
+from fetaledge_export.formats import ENCODER_SCOPE, METADATA_KEY, Metadata, decode, encode, float_convolutions
 from fetaledge_export.silence import silenced
 from fetaledge_runtimes.frame import Image
 
 SUFFIX = ".xml"
 ENGINE_OLDEST = "2024.6.0"
+_NO_OPERATION = ("Constant", "Parameter", "Result")
 
 
-def convert(model: DeviceModel, size: tuple[int, int], folder: Path) -> Path:
+def convert(model: nn.Module, size: tuple[int, int], folder: Path, transformer: bool) -> Path:
     """The ONNX file; OpenVINO reads it itself. Input uint8 (1, 1, H, W), output float32 (1, C, h, w)."""
-    return onnx.convert(model, size, folder)
+    return onnx.convert(model, size, folder, transformer)
 
 
-def write(base: Path, path: Path, precision: str, calibration: Sequence[Image], metadata: Metadata) -> tuple[Path, ...]:
+def write(
+    base: Path, path: Path, precision: str, calibration: Sequence[Image], metadata: Metadata, transformer: bool
+) -> tuple[Path, ...]:
     """Writes ``path`` and its weights beside it, ``.bin``; fp16 is the storage of the weights, computed in fp32."""
     import openvino
 
@@ -37,7 +41,10 @@ def write(base: Path, path: Path, precision: str, calibration: Sequence[Image], 
                 frames,
                 preset=nncf.QuantizationPreset.MIXED,
                 subset_size=len(calibration),
-                ignored_scope=nncf.IgnoredScope(names=_float_nodes(model)),
+                model_type=nncf.ModelType.TRANSFORMER if transformer else None,
+                ignored_scope=nncf.IgnoredScope(
+                    names=_outside_the_encoder(model) if transformer else _float_nodes(model)
+                ),
                 # On tens of frames the correction moves the border by more than the quantisation does.
                 advanced_parameters=AdvancedQuantizationParameters(disable_bias_correction=True),
             )
@@ -55,6 +62,12 @@ def _float_nodes(model: Any) -> list[str]:
         if node.get_type_name() in ("Convolution", "GroupConvolution")
     ]
     return names[: float_convolutions(len(names))]
+
+
+def _outside_the_encoder(model: Any) -> list[str]:
+    """Every operation of the mask decoder, and the first scaling; those that NNCF would not quantise do no harm."""
+    names = [node.get_friendly_name() for node in model.get_ordered_ops() if node.get_type_name() not in _NO_OPERATION]
+    return [name for name in names if not name.startswith(ENCODER_SCOPE)]
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

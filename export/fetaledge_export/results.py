@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from fetaledge_export.gate import NO_HC, Limits, judged_hc
+from fetaledge_export.gate import MEASURES, Limits
+from fetaledge_export.parity import Parity
 from fetaledge_runtimes.bundle import Manifest
 from fetaledge_runtimes.evaluation import SYNTHETIC_NOTE, CaseScore, PairedChange, evaluation_record
 
 SCHEMA = "fetaledge/gate/1"
-HEADER = ("variant", "MB", "Dice", "ΔDice", "mean |ΔHC| mm", "bias ΔHC mm", "p95 |ΔHC| mm", "verdict")
+NOTHING = "–"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class VariantResult:
         scores: of its masks against the truth, one a validation frame; empty where it could not be run.
         change: against the fp32 PyTorch model on the same frames; None where it could not be run.
         reasons: why it is not in the bundle; empty where it is.
+        notes: what the gate could not judge, and what must be known of the variant.
+        parity: its numbers against PyTorch's; None where it could not be run.
     """
 
     name: str
@@ -34,15 +37,12 @@ class VariantResult:
     scores: tuple[CaseScore, ...]
     change: PairedChange | None
     reasons: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    parity: Parity | None = None
 
     @property
     def passed(self) -> bool:
         return not self.reasons
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the gate could not judge."""
-        return () if self.change is None or judged_hc(self.change) else (NO_HC,)
 
 
 @dataclass(frozen=True)
@@ -66,33 +66,44 @@ class ExportResult:
         """The variants that are not in the bundle."""
         return tuple(variant for variant in self.variants if not variant.passed)
 
-    def rows(self) -> list[tuple[str, ...]]:
-        """A table under :data:`HEADER`, the PyTorch model first."""
-        return table(self.reference, self.variants)
+    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Header and rows, the PyTorch model first."""
+        return table(self.reference, self.variants, self.manifest.task)
 
 
-def table(reference: Sequence[CaseScore], variants: Sequence[VariantResult]) -> list[tuple[str, ...]]:
-    """Rows of text under :data:`HEADER`; "–" where a value is unknown."""
-    rows: list[tuple[str, ...]] = [("torch-fp32", "–", _dice(reference), "–", "–", "–", "–", "reference")]
+def table(
+    reference: Sequence[CaseScore], variants: Sequence[VariantResult], task: str
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows of text; "–" where a value is unknown."""
+    header = ("variant", "MB", "Dice", *change_header(task), "verdict")
+    rows = [("torch-fp32", NOTHING, _dice(reference), *(NOTHING for _ in change_header(task)), "reference")]
     for variant in variants:
-        change = variant.change
-        size = "–" if variant.bytes is None else f"{variant.bytes / 1e6:.1f}"
-        verdict = "; ".join(variant.reasons or variant.notes) or "passed"
-        if variant.passed and variant.notes:
-            verdict = f"passed; {verdict}"
+        change = None if variant.change is None else asdict(variant.change)
+        verdict = "; ".join(variant.reasons or ("passed", *variant.notes))
         rows.append(
-            (
-                variant.name,
-                size,
-                _dice(variant.scores),
-                "–" if change is None else signed(change.dice_drop, 4),
-                "–" if change is None else _mm(change.hc_abs_mean_mm),
-                "–" if change is None or change.hc_bias_mm is None else signed(change.hc_bias_mm, 3),
-                "–" if change is None else _mm(change.hc_p95_mm),
-                verdict,
-            )
+            (variant.name, megabytes(variant.bytes), _dice(variant.scores), *change_cells(change, task), verdict)
         )
-    return rows
+    return header, rows
+
+
+def change_header(task: str) -> tuple[str, ...]:
+    """Names of the columns that :func:`change_cells` fills."""
+    name, unit = MEASURES[task].name, MEASURES[task].sign.strip()
+    return ("ΔDice", f"mean |Δ{name}| {unit}", f"bias Δ{name} {unit}", f"p95 |Δ{name}| {unit}")
+
+
+def change_cells(change: Mapping[str, Any] | None, task: str) -> tuple[str, ...]:
+    """``change``: a :class:`PairedChange` as a dictionary, or None."""
+    if change is None:
+        return (NOTHING,) * len(change_header(task))
+    key, unit = MEASURES[task].key, MEASURES[task].unit
+    mean, bias, p95 = (change[f"{key}_{what}_{unit}"] for what in ("abs_mean", "bias", "p95"))
+    return (
+        signed(change["dice_drop"], 4),
+        NOTHING if mean is None else f"{mean:.3f}",
+        NOTHING if bias is None else signed(bias, 3),
+        NOTHING if p95 is None else f"{p95:.3f}",
+    )
 
 
 def gate_record(
@@ -119,7 +130,7 @@ def gate_record(
         "cases": len(reference),
         "subjects": len({score.subject for score in reference}),
         "synthetic": synthetic,
-        "limits": asdict(limits),
+        "limits": limits.of(task),
         "reference": record("torch-fp32", reference_engine, reference),
         "variants": [
             {
@@ -131,6 +142,8 @@ def gate_record(
                 "engine_version": variant.engine_version,
                 "bytes": variant.bytes,
                 "against_fp32": None if variant.change is None else asdict(variant.change),
+                "parity": None if variant.parity is None else variant.parity.to_json(),
+                "parts_ms": None if variant.parity is None else variant.parity.parts_ms,
                 "evaluation": record(variant.name, variant.engine, variant.scores),
             }
             for variant in variants
@@ -141,12 +154,12 @@ def gate_record(
     return document
 
 
+def megabytes(count: int | None) -> str:
+    return f"{count / 1e6:.1f}" if count else NOTHING
+
+
 def _dice(scores: Sequence[CaseScore]) -> str:
-    return f"{fmean(score.dice for score in scores):.4f}" if scores else "–"
-
-
-def _mm(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return f"{fmean(score.dice for score in scores):.4f}" if scores else NOTHING
 
 
 def signed(value: float, digits: int) -> str:

@@ -8,23 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from fetaledge_export import flatbuffer
-from fetaledge_export.device_model import DeviceModel
+from fetaledge_export.device_model import Encoder
 from fetaledge_export.formats import METADATA_KEY, ConversionError, Metadata, decode, encode, float_convolutions
 from fetaledge_export.silence import silenced
 from fetaledge_runtimes.frame import Image
 
 SUFFIX = ".tflite"
 ENGINE_OLDEST = "1.4.0"
+# How a tensor's name says that the image encoder made it.
+ENCODER = rf".*{re.escape(f'{Encoder.__module__}.{Encoder.__qualname__}_encoder/')}.*"
 SIGNATURE, INPUT = "serving_default", "args_0"
 
 
-def convert(model: DeviceModel, size: tuple[int, int], folder: Path) -> Path:
+def convert(model: nn.Module, size: tuple[int, int], folder: Path, transformer: bool) -> Path:
     """Input uint8 (1, H, W, 1), output float32 (1, h, w, C).
 
     Raises:
-        ConversionError: the graph holds a TRANSPOSE (which costs speed) or an operation that TFLite itself lacks.
+        ConversionError: the graph holds an operation that TFLite itself lacks, or that of a convolutional network a
+            TRANSPOSE (which costs speed; attention cannot do without).
     """
     path = folder / "base.tflite"
     if path.is_file():
@@ -36,14 +40,16 @@ def convert(model: DeviceModel, size: tuple[int, int], folder: Path) -> Path:
         channel_last = litert_torch.to_channel_last_io(model, args=[0], outputs=[0]).eval()
         litert_torch.convert(channel_last, (frame,)).export(str(path))
     try:
-        _check(path)
+        _check(path, transformer)
     except ConversionError:
         path.unlink()
         raise
     return path
 
 
-def write(base: Path, path: Path, precision: str, calibration: Sequence[Image], metadata: Metadata) -> tuple[Path, ...]:
+def write(
+    base: Path, path: Path, precision: str, calibration: Sequence[Image], metadata: Metadata, transformer: bool
+) -> tuple[Path, ...]:
     if precision == "fp32":
         model = flatbuffer.read(base)
     else:
@@ -51,11 +57,11 @@ def write(base: Path, path: Path, precision: str, calibration: Sequence[Image], 
         quantised = path.with_suffix(".quantised")
         try:
             model = flatbuffer.read(base)
-            if precision == "int8":
+            if precision == "int8" and not transformer:
                 flatbuffer.lift_dead_channels(model)
             flatbuffer.write(model, source)
             with silenced():
-                _quantise(source, quantised, precision, calibration)
+                _quantise(source, quantised, precision, calibration, transformer)
             model = flatbuffer.read(quantised)
         finally:
             source.unlink(missing_ok=True)
@@ -69,7 +75,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     return decode(flatbuffer.get_metadata(flatbuffer.read(path), METADATA_KEY))
 
 
-def _quantise(source: Path, path: Path, precision: str, calibration: Sequence[Image]) -> None:
+def _quantise(source: Path, path: Path, precision: str, calibration: Sequence[Image], transformer: bool) -> None:
     from ai_edge_quantizer import qtyping, quantizer, recipe
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
@@ -86,6 +92,11 @@ def _quantise(source: Path, path: Path, precision: str, calibration: Sequence[Im
             ),
             algorithm_key=AlgorithmName.FLOAT_CASTING,
         )
+        maker.quantize().export_model(str(path))
+        return
+    if transformer:
+        # Of the other operations BATCH_MATMUL gives NaN, and static ranges lose a quarter of the mask.
+        maker.add_dynamic_config(regex=ENCODER, operation_name=operation.FULLY_CONNECTED, num_bits=8)
         maker.quantize().export_model(str(path))
         return
     maker.load_quantization_recipe(recipe.static_wi8_ai8())
@@ -109,9 +120,9 @@ def _float_scopes(model: flatbuffer.Model) -> list[str]:
     return [graph.tensors[operator.outputs[0]].name.decode() for operator in graph.operators[:first_quantised]]
 
 
-def _check(path: Path) -> None:
+def _check(path: Path, transformer: bool) -> None:
     counts = flatbuffer.operations(flatbuffer.read(path))
-    if counts["TRANSPOSE"]:
+    if counts["TRANSPOSE"] and not transformer:
         raise ConversionError(f"the TFLite graph holds {counts['TRANSPOSE']} TRANSPOSE operations", "use other layers")
     foreign = sorted(name for name in counts if name.startswith("CUSTOM"))
     if foreign:

@@ -25,6 +25,7 @@ class TorchEngine(Engine):
     def __init__(self, network: nn.Module, scale: float, offset: float, threads: int) -> None:
         torch.set_num_threads(threads)
         self.version = torch.__version__
+        self.threads = threads
         self._network = network.eval()
         self._channels = input_channels(network)
         self._scale, self._offset = scale, offset

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fetaledge.data.dataset import open_dataset
+from fetaledge.data.dataset import Dataset, open_dataset
 from fetaledge.data.split import choose_frames
-from fetaledge.training.run import Run
+from fetaledge.training.run import Run, open_run
 from fetaledge_benchmarks import Reference, open_target, run_benchmark
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import UsageError
@@ -27,25 +27,30 @@ def benchmark_bundle(
     rounds: int,
     seed: int,
     progress: Callable[[str], None],
+    base: Path | None = None,
 ) -> dict[str, Any]:
     """The benchmark record of a bundle on this machine; with ``run_folder``, eager PyTorch is measured beside it.
 
+    ``base``: where a SAM run's base is, if not where the run says.
+
     Raises:
-        UsageError: the run is not the one that the bundle was exported from.
+        UsageError: the run is not the one that the bundle was exported from, or the frames are labelled for another
+            task.
     """
     bundle = Bundle.open(bundle_folder)
     source = bundle.manifest.source
+    dataset = open_dataset(data)
+    check_task(bundle_folder, bundle.manifest.task, dataset)
     reference = None
     if run_folder is not None:
-        run = Run.open(run_folder)
-        if run.source()["weights_sha256"] != source.get("weights_sha256"):
-            raise UsageError(
-                f"{bundle_folder} was not exported from {run_folder}",
-                f"pass the run {source.get('run')!r} that it comes from",
-            )
-        command = (sys.executable, "-m", "fetaledge.torch_bench", str(run_folder.resolve()))
+        command: tuple[str, ...] = (sys.executable, "-m", "fetaledge.torch_bench", str(run_folder.resolve()))
+        fold = _exported_fold(run_folder, bundle)
+        if fold is not None:
+            command += ("--fold", str(fold))
+        if base is not None:
+            command += ("--base", str(base))
         reference = Reference("torch-fp32", "PyTorch", command, tuple(threads))
-    frames = choose_frames(open_dataset(data), split, source)
+    frames = choose_frames(dataset, split, source)
     return run_benchmark(
         bundle_folder,
         frames,
@@ -57,4 +62,29 @@ def benchmark_bundle(
         seed=seed,
         target=open_target("local"),
         progress=progress,
+    )
+
+
+def check_task(model: Path, task: str, dataset: Dataset) -> None:
+    """Raise :class:`UsageError` where a model of ``task`` cannot be scored on these labels."""
+    if task != dataset.task:
+        raise UsageError(
+            f"{model} is a model of the task {task}, and {dataset.folder} is labelled for {dataset.task}",
+            f"score it on frames labelled for {task}",
+        )
+
+
+def _exported_fold(run_folder: Path, bundle: Bundle) -> int | None:
+    """The fold of a SAM run that the bundle was exported from; None for a run without folds."""
+    source = bundle.manifest.source
+    folds: list[int | None] = [None]
+    run: Run = open_run(run_folder)
+    if run.document["architecture"]["name"] == "sam":
+        folds = [number for number, _ in enumerate(run.document["folds"], 1)]
+    for fold in folds:
+        if open_run(run_folder, fold).source()["weights_sha256"] == source.get("weights_sha256"):
+            return fold
+    raise UsageError(
+        f"{bundle.folder} was not exported from {run_folder}",
+        f"pass the run {source.get('run')!r} that it comes from",
     )

@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fetaledge.benchmarking import check_task
 from fetaledge.data.dataset import Dataset, Subset, open_dataset
 from fetaledge.data.phantom import head_phantom
+from fetaledge.data.psfh_phantom import psfh_phantom
 from fetaledge.data.split import draw_frames, split_by_subject
-from fetaledge.training.run import Run
+from fetaledge.training.run import Run, open_run
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.files import refuse_existing
+from fetaledge_runtimes.frame import Frame
 
 if TYPE_CHECKING:
     from fetaledge_export.gate import Limits
@@ -33,11 +36,17 @@ def export_run(
     limits: Limits,
     force: bool,
     progress: Callable[[str], None],
+    fold: int | None = None,
+    base: Path | None = None,
 ) -> ExportResult:
-    """Export a run.
+    """Export a run; of a SAM run one fold, merged: ``fold``, from 1, or that of the best validation Dice.
 
     On the run's own data, calibration frames are drawn from its training side and the gate takes its whole validation
     side. Of other data, half of the subjects are for calibration and half for the gate.
+
+    Args:
+        base: where a SAM run's base is, if not where the run says; with ``force`` one of other weights will do.
+        force: replace an earlier bundle.
 
     Raises:
         UsageError, InputError, OutputError: as the run, the data and ``export_bundle`` say.
@@ -47,9 +56,10 @@ def export_run(
         raise UsageError(f"there is no format {unknown[0]!r}", f"choose from {', '.join(FORMATS)}")
     if calibration_frames < 1:
         raise UsageError(f"--calibration-frames {calibration_frames} is below 1", "64 is the default")
-    run = Run.open(run_folder)
+    run = _open(run_folder, fold, base, force and base is not None)
     refuse_existing(out, force)
     dataset = open_dataset(data)
+    check_task(run_folder, run.task, dataset)
     network = run.network()
     calibration, validation = _sides(run, dataset, calibration_frames)
 
@@ -66,7 +76,7 @@ def export_run(
         offset=run.offset,
         calibration=calibration,
         validation=validation,
-        golden=[head_phantom(seed).frame for seed in GOLDEN_SEEDS],
+        golden=[_golden(run.task, seed) for seed in GOLDEN_SEEDS],
         source=run.source(),
         data=f"{dataset.name}, {len(validation)} validation frames",
         data_note=_data_note(run, dataset),
@@ -76,6 +86,21 @@ def export_run(
         force=force,
         progress=progress,
     )
+
+
+def _open(folder: Path, fold: int | None, base: Path | None, any_base: bool) -> Run:
+    run = open_run(folder, fold, base, any_base)
+    if fold is None and run.document["architecture"]["name"] == "sam":
+        from fetaledge.training.sam_run import SamRun
+
+        assert isinstance(run, SamRun)
+        return open_run(folder, run.best_fold, base, any_base)
+    return run
+
+
+def _golden(task: str, seed: int) -> Frame:
+    """A phantom for the self-test."""
+    return head_phantom(seed).frame if task == "head" else psfh_phantom(seed).labelled.frame
 
 
 def _sides(run: Run, dataset: Dataset, count: int) -> tuple[Subset, Subset]:

@@ -10,14 +10,28 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fetaledge_runtimes.errors import FetalEdgeError
+
+if TYPE_CHECKING:
+    from fetaledge.training.run import Run
+
+
+def _weights(run: Run) -> Path:
+    """What training stored; of a SAM run's fold that is what it changed of its base."""
+    from fetaledge.training.run import WEIGHTS
+    from fetaledge.training.sam_run import FOLD, SamRun, fold_weights
+
+    return fold_weights(run.folder / FOLD.format(run.fold)) if isinstance(run, SamRun) else run.folder / WEIGHTS
 
 
 def main() -> int:
     """Run the worker; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
+    parser.add_argument("--fold", type=int)
+    parser.add_argument("--base", type=Path)
     parser.add_argument("--frames", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--samples", type=int, default=50)
@@ -25,15 +39,17 @@ def main() -> int:
     parser.add_argument("--masks", type=Path)
     options = parser.parse_args()
     try:
-        from fetaledge.evaluation import run_predictor
-        from fetaledge.training.run import WEIGHTS, Run
+        from fetaledge.training.run import open_run
+        from fetaledge_export.torch_engine import TorchEngine
         from fetaledge_runtimes.benching import bench_command
         from fetaledge_runtimes.frames import read_frames
+        from fetaledge_runtimes.predictor import Predictor
 
         frames = list(read_frames(options.frames))
         start = time.perf_counter()
-        run = Run.open(options.run)
-        predictor = run_predictor(run, options.threads)
+        run = open_run(options.run, options.fold, options.base)
+        engine = TorchEngine(run.network(), run.scale, run.offset, options.threads)
+        predictor = Predictor.from_engine(engine, run.size, run.task)  # masks are made as a bundle's are
         load_ms = (time.perf_counter() - start) * 1000
         document = bench_command(
             predictor,
@@ -42,7 +58,7 @@ def main() -> int:
             threads=options.threads,
             samples=options.samples,
             warmup=options.warmup,
-            model_files=[run.folder / WEIGHTS],
+            model_files=[_weights(run)],
             masks=options.masks,
         )
     except FetalEdgeError as error:

@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from fetaledge_export.gate import NO_HC, Limits
-from fetaledge_export.results import HEADER
+from fetaledge_export.gate import MEASURES, Limits
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import InputError, OutputError, UsageError
 from fetaledge_runtimes.frame import LabelledFrame
@@ -69,9 +68,9 @@ def test_progress_names_every_long_step(exported) -> None:
 
 
 def test_rows_are_a_table(exported) -> None:
-    rows = exported.result.rows()
+    header, rows = exported.result.table()
     assert [row[0] for row in rows] == ["torch-fp32", *NAMES]
-    assert {len(row) for row in rows} == {len(HEADER)}
+    assert {len(row) for row in rows} == {len(header)}
 
 
 @pytest.mark.slow
@@ -127,8 +126,8 @@ def test_without_spacing_hc_is_not_judged_and_that_is_said(
     result = export(
         tmp_path / "b", validation=blind, formats=("onnx",), precisions=("fp32",), limits=Limits(hc_abs_mean_mm=-1)
     ).result
-    assert result.failed == () and result.variants[0].notes == (NO_HC,)
-    assert NO_HC in (tmp_path / "b/card.md").read_text()
+    assert result.failed == () and result.variants[0].notes == (MEASURES["head"].missing,)
+    assert MEASURES["head"].missing in (tmp_path / "b/card.md").read_text()
 
 
 def nothing_left(folder: Path) -> bool:

@@ -15,6 +15,7 @@ def benchmark(
     run: Path | None = typer.Option(
         None, metavar="RUN", help="The run the bundle comes from: adds the row torch-fp32."
     ),
+    base: Path | None = typer.Option(None, metavar="FILE|DIR", help="A SAM run's base, if it was moved."),
     target: list[str] = typer.Option(["local"], help="Where to measure: local."),
     variant: list[str] = typer.Option([], help="More than once for several (default: all)."),
     threads: list[int] = typer.Option([1], help="More than once for several."),
@@ -52,6 +53,7 @@ def benchmark(
         rounds=rounds,
         seed=seed,
         progress=say,
+        base=base,
     )
     if str(json_file) == "-":
         print_json(record)

@@ -38,6 +38,7 @@ def inspect(
 ) -> None:
     """Print what a bundle holds and how its variants passed the gate."""
     from fetaledge_export.exporter import EVALUATION
+    from fetaledge_export.results import change_header
     from fetaledge_runtimes.bundle import Bundle
     from fetaledge_runtimes.files import read_json
 
@@ -66,9 +67,9 @@ def inspect(
     for name, value in facts:
         print(f"{name:12}{value}")
     print()
+    task = opened.manifest.task
     print_table(
-        ("variant", "MB", "ΔDice", "mean |ΔHC| mm", "bias mm", "p95 mm", "engine", "verdict"),
-        [_row(entry) for entry in gate["variants"]],
+        ("variant", "MB", *change_header(task), "engine", "verdict"), [_row(entry, task) for entry in gate["variants"]]
     )
 
 
@@ -76,18 +77,13 @@ def _calibration(facts: dict[str, Any] | None) -> str:
     return "none" if facts is None else f"{facts['frames']} frames of {facts['subjects']} subjects"
 
 
-def _row(entry: dict[str, Any]) -> tuple[str, ...]:
-    from fetaledge_export.results import signed
+def _row(entry: dict[str, Any], task: str) -> tuple[str, ...]:
+    from fetaledge_export.results import change_cells, megabytes
 
-    change = entry["against_fp32"] or {}
-    mean, bias, p95 = (change.get(key) for key in ("hc_abs_mean_mm", "hc_bias_mm", "hc_p95_mm"))
     return (
         entry["variant"],
-        f"{entry['bytes'] / 1e6:.1f}" if entry["bytes"] else "–",
-        signed(change["dice_drop"], 4) if change else "–",
-        "–" if mean is None else f"{mean:.3f}",
-        "–" if bias is None else signed(bias, 3),
-        "–" if p95 is None else f"{p95:.3f}",
+        megabytes(entry["bytes"]),
+        *change_cells(entry["against_fp32"], task),
         f"{entry['engine']} {entry['engine_version'] or ''}".strip(),
         "passed" if entry["passed"] else "; ".join(entry["reasons"]),
     )

@@ -21,12 +21,11 @@ def demo(
     from fetaledge.demonstration import demonstrate
     from fetaledge_benchmarks import record_valid, terminal_table
     from fetaledge_export.exporter import EVALUATION
-    from fetaledge_export.results import HEADER
     from fetaledge_runtimes.errors import GateFailed
 
     shown = demonstrate(out, run, force=force, progress=say)
     print("\nThe gate: each variant against fp32 PyTorch on the same frames\n")
-    print_table(HEADER, shown.export.rows())
+    print_table(*shown.export.table())
     print("\nThe benchmark: this machine, one thread, all rows interleaved\n")
     print_table(*terminal_table(shown.record))
     gated, scored = len(shown.export.reference), shown.record["results"][0]["accuracy"]["cases"]

@@ -27,16 +27,29 @@ def export(
     max_hc_p95_mm: float = typer.Option(2.26, help="Gate: 95th percentile of |ΔHC|, mm."),
     max_dice_drop: float = typer.Option(0.005, help="Gate: loss of mean Dice."),
     max_new_failures: int = typer.Option(0, help="Gate: frames that only the variant misses."),
-    force: bool = typer.Option(False, "--force", help="Replace an earlier bundle."),
+    max_aop_mean_deg: float = typer.Option(1.0, help="Gate: mean |ΔAoP| against fp32 PyTorch, degrees."),
+    max_aop_p95_deg: float = typer.Option(3.0, help="Gate: 95th percentile of |ΔAoP|, degrees."),
+    fold: int | None = typer.Option(None, help="A fold of a SAM run, from 1 (default: the best by validation Dice)."),
+    base: Path | None = typer.Option(None, metavar="FILE|DIR", help="A SAM run's base, if it was moved."),
+    force: bool = typer.Option(
+        False, "--force", help="Replace an earlier bundle; with --base, go on with a base of other weights."
+    ),
 ) -> None:
     """Export a run to a bundle: fp32, and int8 or fp16 where asked for; each variant passes the gate or stays out."""
     from fetaledge.exporting import export_run
     from fetaledge_export.exporter import EVALUATION
     from fetaledge_export.gate import Limits
-    from fetaledge_export.results import HEADER
     from fetaledge_runtimes.errors import GateFailed
 
-    limits = Limits(max_hc_mean_mm, max_hc_bias_mm, max_hc_p95_mm, max_dice_drop, max_new_failures)
+    limits = Limits(
+        hc_abs_mean_mm=max_hc_mean_mm,
+        hc_bias_mm=max_hc_bias_mm,
+        hc_p95_mm=max_hc_p95_mm,
+        dice_drop=max_dice_drop,
+        new_failures=max_new_failures,
+        aop_abs_mean_deg=max_aop_mean_deg,
+        aop_p95_deg=max_aop_p95_deg,
+    )
     precisions = [name for name, wanted in (("int8", int8), ("fp32", True), ("fp16", fp16)) if wanted]
     result = export_run(
         run,
@@ -48,8 +61,10 @@ def export(
         limits=limits,
         force=force,
         progress=say,
+        fold=fold,
+        base=base,
     )
-    print_table(HEADER, result.rows())
+    print_table(*result.table())
     if result.synthetic:
         say("synthetic frames: these scores say nothing about clinical accuracy")
     kept = len(result.manifest.variants)
