@@ -28,10 +28,11 @@ class SamModule(lightning.LightningModule):
         self.network = network
         self.recipe = recipe
         self.scale, self.offset = scale, offset
-        self.loss = DiceCELoss(
+        self.loss = DiceCELoss(  # Dice of all the batch's pixels together, as in SAMed
             softmax=True,
             to_onehot_y=True,
             squared_pred=True,
+            batch=True,
             lambda_dice=recipe.dice_weight,
             lambda_ce=1 - recipe.dice_weight,
         )
