@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fetaledge.data.dataset import Dataset, open_dataset
+from fetaledge.data.dataset import open_dataset
 from fetaledge.data.split import choose_frames
+from fetaledge.evaluation import check_task
 from fetaledge.training.run import Run, open_run
 from fetaledge_benchmarks import Reference, open_target, run_benchmark
 from fetaledge_runtimes.bundle import Bundle
@@ -63,15 +64,6 @@ def benchmark_bundle(
         target=open_target("local"),
         progress=progress,
     )
-
-
-def check_task(model: Path, task: str, dataset: Dataset) -> None:
-    """Raise :class:`UsageError` where a model of ``task`` cannot be scored on these labels."""
-    if task != dataset.task:
-        raise UsageError(
-            f"{model} is a model of the task {task}, and {dataset.folder} is labelled for {dataset.task}",
-            f"score it on frames labelled for {task}",
-        )
 
 
 def _exported_fold(run_folder: Path, bundle: Bundle) -> int | None:

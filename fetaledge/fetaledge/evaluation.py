@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+def check_task(model: Path, task: str, dataset: Dataset) -> None:
+    """Raise :class:`UsageError` where a model of ``task`` cannot be scored on these labels."""
+    if task != dataset.task:
+        raise UsageError(
+            f"{model} is a model of the task {task}, and {dataset.folder} is labelled for {dataset.task}",
+            f"score it on frames labelled for {task}",
+        )
+
+
 def run_predictor(run: Run, threads: int, network: nn.Module | None = None) -> Predictor:
     """A predictor that computes the run's network (or ``network``, one of its folds) with eager PyTorch in fp32.
 

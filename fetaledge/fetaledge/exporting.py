@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fetaledge.benchmarking import check_task
 from fetaledge.data.dataset import Dataset, Subset, open_dataset
 from fetaledge.data.phantom import head_phantom
 from fetaledge.data.psfh_phantom import psfh_phantom
 from fetaledge.data.split import draw_frames, split_by_subject
+from fetaledge.evaluation import check_task
 from fetaledge.training.run import Run, open_run
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.files import refuse_existing

@@ -93,12 +93,12 @@ def evaluate(
 def _of_run(
     run: Run, dataset: Dataset, variants: list[str], split: str | None, threads: int, challenge: bool
 ) -> dict[str, Any]:
-    from fetaledge.evaluation import evaluate_run
+    from fetaledge.evaluation import check_task, evaluate_run
     from fetaledge_runtimes.errors import UsageError
 
     if variants:
         raise UsageError(f"{run.folder} is a run, which has no variants", "leave --variant out")
-    _check_task(run.folder, run.task, dataset)
+    check_task(run.folder, run.task, dataset)
     return evaluate_run(run, run.frames(dataset, split), threads, challenge)
 
 
@@ -106,11 +106,11 @@ def _of_bundle(
     folder: Path, dataset: Dataset, variants: list[str], split: str | None, threads: int, challenge: bool
 ) -> list[dict[str, Any]]:
     from fetaledge.data.split import choose_frames
-    from fetaledge.evaluation import evaluate_variant
+    from fetaledge.evaluation import check_task, evaluate_variant
     from fetaledge_runtimes.bundle import Bundle
 
     bundle = Bundle.open(folder)
-    _check_task(folder, bundle.manifest.task, dataset)
+    check_task(folder, bundle.manifest.task, dataset)
     frames = choose_frames(dataset, split, bundle.manifest.source)
     if not bundle.manifest.variants:
         bundle.variant()
@@ -120,16 +120,6 @@ def _of_bundle(
         say(f"{name}: {len(frames)} frames")
         records.append(evaluate_variant(bundle, name, frames, threads, challenge))
     return records
-
-
-def _check_task(model: Path, task: str, dataset: Dataset) -> None:
-    from fetaledge_runtimes.errors import UsageError
-
-    if task != dataset.task:
-        raise UsageError(
-            f"{model} is a model of the task {task}, and {dataset.folder} is labelled for {dataset.task}",
-            f"score it on frames labelled for {task}",
-        )
 
 
 def _head_row(record: dict[str, Any]) -> tuple[str, ...]:

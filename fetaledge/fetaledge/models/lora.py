@@ -137,7 +137,7 @@ def load_adapters(network: PromptlessSam, folder: Path, rank: int) -> Any:
             )
     extra = sorted(set(tensors) - set(expected))
     if extra:
-        raise InputError(f"{path} holds {extra[0]}, which this base has no place for", "pass the base it was trained on")
+        raise InputError(f"{path} holds {extra[0]}, for which this base has no place", "pass the one it was trained on")
     set_peft_model_state_dict(adapted, tensors)
     return adapted
 
@@ -166,12 +166,13 @@ def read_samed(path: Path) -> dict[str, torch.Tensor]:
         InputError: it is not such a file; a whole SAM and peft's format are named as such.
     """
     tensors = read_file(path)
-    if not any(_SAMED.match(name) for name in tensors):
+    first = tensors.get("w_a_000")
+    if first is None or first.ndim != 2:
         if any(name.startswith("image_encoder.") for name in tensors):
             raise InputError(f"{path} is a whole SAM, not an adapter", "pass it with --base")
         if any("lora_" in name for name in tensors):
             raise InputError(f"{path} is an adapter in peft's format", "pass the run's folder that holds it")
-        raise InputError(f"{path} is not a LoRA file of SAMed: it holds no w_a_000", "pass one that SAMed wrote")
+        raise InputError(f"{path} is not a LoRA file of SAMed: it holds no matrix w_a_000", "pass one that SAMed wrote")
     return tensors
 
 

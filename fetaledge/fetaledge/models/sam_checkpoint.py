@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
 import zipfile
 from collections.abc import Mapping
@@ -232,7 +231,7 @@ def read_file(path: Path) -> dict[str, torch.Tensor]:
         return read_tensors(path)
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (pickle.UnpicklingError, RuntimeError, OSError, ValueError, EOFError) as error:
+    except Exception as error:  # a damaged pickle raises anything
         raise InputError(
             f"{path} is not a whole PyTorch checkpoint of tensors alone ({type(error).__name__})",
             "pass segment-anything's .pth file, or a .safetensors file",

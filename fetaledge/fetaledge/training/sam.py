@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning_utilities.core.rank_zero import rank_zero_only
 from torch import nn
 from torch.utils.data import DataLoader, DistributedSampler
@@ -95,8 +96,8 @@ def train_sam(
     }
     if not first:
         progress, bar = (lambda _: None), False
-    network: nn.Module | None = _network(read, recipe, len(document["classes"]), adapter)
-    document["trained_parameters"] = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    ready = [_network(read, recipe, len(document["classes"]), adapter)]
+    document["trained_parameters"] = sum(p.numel() for p in ready[0].parameters() if p.requires_grad)
     if first:
         names = [FOLD.format(number) for number in range(1, len(folds) + 1)]
         resume = prepare_folder(
@@ -109,10 +110,9 @@ def train_sam(
         folder.mkdir(exist_ok=True)
         said = f"fold {number} of {len(folds)}: " if len(folds) > 1 else ""
         progress(f"{said}reading {len(train)} training and {len(validation)} validation frames")
-        network = network or _network(read, recipe, len(document["classes"]), adapter)
         with out_of_memory_named(shape, recipe):
             _fit(
-                network,
+                ready.pop() if ready else _network(read, recipe, len(document["classes"]), adapter),
                 LabelMaps(dataset.only(train), recipe.size),
                 LabelMaps(dataset.only(validation), recipe.size),
                 folder,
@@ -122,7 +122,6 @@ def train_sam(
                 lambda line, said=said: progress(said + line),  # type: ignore[misc]
                 bar,
             )
-        network = None
     if not first:
         return None
     for number, fold in enumerate(document["folds"], 1):
@@ -214,7 +213,7 @@ def _measure(out: Path, document: dict[str, Any], dataset: Dataset, base: SamBas
     engine = ""
     for number, fold in enumerate(document["folds"], 1):
         run = open_sam_run(out, {**document, "validation": {}}, number, None, False)
-        predictor = run_predictor(run, os.cpu_count() or 1, network=run.fold_network(number, base))
+        predictor = run_predictor(run, torch.get_num_threads(), network=run.fold_network(number, base))
         for case in dataset.only(fold["validation"]):
             scores.append(score_case(case, predictor(case.frame).mask, run.task))
         engine = f"{predictor.engine.name} {predictor.engine.version}"

@@ -247,7 +247,7 @@ def _fit(
         progress("measuring the best epoch on the validation frames")
         draw_curve(keeper.rows, out / CURVE)
         run = Run(out, {**document, "best": keeper.best, "epochs_run": len(keeper.rows)})
-        record = evaluate_run(run, validation_part, os.cpu_count() or 1)
+        record = evaluate_run(run, validation_part, torch.get_num_threads())
         del record["per_case"]
         write_document(out, {**run.document, "validation": record})
         (out / RESUME).unlink(missing_ok=True)
