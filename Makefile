@@ -12,7 +12,7 @@ STAGES ?= out
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint unit reference clean
+.PHONY: demo test lint unit reference sam-frames sam-base sam-study sam-student clean
 
 demo: $(VENV)/ready
 	$(BIN)/fetaledge demo --out demo --force
@@ -37,6 +37,45 @@ reference: $(VENV)/ready
 	$(BIN)/fetaledge train unet $(REFERENCE) --out $(STAGES)/reference --strategy all --epochs 16 \
 		--init $(STAGES)/stage-one --learning-rate 5e-4 --half
 	cp $(STAGES)/reference/* reference/
+
+# The small SAM of the README: a base trained on HC18's heads, adapted to transperineal phantoms in four ways with 16, 64
+# and 256 frames, and five folds of it distilled into a U-Net. About two hours on two cores; nothing of it is committed.
+SAM := $(BIN)/fetaledge train sam --size 256 --seed 1 --force
+ADAPT := $(SAM) --data $(STAGES)/psfh-train --batch 4 --warmup 60 --decay-power 0.9
+SMALL := $(STAGES)/sam-small.safetensors
+
+sam-frames: $(VENV)/ready
+	$(BIN)/fetaledge data phantom $(STAGES)/psfh-train --task ps-fh --count 320 --seed 11 --force
+	$(BIN)/fetaledge data phantom $(STAGES)/psfh-test --task ps-fh --count 200 --seed 12 --force
+	$(BIN)/fetaledge data phantom $(STAGES)/psfh-more --task ps-fh --count 600 --seed 13 --force
+
+sam-base: $(SMALL)
+$(SMALL): | $(VENV)/ready
+	$(SAM) --data $(DATA) --base random:small --tune all --folds 1 --epochs 18 --batch 8 --learning-rate 6e-4 \
+		--warmup 120 --decay-power 1 --weight-decay 0.05 --out $(STAGES)/sam-base
+	$(BIN)/fetaledge merge $(STAGES)/sam-base --out $(SMALL) --force
+
+sam-study: sam-frames sam-base
+	for few in "16 --epochs 60" "64 --epochs 25" "256 --epochs 10"; do \
+		for way in "lora --base $(SMALL) --tune lora --learning-rate 2e-3" \
+			"decoder --base $(SMALL) --tune decoder --learning-rate 1e-3" \
+			"all --base $(SMALL) --tune all --learning-rate 5e-4 --weight-decay 0.05" \
+			"scratch --base random:small --tune all --learning-rate 5e-4 --weight-decay 0.05"; do \
+			run=$(STAGES)/study/$${way%% *}-$${few%% *}; \
+			$(ADAPT) --folds 1 --train-count $$few $${way#* } --out $$run || exit; \
+			$(BIN)/fetaledge evaluate $$run --data $(STAGES)/psfh-test || exit; \
+		done; \
+	done
+
+# The teacher is tuned as a whole: of so small a SAM that gives the better one.
+sam-student: sam-frames sam-base
+	$(ADAPT) --base $(SMALL) --tune all --folds 5 --epochs 12 --learning-rate 5e-4 --weight-decay 0.05 --out $(STAGES)/teacher
+	$(BIN)/fetaledge evaluate $(STAGES)/teacher --data $(STAGES)/psfh-test --challenge
+	$(BIN)/fetaledge train unet --data $(STAGES)/psfh-train --teacher $(STAGES)/teacher --unlabelled $(STAGES)/psfh-more \
+		--init reference --size 192 --strategy all --epochs 10 --learning-rate 5e-4 --seed 1 --force --out $(STAGES)/student
+	$(BIN)/fetaledge evaluate $(STAGES)/student --data $(STAGES)/psfh-test --challenge
+	$(BIN)/fetaledge export $(STAGES)/student --out $(STAGES)/student-bundle --data $(STAGES)/psfh-train --int8 --force
+	$(BIN)/fetaledge benchmark $(STAGES)/student-bundle --run $(STAGES)/student --data $(STAGES)/psfh-train
 
 # torch first and alone, so that nothing else chooses its version.
 $(VENV)/ready: constraints.txt tests/requirements.txt $(wildcard */pyproject.toml)

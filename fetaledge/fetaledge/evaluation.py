@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fetaledge.challenge import ChallengeScores, challenge_record, challenge_scores
 from fetaledge.data.dataset import Dataset
 from fetaledge.data.folders import structure_labels
-from fetaledge.data.psfhs import ENDING, read_label_map
+from fetaledge.data.psfhs import ENDING, read_label_map, read_mha
 from fetaledge.training.run import Run
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import InputError, UsageError
@@ -127,10 +127,11 @@ def evaluate_masks(folder: Path, frames: Dataset, challenge: bool = False) -> di
 
     def read(case: LabelledFrame) -> Image:
         path = masks[case.name]
+        is_mha = path.suffix.lower() == ENDING
         if frames.task == "head":
-            mask = (read_grey(path) > 0).astype("uint8")
+            mask = ((read_mha(path) if is_mha else read_grey(path)) > 0).astype("uint8")
         else:
-            mask = read_label_map(path) if path.suffix == ENDING else structure_labels(read_grey(path), path)
+            mask = read_label_map(path) if is_mha else structure_labels(read_grey(path), path)
         if mask.shape != case.mask.shape:
             raise InputError(
                 f"{path} is {mask.shape[1]}×{mask.shape[0]} and its frame {case.mask.shape[1]}×{case.mask.shape[0]}",
@@ -147,7 +148,7 @@ def _masks(folder: Path) -> dict[str, Path]:
         raise InputError(f"{folder} is not a folder", "pass the folder of masks with --masks")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix in (".png", ENDING):
+        if path.suffix.lower() in (".png", ENDING):
             if path.stem in found:
                 raise InputError(f"{path} has the same stem as {found[path.stem].name}", "keep one of them")
             found[path.stem] = path

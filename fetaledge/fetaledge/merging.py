@@ -21,7 +21,7 @@ def merge(source: Path, out: Path, *, fold: int | None, base: str | None, size: 
         fold: of the run, from 1; None for the best by validation Dice.
         base: the SAM that it adapts; a run knows its own.
         size: side of the input that a SAMed file's base is resized to; None for the base's own. A run has its own.
-        force: replace ``out``, and accept a base of other weights than the run was trained on.
+        force: replace ``out``; with ``base``, accept one of other weights than the run was trained on.
 
     Raises:
         UsageError, InputError, OutputError: as :func:`fetaledge.training.run.open_run` and the readers say.
@@ -33,11 +33,11 @@ def merge(source: Path, out: Path, *, fold: int | None, base: str | None, size: 
     if source.is_dir():
         if (source / DOCUMENT).is_file() and size is not None:
             raise UsageError(f"{source} has its own size", "leave --size out")
-        run = open_run(source, None, base, force)
+        run = open_run(source, None, base, force and base is not None)
         if not isinstance(run, SamRun):
             raise InputError(f"{source} is a U-Net's run, which has nothing to merge", "export it: fetaledge export")
         number = run.best_fold if fold is None else fold
-        network = open_run(source, number, base, force).network()
+        network = open_run(source, number, base, force and base is not None).network()
         assert isinstance(network, PromptlessSam)
         said = f"fold {number} of {source}" if run.folds > 1 else str(source)
     else:

@@ -43,7 +43,7 @@ def test_shares(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_the_picture(folder: Path, tmp_path: Path) -> None:
-    out = tmp_path / "heat.png"
+    out = tmp_path / "heat.map"  # a PNG, whatever its name
     command = ["data", "heatmap", str(folder), "--out", str(out)]
     assert CliRunner().invoke(app, command).exit_code == 0
     picture = cv2.imread(str(out))

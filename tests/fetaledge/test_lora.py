@@ -316,3 +316,15 @@ def test_real_samed_file_on_vit_b(samed_lora: Path) -> None:
 def test_real_samed_file_on_another_base(samed_lora: Path) -> None:
     with pytest.raises(InputError, match="holds 48 LoRA matrices where this base has 8"):
         merge_samed(samed_lora, SamBase("tiny", published_tensors(network()), TINY), None)
+
+
+def test_samed_file_with_a_foreign_tensor(tmp_path: Path) -> None:
+    base = SamBase.read("random:tiny", 0)
+    tensors = {
+        f"w_{letter}_{number:03d}": torch.zeros(shape)
+        for number in range(4)
+        for letter, shape in (("a", (4, 64)), ("b", (64, 4)))
+    }
+    load_samed(add_adapters(base.network(3), 4, 0), tensors, tmp_path)
+    with pytest.raises(InputError, match="holds rubbish"):
+        load_samed(add_adapters(base.network(3), 4, 0), {**tensors, "rubbish": torch.zeros(1)}, tmp_path)

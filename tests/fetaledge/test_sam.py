@@ -365,3 +365,10 @@ def test_written_and_read_again(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not finite"):
         write_published(tmp_path / "nan.pth", again)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sam.pt", "sam.safetensors"]
+
+
+def test_windows_as_large_as_the_image_keep_their_global_blocks(tmp_path: Path) -> None:
+    small = SHAPES["small"]
+    path = tmp_path / "small-128.safetensors"
+    write_published(path, SamBase.read("random:small", 0).network(3, 128))
+    assert SamBase.read(path).shape == small.resized(128)

@@ -214,7 +214,7 @@ def stop_at(line: str) -> Callable[[str], None]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "line", ["fold 1 of 2: epoch 1/2", "fold 2 of 2: reading", "fold 2 of 2: epoch 1/2", "measuring"]
+    "line", ["fold 1 of 2: epoch 1/2", "fold 2 of 2: 4 training", "fold 2 of 2: epoch 1/2", "measuring"]
 )
 def test_resumed_run_is_the_unbroken_one(
     line: str, sam_run: Path, sam_base: Path, psfh_phantoms: Path, tmp_path: Path
@@ -425,7 +425,7 @@ def ramp() -> LabelMaps:
     mask[20:50, 15:40] = 1
     mask[40:80, 45:85] = 2
     frame = LabelledFrame(Frame(mask * 100, None, "ramp"), mask, "ramp", "ramp")
-    return LabelMaps([frame], 64)
+    return LabelMaps.read([frame], 64)
 
 
 def test_augmented_image_and_label_move_together() -> None:
@@ -496,3 +496,40 @@ def test_other_errors_are_not_called_a_lack_of_memory() -> None:
         raise RuntimeError("shapes do not match")
     with pytest.raises(UsageError, match="ran out"), memory.out_of_memory_named(SHAPES["tiny"], SamRecipe()):
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:1] DefaultCPUAllocator: can't allocate memory: you tried …")
+
+
+# what wrong data must not cost
+
+
+@pytest.mark.slow
+def test_wrong_data_leave_an_earlier_run_as_it_was(
+    psfh_phantoms: Path, sam_base: Path, sam_run: Path, tmp_path: Path
+) -> None:
+    import SimpleITK
+
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(psfh_phantoms, data)
+    shutil.copytree(sam_run, run)
+    before = {name: (run / name).read_bytes() for name in names(run)}
+    label = sorted((data / "label_mha").iterdir())[-1]
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(np.full((256, 256), 3, np.uint8)), str(label))
+    with pytest.raises(InputError, match=label.name):
+        train_sam(open_dataset(data), run, QUICK, base=str(sam_base), force=True)
+    with pytest.raises(UsageError, match="--accelerator"):
+        train_sam(open_dataset(psfh_phantoms), run, QUICK, base=str(sam_base), force=True, machines=Machines("foundry"))
+    assert {name: (run / name).read_bytes() for name in names(run)} == before
+    with pytest.raises(InputError, match=label.name):
+        train_sam(open_dataset(data), tmp_path / "new", QUICK, base=str(sam_base))
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_fold_of_a_decoder_that_lacks_a_tensor(phantoms: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train_sam(open_dataset(phantoms), run, replace(QUICK, tune="decoder", epochs=1, folds=1), base="random:tiny")
+    path = run / "fold-1" / "model.safetensors"
+    tensors = load_file(path)
+    del tensors["mask_decoder.mask_tokens.weight"]
+    save_file(tensors, path)
+    with pytest.raises(InputError, match="lacks mask_decoder.mask_tokens.weight"):
+        open_run(run).network()

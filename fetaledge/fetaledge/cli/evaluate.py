@@ -20,7 +20,7 @@ HEADERS = {
     ),
     "ps-fh": (
         *("variant", "n", "Dice PS", "Dice FH", "HD95 px", "AoP MAE deg", "bias deg", "n of AoP"),
-        *("misses", "engine"),
+        *("AoP lost", "misses", "engine"),
     ),
 }
 CHALLENGE_HEADER = (
@@ -150,6 +150,7 @@ def _structures_row(record: dict[str, Any]) -> tuple[str, ...]:
         f"{aop['mae']:.2f}" if aop["n"] else "–",
         f"{aop['bias']:+.2f}" if aop["n"] else "–",
         str(aop["n"]),
+        str(aop["missed"]),
         str(record["failures"]),
         record["engine"],
     )

@@ -16,7 +16,7 @@ def merge(
     base: str | None = typer.Option(None, metavar="FILE|DIR", help="The SAM that was adapted; a run knows its own."),
     size: int | None = typer.Option(None, help="Input that a SAMed file's base is resized to (default: its own)."),
     force: bool = typer.Option(
-        False, "--force", help="Replace an earlier FILE; accept another base than the run was trained on."
+        False, "--force", help="Replace an earlier FILE; with --base, go on with a base of other weights."
     ),
 ) -> None:
     """Merge adapters into their SAM: a plain checkpoint under segment-anything's names."""

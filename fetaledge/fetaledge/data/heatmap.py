@@ -77,4 +77,4 @@ def draw_frequencies(frequencies: Frequencies, path: Path) -> None:
     kind = "synthetic frames" if frequencies.synthetic else "frames"
     figure.suptitle(f"{frequencies.data}: {frequencies.frames} {kind}")
     with atomic_path(path) as partial:
-        figure.savefig(partial, dpi=120)
+        figure.savefig(partial, format="png", dpi=120)

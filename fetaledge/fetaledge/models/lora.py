@@ -180,7 +180,8 @@ def load_samed(adapted: Any, tensors: dict[str, torch.Tensor], path: Path) -> No
     """Put SAMed's LoRA, read by :func:`read_samed`, into adapters of the same rank.
 
     Raises:
-        InputError: another rank, number of blocks or width, or mask outputs of another number of classes.
+        InputError: another rank, number of blocks or width, mask outputs of another number of classes, or tensors
+            that are neither LoRA nor SAM's.
     """
     places = list(_adapter_layers(adapted))
     given = {name for name in tensors if _SAMED.match(name)}
@@ -202,12 +203,14 @@ def load_samed(adapted: Any, tensors: dict[str, torch.Tensor], path: Path) -> No
                     )
                 weight.copy_(tensors[name])
         plain = adapted.get_base_model()
+        unknown = set(tensors) - given
         for part_name in SAVED:
             module = getattr(plain, part_name).modules_to_save["default"]
             for name, parameter in module.state_dict().items():
                 published = published_name(f"{part_name}.{name}")
                 if published not in tensors:
                     continue
+                unknown.remove(published)
                 if tensors[published].shape != parameter.shape:
                     raise InputError(
                         f"{path} has {published} of {tuple(tensors[published].shape)} "
@@ -215,6 +218,11 @@ def load_samed(adapted: Any, tensors: dict[str, torch.Tensor], path: Path) -> No
                         "it was made for another number of classes; pass the file of LoRA matrices alone",
                     )
                 parameter.copy_(tensors[published])
+    if unknown:
+        raise InputError(
+            f"{path} holds {min(unknown)}, which is neither LoRA nor a tensor of SAM's prompt encoder or mask decoder",
+            "pass a file that SAMed wrote",
+        )
 
 
 def samed_rank(tensors: dict[str, torch.Tensor]) -> int:

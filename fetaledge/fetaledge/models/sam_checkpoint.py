@@ -288,12 +288,16 @@ def _shape_of(tensors: Tensors, path: Path) -> SamShape:
     if len(windows) > 1:
         raise InputError(f"{path} has windows of several sizes", "pass a checkpoint of segment-anything")
     window = (windows.pop() + 1) // 2 if windows else rows
+    global_blocks = tuple(block for block, length in enumerate(lengths) if length == whole)
+    for known in SHAPES.values():  # where a window is as large as the image, the tensors do not tell the blocks apart
+        if window == rows == known.window and (width, depth, width // head) == (known.width, known.depth, known.heads):
+            global_blocks = known.global_blocks
     return SamShape(
         width=width,
         depth=depth,
         heads=width // head,
         mlp=tensors["image_encoder.blocks.0.mlp.lin1.weight"].shape[0],
-        global_blocks=tuple(block for block, length in enumerate(lengths) if length == whole),
+        global_blocks=global_blocks,
         window=window,
         patch=patch,
         size=rows * patch,

@@ -21,6 +21,7 @@ KEPT, KEPT_ATTENTION = 16, 1  # by each block until its backward pass
 WORKING, WORKING_ATTENTION = 80, 3  # by the one block at work
 DECODER = 40  # values a patch and unit of the embedding
 FLOAT = 4
+CGROUP = Path("/sys/fs/cgroup")
 
 
 def training_bytes(shape: SamShape, recipe: SamRecipe) -> int:
@@ -65,7 +66,12 @@ def available_bytes(machines: Machines) -> int | None:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+    free = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+    try:  # of a container
+        limit, used = (int((CGROUP / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):
+        return free
+    return limit - used if free is None else min(free, limit - used)
 
 
 def refuse_what_does_not_fit(shape: SamShape, recipe: SamRecipe, machines: Machines) -> None:

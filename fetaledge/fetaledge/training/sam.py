@@ -18,7 +18,7 @@ from fetaledge.models.cost import multiply_adds
 from fetaledge.models.lora import SAVED, add_adapters, load_samed, read_samed
 from fetaledge.models.sam_checkpoint import SamBase
 from fetaledge.training.curve import draw_curve
-from fetaledge.training.folder import prepare_folder
+from fetaledge.training.folder import check_folder, prepare_folder
 from fetaledge.training.frames import EpochSampler
 from fetaledge.training.keeper import RESUME, Keeper
 from fetaledge.training.memory import out_of_memory_named, refuse_what_does_not_fit
@@ -33,6 +33,7 @@ from fetaledge_runtimes.files import read_json, write_json
 from fetaledge_runtimes.tasks import CLASSES
 
 FINISHED = "fold.json"
+FIXED = ("recipe", "data", "folds", "architecture", "adapter")
 
 
 def train_sam(
@@ -99,22 +100,25 @@ def train_sam(
     ready = [_network(read, recipe, len(document["classes"]), adapter)]
     document["trained_parameters"] = sum(p.numel() for p in ready[0].parameters() if p.requires_grad)
     if first:
-        names = [FOLD.format(number) for number in range(1, len(folds) + 1)]
-        resume = prepare_folder(
-            out, document, ("recipe", "data", "folds", "architecture", "adapter"), names, resume=resume, force=force
-        )
+        check_folder(out, document, FIXED, resume=resume, force=force)
+    make_trainer(recipe, machines, Keeper(out, progress, lambda _: None), bar=False)  # its errors before anything else
+    used = {name for fold in folds for side in fold for name in side}
+    progress(f"reading {len(used)} frames")
+    frames = LabelMaps.read(dataset.only(used), recipe.size)
+    if first:
+        prepare_folder(out, document, [FOLD.format(number) for number in range(1, len(folds) + 1)], resume=resume)
     for number, (train, validation) in enumerate(folds, 1):
         folder = out / FOLD.format(number)
         if resume and (folder / FINISHED).is_file():
             continue
         folder.mkdir(exist_ok=True)
         said = f"fold {number} of {len(folds)}: " if len(folds) > 1 else ""
-        progress(f"{said}reading {len(train)} training and {len(validation)} validation frames")
+        progress(f"{said}{len(train)} training and {len(validation)} validation frames")
         with out_of_memory_named(shape, recipe):
             _fit(
                 ready.pop() if ready else _network(read, recipe, len(document["classes"]), adapter),
-                LabelMaps(dataset.only(train), recipe.size),
-                LabelMaps(dataset.only(validation), recipe.size),
+                frames.only(train),
+                frames.only(validation),
                 folder,
                 recipe,
                 machines,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import cv2
@@ -17,15 +17,38 @@ Pair = tuple[torch.Tensor, torch.Tensor]
 
 
 class LabelMaps:
-    """Frames and labels resized once: ``images`` and ``labels`` (the class of each pixel) ``uint8 (N, S, S)``."""
+    """Frames and labels resized once, and the rows of them that are meant.
 
-    def __init__(self, frames: Iterable[LabelledFrame], size: int) -> None:
-        images, labels = [], []
+    Attributes:
+        images, labels: ``uint8 (N, S, S)``; ``labels`` is the class of each pixel.
+        rows: which of the N, in order.
+    """
+
+    def __init__(self, images: Image, labels: Image, names: Sequence[str], rows: Sequence[int]) -> None:
+        self.images, self.labels, self.names, self.rows = images, labels, names, rows
+
+    @classmethod
+    def read(cls, frames: Iterable[LabelledFrame], size: int) -> LabelMaps:
+        """Read them all."""
+        images, labels, names = [], [], []
         for labelled in frames:
             images.append(resize(labelled.frame.pixels, (size, size)))
             labels.append(cv2.resize(labelled.mask, (size, size), interpolation=cv2.INTER_NEAREST))
-        self.images: Image = np.stack(images)
-        self.labels: Image = np.stack(labels)
+            names.append(labelled.name)
+        return cls(np.stack(images), np.stack(labels), names, range(len(names)))
+
+    def only(self, names: Iterable[str]) -> LabelMaps:
+        """The frames of these names; nothing is copied."""
+        row = {name: place for place, name in enumerate(self.names)}
+        return LabelMaps(self.images, self.labels, self.names, [row[name] for name in names])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> tuple[Image, Image]:
+        """Image and label ``uint8 (S, S)``."""
+        row = self.rows[index]
+        return self.images[row], self.labels[row]
 
 
 def augmentation() -> Any:
@@ -90,18 +113,16 @@ class AugmentedMaps(TorchDataset[Pair]):
         self.transform = augmentation()
 
     def __len__(self) -> int:
-        return len(self.maps.images)
+        return len(self.maps)
 
     def __getitem__(self, key: tuple[int, int]) -> Pair:
         """Image ``float32 (1, S, S)`` in 0–1 and label ``int64 (S, S)``."""
         epoch, index = key
         seed = np.random.SeedSequence((self.seed, epoch, index)).generate_state(1)[0]
         self.transform.set_random_state(seed=int(seed))
+        pixels, classes = self.maps[index]
         changed = self.transform(
-            {
-                "image": torch.from_numpy(self.maps.images[index])[None].float() / 255,
-                "label": torch.from_numpy(self.maps.labels[index])[None].float(),
-            }
+            {"image": torch.from_numpy(pixels)[None].float() / 255, "label": torch.from_numpy(classes)[None].float()}
         )
         image, label = (changed[name].as_tensor() for name in ("image", "label"))
         return image.clamp(0, 1).contiguous(), label[0].round().long().contiguous()
@@ -114,9 +135,9 @@ class PlainMaps(TorchDataset[Pair]):
         self.maps = maps
 
     def __len__(self) -> int:
-        return len(self.maps.images)
+        return len(self.maps)
 
     def __getitem__(self, index: int) -> Pair:
         """Image ``float32 (1, S, S)`` in 0–1 and label ``int64 (S, S)``."""
-        image, label = self.maps.images[index], self.maps.labels[index]
+        image, label = self.maps[index]
         return torch.from_numpy(image)[None].float() / 255, torch.from_numpy(label).long()

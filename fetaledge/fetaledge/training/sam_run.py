@@ -196,7 +196,7 @@ def save_fold(network: Any, folder: Path, tune: str) -> None:
 
 def load_fold(folder: Path, tune: str, shape: SamShape, classes: int, rank: int, base: SamBase | None) -> PromptlessSam:
     """The plain network of a fold that :func:`save_fold` wrote."""
-    from fetaledge.models.lora import load_adapters, merge_adapters
+    from fetaledge.models.lora import SAVED, load_adapters, merge_adapters
     from fetaledge.models.sam import PromptlessSam
     from fetaledge.models.unet import check_fit, read_tensors
 
@@ -208,9 +208,10 @@ def load_fold(folder: Path, tune: str, shape: SamShape, classes: int, rank: int,
         network = base.network(classes, shape.size)
     if tune == "lora":
         return merge_adapters(load_adapters(network, folder, rank))
+    trained = {name for name, _ in network.named_parameters() if name.startswith(SAVED)}
     path = folder / WEIGHTS
     tensors = read_tensors(path)
-    expected = {name: tensor for name, tensor in network.state_dict().items() if base is None or name in tensors}
+    expected = {name: tensor for name, tensor in network.state_dict().items() if base is None or name in trained}
     check_fit(expected, tensors, path, "SAM")
     network.load_state_dict({**network.state_dict(), **tensors})
     return network.requires_grad_(False).eval()

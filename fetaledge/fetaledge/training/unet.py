@@ -20,11 +20,12 @@ from fetaledge.data.phantom import head_phantom
 from fetaledge.data.psfh_phantom import psfh_phantom
 from fetaledge.data.split import draw_frames, split_by_subject
 from fetaledge.evaluation import evaluate_run
+from fetaledge.models.cost import multiply_adds
 from fetaledge.models.strategies import Strategy, apply_strategy, strategy_named
 from fetaledge.models.unet import Architecture, load_body, logits_of
 from fetaledge.training.curve import draw_curve
 from fetaledge.training.distillation import SOFT_WEIGHT, Teachers, Unlabelled, teacher_facts
-from fetaledge.training.folder import prepare_folder
+from fetaledge.training.folder import check_folder, prepare_folder
 from fetaledge.training.frames import EpochSampler, PreparedFrames, TrainingFrames, ValidationFrames
 from fetaledge.training.keeper import RESUME, Keeper
 from fetaledge.training.module import SegmentationModule
@@ -105,9 +106,14 @@ def train_unet(
     keeper = Keeper(out, progress, lambda module: write_weights(out / WEIGHTS, module.network, half=recipe.half))
     trainer = make_trainer(recipe, machines, keeper, bar)
     if first:
-        resume = prepare_folder(out, document, FIXED, resume=resume, force=force)
+        check_folder(out, document, FIXED, resume=resume, force=force)
+    frames = _read(dataset, teachers, more, document, recipe, trainer, progress)
+    if first:
+        prepare_folder(out, document, resume=resume)
+    if more:
+        document["unlabelled"]["frames"] = len(frames[0]) - len(frames[0].masks)
     state = out / RESUME if resume and (out / RESUME).is_file() else None
-    return _fit(network, dataset, teachers, more, document, out, recipe, trainer, keeper, state, progress)
+    return _fit(network, frames, dataset, document, out, recipe, trainer, keeper, state, progress)
 
 
 def _check_teachers(teachers: Sequence[Run], unlabelled: Path | None, recipe: Recipe, task: str) -> None:
@@ -189,11 +195,35 @@ def _split(dataset: Dataset, recipe: Recipe, init: Run | None) -> tuple[list[str
     return train, validation
 
 
-def _fit(
-    network: nn.Module,
+def _read(
     dataset: Dataset,
     teachers: Sequence[Run],
     unlabelled: Unlabelled | None,
+    document: dict[str, Any],
+    recipe: Recipe,
+    trainer: lightning.Trainer,
+    progress: Callable[[str], None],
+) -> tuple[PreparedFrames, PreparedFrames]:
+    """Training frames, with the teachers' answers, and validation frames."""
+    task, (height, width) = document["task"], document["size"]
+    size, structures = (height, width), len(document["classes"]) - 1
+    train_part, validation_part = (dataset.only(document["split"][side]) for side in ("train", "validation"))
+    progress(f"reading {len(train_part)} training and {len(validation_part)} validation frames")
+    validation = PreparedFrames(validation_part, size, structures)
+    phantoms = (PHANTOMS[task](PHANTOM_SEED_STEP * (recipe.seed + 1) + number) for number in range(recipe.phantoms))
+    for fact in document["teachers"]:
+        seen = fact["trained_on_validation"]
+        progress(
+            f"the teacher {fact['run']} answers first" + (f"; it has seen {seen} validation frames" if seen else "")
+        )
+    answer = Teachers(teachers, size, trainer.strategy.root_device) if teachers else None
+    return PreparedFrames(chain(train_part, phantoms), size, structures, answer, unlabelled or ()), validation
+
+
+def _fit(
+    network: nn.Module,
+    frames: tuple[PreparedFrames, PreparedFrames],
+    dataset: Dataset,
     document: dict[str, Any],
     out: Path,
     recipe: Recipe,
@@ -202,26 +232,11 @@ def _fit(
     state: Path | None,
     progress: Callable[[str], None],
 ) -> Run | None:
-    task, (height, width), classes = document["task"], document["size"], document["architecture"]["classes"]
-    size, structures = (height, width), len(document["classes"]) - 1
-    train_part, validation_part = (dataset.only(document["split"][side]) for side in ("train", "validation"))
-    progress(f"reading {len(train_part)} training and {len(validation_part)} validation frames")
-    phantoms = (PHANTOMS[task](PHANTOM_SEED_STEP * (recipe.seed + 1) + number) for number in range(recipe.phantoms))
-    for fact in document["teachers"]:
-        seen = fact["trained_on_validation"]
-        progress(
-            f"the teacher {fact['run']} answers first" + (f"; it has seen {seen} validation frames" if seen else "")
-        )
-    answer = Teachers(teachers, size, trainer.strategy.root_device) if teachers else None
-    prepared = PreparedFrames(chain(train_part, phantoms), size, structures, answer, unlabelled or ())
-    if unlabelled:
-        document["unlabelled"]["frames"] = len(prepared) - len(prepared.masks)
-    train = TrainingFrames(prepared, recipe.seed)
-    validation = ValidationFrames(PreparedFrames(validation_part, size, structures))
+    train, validation = TrainingFrames(frames[0], recipe.seed), ValidationFrames(frames[1])
     scale, offset = INTENSITIES[recipe.intensity]
     module = SegmentationModule(
         network,
-        classes=classes,
+        classes=document["architecture"]["classes"],
         scale=scale,
         offset=offset,
         learning_rate=recipe.learning_rate,
@@ -247,9 +262,10 @@ def _fit(
         progress("measuring the best epoch on the validation frames")
         draw_curve(keeper.rows, out / CURVE)
         run = Run(out, {**document, "best": keeper.best, "epochs_run": len(keeper.rows)})
-        record = evaluate_run(run, validation_part, torch.get_num_threads())
+        record = evaluate_run(run, dataset.only(document["split"]["validation"]), torch.get_num_threads())
         del record["per_case"]
-        write_document(out, {**run.document, "validation": record})
+        cost = multiply_adds(run.network(), run.size)
+        write_document(out, {**run.document, "multiply_adds": cost, "validation": record})
         (out / RESUME).unlink(missing_ok=True)
     trainer.strategy.barrier()
     return Run.open(out) if trainer.is_global_zero else None
