@@ -56,7 +56,7 @@ $(SMALL): | $(VENV)/ready
 	$(BIN)/fetaledge merge $(STAGES)/sam-base --out $(SMALL) --force
 
 sam-study: sam-frames sam-base
-	for few in "16 --epochs 60" "64 --epochs 25" "256 --epochs 10"; do \
+	for few in "16 --epochs 30" "64 --epochs 25" "256 --epochs 10"; do \
 		for way in "lora --base $(SMALL) --tune lora --learning-rate 2e-3" \
 			"decoder --base $(SMALL) --tune decoder --learning-rate 1e-3" \
 			"all --base $(SMALL) --tune all --learning-rate 5e-4 --weight-decay 0.05" \

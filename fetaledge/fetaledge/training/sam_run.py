@@ -208,10 +208,14 @@ def load_fold(folder: Path, tune: str, shape: SamShape, classes: int, rank: int,
         network = base.network(classes, shape.size)
     if tune == "lora":
         return merge_adapters(load_adapters(network, folder, rank))
-    trained = {name for name, _ in network.named_parameters() if name.startswith(SAVED)}
     path = folder / WEIGHTS
     tensors = read_tensors(path)
-    expected = {name: tensor for name, tensor in network.state_dict().items() if base is None or name in trained}
+    parameters = {name for name, _ in network.named_parameters()}
+    expected = {
+        name: tensor
+        for name, tensor in network.state_dict().items()
+        if tune == "all" or (name in parameters and name.startswith(SAVED))
+    }
     check_fit(expected, tensors, path, "SAM")
     network.load_state_dict({**network.state_dict(), **tensors})
     return network.requires_grad_(False).eval()
