@@ -36,6 +36,12 @@ QUICK = SamRecipe(size=64, folds=2, epochs=2, batch=2, learning_rate=3e-3)
 Command = Callable[..., Any]
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """As the run was trained that others are compared with, bit by bit."""
+    torch.set_num_threads(1)
+
+
 def opened(folder: Path, fold: int | None = None, base: Path | None = None, force: bool = False) -> SamRun:
     run = open_run(folder, fold, base, force)
     assert isinstance(run, SamRun)
