@@ -12,7 +12,7 @@ STAGES ?= out
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint unit reference sam-frames sam-base sam-study sam-student clean
+.PHONY: demo test lint unit reference sam-frames sam-base sam-study sam-student sam-vit-b clean
 
 demo: $(VENV)/ready
 	$(BIN)/fetaledge demo --out demo --force
@@ -76,6 +76,10 @@ sam-student: sam-frames sam-base
 	$(BIN)/fetaledge evaluate $(STAGES)/student --data $(STAGES)/psfh-test --challenge
 	$(BIN)/fetaledge export $(STAGES)/student --out $(STAGES)/student-bundle --data $(STAGES)/psfh-train --int8 --force
 	$(BIN)/fetaledge benchmark $(STAGES)/student-bundle --run $(STAGES)/student --data $(STAGES)/psfh-train
+
+# ViT-B at 512 through each format, one process each: time and peak memory.
+sam-vit-b: $(VENV)/ready
+	for format in onnx openvino tflite; do $(BIN)/python tests/fetaledge/vit_b.py $$format || exit; done
 
 # torch first and alone, so that nothing else chooses its version.
 $(VENV)/ready: constraints.txt tests/requirements.txt $(wildcard */pyproject.toml)
