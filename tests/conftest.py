@@ -64,3 +64,10 @@ def small_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     train_unet(open_dataset(phantoms), folder, recipe)
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a trained run is slow, whichever test is the first to need it."""
+    for item in items:
+        if "small_run" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
