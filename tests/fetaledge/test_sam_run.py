@@ -22,10 +22,11 @@ from fetaledge.evaluation import evaluate_run
 from fetaledge.models.sam import SHAPES, SamShape, random_sam
 from fetaledge.models.sam_checkpoint import SamBase
 from fetaledge.training import memory
+from fetaledge.training.dice import structure_dice
 from fetaledge.training.run import open_run
 from fetaledge.training.sam import train_sam
 from fetaledge.training.sam_frames import AugmentedMaps, LabelMaps, PlainMaps
-from fetaledge.training.sam_module import SamModule, structure_dice
+from fetaledge.training.sam_module import SamModule
 from fetaledge.training.sam_recipe import SamRecipe
 from fetaledge.training.sam_run import SamRun
 from fetaledge.training.trainer import Machines

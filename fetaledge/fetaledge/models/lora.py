@@ -14,7 +14,7 @@ from torch import nn
 
 from fetaledge.models.sam import PromptlessSam
 from fetaledge.models.sam_checkpoint import published_name, read_file
-from fetaledge.models.unet import read_tensors
+from fetaledge.models.unet import check_fit, read_tensors
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.files import atomic_path, write_json
 
@@ -125,19 +125,7 @@ def load_adapters(network: PromptlessSam, folder: Path, rank: int) -> Any:
     tensors = read_tensors(path)
     adapted = add_adapters(network, rank, seed=0)
     expected = get_peft_model_state_dict(adapted)
-    for name, tensor in expected.items():
-        if name not in tensors:
-            raise InputError(
-                f"{path} lacks {name}, so it is not an adapter of this base", "pass the base it was trained on"
-            )
-        if tensors[name].shape != tensor.shape:
-            raise InputError(
-                f"{path} has {name} of {tuple(tensors[name].shape)} where this base takes {tuple(tensor.shape)}",
-                "pass the base it was trained on",
-            )
-    extra = sorted(set(tensors) - set(expected))
-    if extra:
-        raise InputError(f"{path} holds {extra[0]}, for which this base has no place", "pass the one it was trained on")
+    check_fit(expected, tensors, path, "base's adapter", "pass the base it was trained on")
     set_peft_model_state_dict(adapted, tensors)
     return adapted
 

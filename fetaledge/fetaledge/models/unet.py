@@ -146,20 +146,21 @@ def read_tensors(path: Path) -> dict[str, Any]:
     return tensors
 
 
-def check_fit(expected: dict[str, Any], given: dict[str, Any], path: Path, what: str) -> None:
+def check_fit(
+    expected: dict[str, Any],
+    given: dict[str, Any],
+    path: Path,
+    what: str,
+    hint: str = "check the architecture in run.json",
+) -> None:
     """Raise :class:`InputError` naming the first tensor that is missing, unknown or of another shape."""
     for name, tensor in expected.items():
         if name not in given:
-            raise InputError(
-                f"{path} lacks {name}, so it is not a checkpoint of this {what}", "check the architecture in run.json"
-            )
+            raise InputError(f"{path} lacks {name}, so it is not a checkpoint of this {what}", hint)
         if given[name].shape != tensor.shape:
             raise InputError(
-                f"{path} has {name} of {tuple(given[name].shape)} where this {what} has {tuple(tensor.shape)}",
-                "check the architecture in run.json",
+                f"{path} has {name} of {tuple(given[name].shape)} where this {what} has {tuple(tensor.shape)}", hint
             )
     extra = sorted(set(given) - set(expected))
     if extra:
-        raise InputError(
-            f"{path} holds {extra[0]}, which this {what} does not have", "check the architecture in run.json"
-        )
+        raise InputError(f"{path} holds {extra[0]}, which this {what} does not have", hint)

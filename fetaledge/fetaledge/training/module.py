@@ -11,7 +11,7 @@ from monai.losses.dice import DiceCELoss
 from torch import nn
 
 from fetaledge.models.strategies import freeze_batchnorm
-from fetaledge.training.sam_module import structure_dice
+from fetaledge.training.dice import structure_dice
 
 
 class SegmentationModule(lightning.LightningModule):

@@ -10,6 +10,7 @@ from monai.losses.dice import DiceCELoss
 from torch import nn
 from torch.nn import functional
 
+from fetaledge.training.dice import structure_dice
 from fetaledge.training.sam_recipe import SamRecipe
 
 
@@ -79,14 +80,3 @@ class SamModule(lightning.LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: recipe.rate(step, steps))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def structure_dice(predicted: torch.Tensor, labels: torch.Tensor, classes: int) -> torch.Tensor:
-    """Dice of label maps ``int64 (N, H, W)``, a mean over frames and over the classes but the background."""
-    values = []
-    for label in range(1, classes):
-        mask, truth = predicted == label, labels == label
-        both = (mask & truth).flatten(1).sum(1)
-        total = mask.flatten(1).sum(1) + truth.flatten(1).sum(1)
-        values.append(torch.where(total > 0, 2 * both / total.clamp(min=1), 1.0))
-    return torch.stack(values).mean()
