@@ -100,8 +100,8 @@ def sam(
     aop = measured["aop_deg"]
     angle = f", AoP MAE {aop['mae']:.2f} degrees (n = {aop['n']})" if aop and aop["n"] else ""
     synthetic = " (synthetic frames: this says nothing about clinical accuracy)" if measured["synthetic"] else ""
-    folds = "1 fold" if run.folds == 1 else f"{run.folds} folds"
+    counted = "1 fold" if run.folds == 1 else f"{run.folds} folds"
     print(
-        f"{out}: {folds}, Dice {measured['dice']['mean']:.4f} (n = {measured['cases']}, each frame "
+        f"{out}: {counted}, Dice {measured['dice']['mean']:.4f} (n = {measured['cases']}, each frame "
         f"by the fold that has not seen it){angle}, {measured['failures']} total misses{synthetic}"
     )
