@@ -1,0 +1,239 @@
+/* fetaledge's runner for phones without Python: prepared frames in, logits and latencies out.
+ *
+ *   runner MODEL --frames DIR --threads N --samples K --warmup W [--masks DIR]
+ *
+ * DIR holds NAME.raw: frames already resized to the network's grid, uint8, H*W bytes. Every frame is run once; its
+ * logits go to NAME.logits in --masks, float32 (C, h, w). Then K samples are timed, cycling over the frames. One JSON
+ * document of the schema fetaledge/samples/1 is printed. Research software, not a medical device.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine.h"
+#include "frames.h"
+
+enum { MOST = 10000000, MARK = 0xFE7A };
+
+static const struct engine *const engines[] = {&litert, &onnx};
+
+static int errors = STDERR_FILENO;
+
+void fail(int code, const char *format, ...)
+{
+    char text[2 * PATH_LENGTH];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(text, sizeof text, format, values);
+    va_end(values);
+    dprintf(errors, "error: %s\n", text);
+    _exit(code); /* engines' threads may still run: no destructors */
+}
+
+void *library(const char *file)
+{
+    void *loaded = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    if (!loaded) fail(UNUSABLE, "%s cannot be loaded: %s", file, dlerror());
+    return loaded;
+}
+
+void *symbol(void *loaded, const char *name)
+{
+    void *found = dlsym(loaded, name);
+    if (!found) fail(UNUSABLE, "the engine's library has no %s: it is of another version than this runner", name);
+    return found;
+}
+
+void check_shapes(const char *path, int right_types, const int64_t *input, size_t inputs, const int64_t *output,
+                  size_t outputs, int channel_last, struct model *model)
+{
+    int right = right_types && inputs == 4 && outputs == 4 && input[0] == 1 && output[0] == 1 &&
+                input[channel_last ? 3 : 1] == 1;
+    for (size_t i = 0; right && i < 4; i++) right = input[i] > 0 && output[i] > 0;
+    if (!right)
+        fail(UNUSABLE, "%s does not take one uint8 frame of a fixed size and give float32 logits in 4 dimensions",
+             path);
+    int grid = channel_last ? 1 : 2;
+    model->height = (size_t)input[grid], model->width = (size_t)input[grid + 1];
+    model->rows = (size_t)output[grid], model->columns = (size_t)output[grid + 1];
+    model->classes = (size_t)output[channel_last ? 3 : 1];
+}
+
+void channels_first(const struct model *model, const float *logits, float *given)
+{
+    size_t pixels = model->rows * model->columns, classes = model->classes;
+    if (classes == 1) {
+        memcpy(given, logits, pixels * sizeof *given);
+        return;
+    }
+    for (size_t c = 0; c < classes; c++)
+        for (size_t i = 0; i < pixels; i++) given[c * pixels + i] = logits[i * classes + c];
+}
+
+static double now_ms(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
+}
+
+static double peak_rss_mb(void)
+{
+    char line[256];
+    long kilobytes = -1;
+    FILE *status = fopen("/proc/self/status", "re");
+    while (status && fgets(line, sizeof line, status))
+        if (sscanf(line, "VmHWM: %ld", &kilobytes) == 1) break;
+    if (status) fclose(status);
+    struct rusage usage;
+    if (kilobytes < 0 && getrusage(RUSAGE_SELF, &usage) == 0) kilobytes = usage.ru_maxrss;
+    return (double)kilobytes * 1024 / 1e6;
+}
+
+static long number(const char *option, const char *text, long least)
+{
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (errno || end == text || *end || value < least || value > MOST)
+        fail(USAGE, "%s takes a number from %ld to %d and was given %s", option, least, MOST, text);
+    return value;
+}
+
+/* A JSON string of a file's name up to its last dot. */
+static void print_stem(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    putchar('"');
+    for (const char *c = name; c != dot && *c; c++)
+        if (*c == '"' || *c == '\\' || (unsigned char)*c < ' ')
+            printf("\\u%04x", (unsigned char)*c);
+        else
+            putchar(*c);
+    putchar('"');
+}
+
+/* Keeps what engines say while they work from standard error: an error of this program is one line. */
+static void hide_errors(void)
+{
+    int kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), sink = memfd_create("errors", MFD_CLOEXEC);
+    if (kept < 0 || sink < 0) return;
+    errors = kept;
+    dup2(sink, STDERR_FILENO);
+    close(sink);
+}
+
+const char *engine_said(void)
+{
+    static char line[512];
+    static char found[sizeof line + 2];
+    int hidden = errors == STDERR_FILENO ? -1 : dup(STDERR_FILENO);
+    FILE *said = hidden < 0 ? NULL : fdopen(hidden, "r");
+    if (!said) return found;
+    rewind(said);
+    while (fgets(line, sizeof line, said)) {
+        line[strcspn(line, "\n")] = 0;
+        if (strncasecmp(line, "error", 5) == 0) snprintf(found, sizeof found, ": %s", line);
+    }
+    fclose(said);
+    return found;
+}
+
+int main(int count, char **arguments)
+{
+    const char *path = NULL, *frames = NULL, *masks = NULL;
+    long threads = 1, samples = 50, warmup = 5;
+    for (int i = 1; i < count; i++) {
+        const char *option = arguments[i];
+        if (strncmp(option, "--", 2) != 0 && !path) {
+            path = option;
+            continue;
+        }
+        if (i + 1 == count) fail(USAGE, "%s is unknown or needs a value", option);
+        const char *value = arguments[++i];
+        if (strcmp(option, "--frames") == 0)
+            frames = value;
+        else if (strcmp(option, "--masks") == 0)
+            masks = value;
+        else if (strcmp(option, "--threads") == 0)
+            threads = number(option, value, 1);
+        else if (strcmp(option, "--samples") == 0)
+            samples = number(option, value, 0);
+        else if (strcmp(option, "--warmup") == 0)
+            warmup = number(option, value, 0);
+        else
+            fail(USAGE, "%s is no option of this runner", option);
+    }
+    if (!path || !frames)
+        fail(USAGE, "expected was MODEL --frames DIR [--threads N] [--samples K] [--warmup W] [--masks DIR]");
+
+    const char *dot = strrchr(path, '.');
+    const struct engine *engine = NULL;
+    for (size_t i = 0; i < sizeof engines / sizeof *engines; i++)
+        if (dot && strcmp(dot, engines[i]->suffix) == 0) engine = engines[i];
+    struct stat facts;
+    if (stat(path, &facts) != 0) fail(UNUSABLE, "%s cannot be read: %s", path, strerror(errno));
+    if (!engine) fail(UNUSABLE, "%s has a suffix that no engine here runs, expected was .tflite or .onnx", path);
+    int names_count;
+    char **names = list_frames(frames, &names_count);
+
+    hide_errors();
+    struct model model = {0};
+    double start = now_ms();
+    engine->open(&model, path, (int)threads);
+    double load_ms = now_ms() - start;
+
+    if (masks && mkdir(masks, 0755) != 0 && errno != EEXIST) /* as the Python worker does */
+        fail(UNUSABLE, "the folder %s cannot be made: %s", masks, strerror(errno));
+    uint8_t *frame = room(model.height * model.width, 1);
+    size_t values = model.classes * model.rows * model.columns;
+    float *logits = room(values, sizeof *logits);
+    for (int i = 0; i < names_count; i++) {
+        read_frame(frames, names[i], &model, frame);
+        engine->run(&model, frame, logits);
+        if (masks) write_logits(masks, names[i], logits, values);
+    }
+
+    /* What is timed is what the Python engines' call takes, `kernel` in the records: the frame copied into the engine,
+     * the network executed, the logits copied out as (C, h, w). Reading the file is not in it. */
+    double *kernel_ms = room((size_t)samples, sizeof *kernel_ms);
+    if (samples == 0) warmup = 0;
+    for (long i = 0; i < warmup; i++) {
+        read_frame(frames, names[i % names_count], &model, frame);
+        engine->run(&model, frame, logits);
+    }
+    int marked = getenv("FETALEDGE_MARK") != NULL; /* an instruction counter outside sees these system calls */
+    for (long i = 0; i < samples; i++) {
+        read_frame(frames, names[i % names_count], &model, frame);
+        if (marked) syscall(SYS_getpriority, MARK, 2 * i);
+        start = now_ms();
+        engine->run(&model, frame, logits);
+        kernel_ms[i] = now_ms() - start;
+        if (marked) syscall(SYS_getpriority, MARK, 2 * i + 1);
+    }
+
+    printf("{\"schema\": \"fetaledge/samples/1\", \"variant\": ");
+    print_stem(path);
+    printf(", \"engine\": \"%s\", \"engine_version\": \"%s\", \"threads\": %ld, ", engine->name, engine->version(),
+           threads);
+    printf("\"load_ms\": %.4f, \"preprocess_ms\": null, \"kernel_ms\": [", load_ms);
+    for (long i = 0; i < samples; i++) printf("%s%.4f", i ? ", " : "", kernel_ms[i]);
+    printf("], \"postprocess_ms\": null, \"end_to_end_ms\": null, ");
+    printf("\"peak_rss_mb\": %.3f, ", peak_rss_mb());
+    printf("\"file_mb\": %.6f, \"logits\": [%zu, %zu, %zu]}\n", (double)facts.st_size / 1e6, model.classes, model.rows,
+           model.columns);
+    if (fflush(stdout) != 0) fail(UNUSABLE, "the answer cannot be written: %s", strerror(errno));
+    _exit(0);
+}
