@@ -5,6 +5,7 @@ import json
 import platform
 
 from fetaledge_benchmarks.host import (
+    core_numbers,
     cpu_flags,
     cpu_model,
     memory_mb,
@@ -42,12 +43,26 @@ def test_conditions_from_the_kernels_files() -> None:
         "/sys/devices/system/cpu/cpu1/thermal_throttle/core_throttle_count": "3\n",
         "/sys/class/thermal/thermal_zone0/temp": "41000\n",
         "/sys/class/thermal/thermal_zone3/temp": "52500\n",
+        "/sys/class/thermal/thermal_zone4/temp": "2147483647\n",
+        "/sys/class/thermal/thermal_zone5/temp": "-273000\n",
+        "/sys/devices/system/cpu/online": "0-1\n",
+        "/sys/devices/system/cpu/cpu1/cpufreq/scaling_cur_freq": "1500000\n",
+        "/proc/sys/kernel/random/boot_id": "a3055413\n",
     }
     conditions = read_conditions(files.get, 2)
     assert (conditions.governor, conditions.driver) == ("schedutil", "cppc_cpufreq")
     assert (conditions.throttle_events, conditions.temperature_c) == (5, 52.5)
+    assert (conditions.cores_online, conditions.clock_khz) == (2, (None, 1500000))
+    assert (conditions.clock_max_khz, conditions.boot_id) == (None, "a3055413")
     nothing = read_conditions(lambda path: None, 2)
+    assert (nothing.cores_online, nothing.clock_khz, nothing.boot_id) == (None, None, None)
     assert (nothing.governor, nothing.throttle_events, nothing.temperature_c) == (None, None, None)
+
+
+def test_numbers_of_cores() -> None:
+    assert core_numbers("0-3\n") == (0, 1, 2, 3)
+    assert core_numbers("0,2-3,7") == (0, 2, 3, 7)
+    assert core_numbers("") == ()
 
 
 def test_this_machine_is_described_and_not_named() -> None:

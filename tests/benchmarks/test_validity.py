@@ -1,6 +1,10 @@
 from __future__ import annotations
 
-from fetaledge_benchmarks.host import Conditions
+from typing import Any
+
+import pytest
+
+from fetaledge_benchmarks.host import Battery, Conditions
 from fetaledge_benchmarks.validity import reasons_against
 
 QUIET = [10.0 + 0.01 * i for i in range(60)]
@@ -57,3 +61,95 @@ def test_heat_is_counted_within_the_rows_own_processes_only() -> None:
 
 def test_a_failure_is_the_only_reason() -> None:
     assert reasons([], failure="the worker was killed by SIGSEGV") == ["the worker was killed by SIGSEGV"]
+
+
+def test_an_emulated_row_says_so_and_nothing_else() -> None:
+    (reason,) = reasons_against(9, 4, [], 60, (), None, emulated=True)
+    assert reason == "emulated: its times say nothing about a device, so none are kept"
+    assert reasons_against(1, 4, [], 60, (), "it crashed", emulated=True) == ["it crashed"]
+
+
+def state(**given: Any) -> Conditions:
+    return Conditions("performance", "cpufreq-dt", None, 50.0, **given)
+
+
+def test_a_board_that_throttled() -> None:
+    calm, earlier, now = state(throttled=0), state(throttled=0x50000), state(throttled=0x50005)
+    assert reasons(conditions=(calm, calm)) == []
+    assert reasons(conditions=(earlier, earlier)) == []
+    (reason,) = reasons(conditions=(calm, state(throttled=0x80000)))
+    assert reason == "the board slowed itself down (soft temperature limit): give it a fan, or --cool-down"
+    (reason,) = reasons(conditions=(now, now))
+    assert "(under-voltage, throttled): use the supply" in reason
+    assert reasons(conditions=(calm, calm, earlier, earlier)) == []
+    assert reasons(conditions=(state(throttled=None), earlier)) == []
+
+
+def test_a_capped_clock() -> None:
+    free = state(clock_limit_khz=(1800000, None), clock_max_khz=(1800000, None))
+    held = state(clock_limit_khz=(1700000, 600000), clock_max_khz=(1800000, 1800000))
+    assert reasons(conditions=(free, free)) == []
+    (reason,) = reasons(conditions=(free, held))
+    assert "core 1 was held to 600 of 1800 MHz" in reason
+
+
+@pytest.mark.parametrize(("status", "word"), [(1, "light"), (3, "severe"), (6, "shutdown"), (9, "unknown")])
+def test_a_hot_phone(status: int, word: str) -> None:
+    (reason,) = reasons(conditions=(state(thermal_status=0), state(thermal_status=status)))
+    assert f"(thermal status {status}, {word})" in reason
+    assert reasons(conditions=(state(thermal_status=0), state(thermal_status=None))) == []
+
+
+def test_lost_cores_and_a_restart() -> None:
+    eight, six = state(cores_online=8, boot_id="a"), state(cores_online=6, boot_id="b")
+    assert reasons(conditions=(eight, eight)) == []
+    assert reasons(conditions=(eight, six)) == [
+        "cores were switched off: 8 ran at most, 6 at least",
+        "the device restarted during the measurement",
+    ]
+
+
+def powered(level: float = 87, status: str = "charging", plugged: str | None = "USB", **given: Any) -> Conditions:
+    low_power = given.pop("low_power", False)
+    return state(battery=Battery(level, status in ("charging", "full"), plugged, 30.0, low_power, status, **given))
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        powered(),
+        powered(100, "full", "AC"),
+        powered(80, "not charging", "AC"),
+        powered(60, "discharging", None),
+        powered(20),
+        powered(low_power=None),
+        powered(supply_ma=500.0),
+    ],
+)
+def test_a_battery_that_disturbs_nothing(good: Conditions) -> None:
+    assert reasons(conditions=(good, good)) == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (powered(19), "low battery: 19 %, where at least 20 % was expected"),
+        (powered(low_power=True), "battery saver was on"),
+        (powered(60, "discharging"), "the battery discharges although USB is plugged in"),
+        (powered(60, "not charging", "AC"), "AC is plugged in and the battery is not charging"),
+        (powered(supply_ma=100.0), "the charger is too weak: 100 mA"),
+    ],
+)
+def test_a_battery_that_may_hold_the_processor_back(bad: Conditions, words: str) -> None:
+    (reason,) = reasons(conditions=(bad, bad))
+    assert words in reason
+
+
+def test_a_battery_that_changed() -> None:
+    assert reasons(conditions=(powered(60), powered(59))) == [
+        "the charger is too weak: the battery fell although plugged in"
+    ]
+    unplugged = powered(60, "discharging", None)
+    assert reasons(conditions=(unplugged, powered(59, "discharging", None))) == []
+    assert reasons(conditions=(powered(60), unplugged)) == ["the charger was plugged in or out during the measurement"]
+    assert reasons(conditions=(powered(100, "full"), powered(99, "full"))) == []

@@ -1,0 +1,30 @@
+"""``fetaledge devices``."""
+
+from __future__ import annotations
+
+import typer
+
+from fetaledge.cli.tables import print_json, print_table, say
+
+
+def devices(
+    target: list[str] = typer.Option(
+        [], help="Also ask ssh://[user@]host[:port] or adb://SERIAL; more than once for several."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print one document."),
+) -> None:
+    """List the phones that adb sees and the devices that were deployed to, and how they are doing."""
+    from fetaledge_benchmarks.devices import NOTHING_YET, devices_document, devices_table, list_devices
+    from fetaledge_runtimes.errors import TargetError
+
+    found, trouble = list_devices(target)
+    if as_json:
+        print_json(devices_document(found))
+    elif found:
+        print_table(*devices_table(found))
+    if trouble:
+        say(f"phones were not looked for: {trouble}")
+    if not found:
+        say(NOTHING_YET)
+    if target and not any(device.reached for device in found):
+        raise TargetError("none of these devices could be reached", "the column state says why")
