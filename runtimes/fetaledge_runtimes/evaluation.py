@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.metrics import Overlap
 from fetaledge_runtimes.scoring import CaseScore as CaseScore
+from fetaledge_runtimes.scoring import StructureScore
 from fetaledge_runtimes.scoring import score_case as score_case
 from fetaledge_runtimes.summaries import Known, error_summary, summary
 
@@ -78,6 +79,28 @@ def evaluation_record(
     if synthetic:
         record["note"] = SYNTHETIC_NOTE
     return record
+
+
+def case_scores(record: Mapping[str, Any]) -> tuple[CaseScore, ...]:
+    """The scores that :func:`evaluation_record` wrote down under ``per_case``.
+
+    Raises:
+        InputError: they are not of this version.
+    """
+    names = {field.name for field in fields(CaseScore)}
+    try:
+        return tuple(
+            CaseScore(
+                **{
+                    **{key: value for key, value in case.items() if key in names},
+                    "counts": Overlap(**case["counts"]),
+                    "structures": {name: StructureScore(**score) for name, score in case.get("structures", {}).items()},
+                }
+            )
+            for case in record["per_case"]
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"the record's cases cannot be read: {error}", "make it again with this version") from None
 
 
 def dice_pooled(scores: Sequence[CaseScore], size: int = POOL) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from time import perf_counter_ns
 
@@ -45,6 +45,21 @@ class Prediction:
     measures: HeadMeasures | None
     latency_ms: dict[str, float]
     progression: Progression | None = None
+
+
+def interpret(frame: Frame, logits: Logits, task: str, grid: tuple[int, int] | None = None) -> Prediction:
+    """What the network's logits ``float32 (C, h, w)`` say of a frame; its ``latency_ms`` is empty.
+
+    ``grid``: as in :func:`fetaledge_runtimes.postprocess.mask_from_logits`.
+    """
+    mask = mask_from_logits(logits, frame.pixels.shape, grid)
+    if task == "ps-fh":
+        progression = measure_progression(mask, frame.pixel_mm)
+        return Prediction(frame, mask, progression.status, None, None, {}, progression)
+    ellipse = from_mask(mask)
+    spacing = frame.pixel_mm
+    measures = None if ellipse is None or spacing is None else measure_ellipse(ellipse, spacing)
+    return Prediction(frame, mask, head_status(mask, ellipse, spacing), ellipse, measures, {})
 
 
 class Predictor:
@@ -113,16 +128,7 @@ class Predictor:
         times.append(perf_counter_ns())
         logits = self.engine(pixels)
         times.append(perf_counter_ns())
-        mask = mask_from_logits(logits, frame.pixels.shape, self.size if self.nearest else None)
-        ellipse, measures, progression = None, None, None
-        if self.task == "ps-fh":
-            progression = measure_progression(mask, frame.pixel_mm)
-            status = progression.status
-        else:
-            ellipse = from_mask(mask)
-            if ellipse is not None and frame.pixel_mm is not None:
-                measures = measure_ellipse(ellipse, frame.pixel_mm)
-            status = head_status(mask, ellipse, frame.pixel_mm)
+        prediction = interpret(frame, logits, self.task, self.size if self.nearest else None)
         times.append(perf_counter_ns())
         spans = [(end - start) / 1e6 for start, end in pairwise(times)]
         latency_ms = {
@@ -131,4 +137,4 @@ class Predictor:
             "postprocess": spans[2],
             "end_to_end": (times[-1] - times[0]) / 1e6,
         }
-        return Prediction(frame, mask, status, ellipse, measures, latency_ms, progression)
+        return replace(prediction, latency_ms=latency_ms)

@@ -56,22 +56,40 @@ def write_golden(path: Path, frames: Sequence[Frame], predictions: Mapping[str, 
 
 
 def check_golden(bundle: Bundle, variant: str, threads: int = 1) -> list[str]:
-    """Run the golden frames through a variant; one sentence for each frame that differs: an empty list is a pass.
-
-    A frame passes when each structure's mask has a Dice of at least 0.995 with the golden one, HC is within 0.5 mm and
-    the angle of progression within 1 degree.
+    """Run the golden frames through a variant; what :func:`compare_golden` says of them: an empty list is a pass.
 
     Raises:
         BundleError: there is no usable ``golden.npz``, or it knows nothing of this variant.
         EngineMissing: the variant's engine is not installed.
         InputError: the engine cannot load the file.
     """
-    labels = tuple(range(1, len(CLASSES[bundle.manifest.task])))
-    frames, masks, hc_mm, aop_deg = _read_golden(bundle.folder / GOLDEN, variant, len(labels))
+    frames = golden_frames(bundle, variant)
     predictor = Predictor(bundle, variant, threads)
+    return compare_golden(bundle, variant, [predictor(frame) for frame in frames])
+
+
+def golden_frames(bundle: Bundle, variant: str) -> list[Frame]:
+    """The bundle's golden frames. Raises BundleError where it has none, or none for this variant."""
+    return _read_golden(bundle, variant)[0]
+
+
+def compare_golden(bundle: Bundle, variant: str, predictions: Sequence[Prediction]) -> list[str]:
+    """One sentence for each golden frame whose prediction differs from the golden one: an empty list is a pass.
+
+    A frame passes when each structure's mask has a Dice of at least 0.995 with the golden one, HC is within 0.5 mm and
+    the angle of progression within 1 degree.
+
+    Raises:
+        BundleError: there is no usable ``golden.npz``, or it knows nothing of this variant.
+        ValueError: there is not one prediction a frame.
+    """
+    labels = tuple(range(1, len(CLASSES[bundle.manifest.task])))
+    frames, masks, hc_mm, aop_deg = _read_golden(bundle, variant)
+    if len(predictions) != len(frames):
+        raise ValueError(f"{len(predictions)} predictions of {len(frames)} golden frames")
     differences = []
-    for number, frame in enumerate(frames):
-        prediction, place = predictor(frame), f"{variant} frame {number}"
+    for number, prediction in enumerate(predictions):
+        place = f"{variant} frame {number}"
         planes = [(prediction.mask == label).astype(np.uint8) for label in labels]
         dice = min(overlap(plane, golden).dice for plane, golden in zip(planes, masks[number], strict=True))
         if dice < MIN_DICE:
@@ -131,9 +149,10 @@ def exit_code(results: Sequence[dict[str, Any]]) -> int:
 
 
 def _read_golden(
-    path: Path, variant: str, structures: int
+    bundle: Bundle, variant: str
 ) -> tuple[list[Frame], list[npt.NDArray[np.uint8]], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Frames, their masks ``(structures, H, W)``, circumferences and angles (NaN where there is none)."""
+    path, structures = bundle.folder / GOLDEN, len(CLASSES[bundle.manifest.task]) - 1
     hint = "copy the bundle again, or export it again"
     if not path.is_file():
         raise BundleError(f"{path} does not exist", hint)
