@@ -1,5 +1,6 @@
 # make demo   train nothing: export the reference model, gate it, benchmark it here; table, picture, model card in demo/
 # make test   lint, types, arrows, every test
+# make stand-ins   as root on Debian: the emulated Raspberry Pi and phone that the tests of devices talk to
 # Both make the environment (.venv) that they need, from constraints.txt.
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ STAGES ?= out
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint unit reference sam-frames sam-base sam-study sam-student sam-vit-b clean
+.PHONY: demo test lint unit stand-ins android-runner reference sam-frames sam-base sam-study sam-student sam-vit-b clean
 
 demo: $(VENV)/ready
 	$(BIN)/fetaledge demo --out demo --force
@@ -28,6 +29,14 @@ lint: $(VENV)/ready
 
 unit: $(VENV)/ready
 	$(BIN)/python -m pytest -m "not slow"
+
+# What the tests of devices talk to: an emulated Raspberry Pi behind a real sshd, an emulated phone behind a real adbd.
+stand-ins: $(VENV)/ready
+	$(BIN)/python -m tests.stand_ins build
+
+# The program that runs a TFLite or ONNX model on a phone without Python.
+android-runner: $(VENV)/ready
+	$(BIN)/python -m fetaledge_benchmarks.android
 
 # The committed reference model, from HC18 and a MobileNetV2 encoder: the decoder first, then every layer.
 REFERENCE := --data $(DATA) --intensity symmetric --size 256 --phantoms 160 --seed 1 --force
@@ -89,4 +98,4 @@ $(VENV)/ready: constraints.txt tests/requirements.txt $(wildcard */pyproject.tom
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .stand-ins demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

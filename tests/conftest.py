@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.stand_ins.fixtures import phone, pi4, pi5, stand_in_host, stand_in_roots  # noqa: F401
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -66,8 +68,17 @@ def small_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+STAND_INS = {"pi4", "pi5", "phone", "stand_in_host", "stand_in_roots"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs a trained run is slow, whichever test is the first to need it."""
+    """What needs a trained run or an emulated device is slow, whichever test is the first to need it.
+
+    With several workers (``-n 2 --dist loadgroup``) one has all emulated devices; the others share out the files.
+    """
     for item in items:
-        if "small_run" in getattr(item, "fixturenames", ()):
+        needed = set(getattr(item, "fixturenames", ()))
+        if needed & {"small_run", *STAND_INS}:
             item.add_marker(pytest.mark.slow)
+        group = "stand-ins" if needed & STAND_INS else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
