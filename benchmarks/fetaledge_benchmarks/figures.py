@@ -1,4 +1,4 @@
-"""The two pictures of a report: latency against Dice, and the distributions of latency."""
+"""The pictures of a report: latency against Dice, the distributions of latency, and latency over time."""
 
 from __future__ import annotations
 
@@ -105,6 +105,8 @@ def draw_distributions(record: dict[str, Any], path: Path) -> None:
         tone = colour(result["engine"])
         for series, offset, height, face in (("kernel", -0.17, 0.26, tone), ("end_to_end", 0.19, 0.18, "white")):
             values = np.array(result["samples_ms"][series])
+            if not len(values):  # a native runner measures the kernel alone
+                continue
             box = axes.boxplot(
                 values,
                 orientation="horizontal",
@@ -132,6 +134,33 @@ def draw_distributions(record: dict[str, Any], path: Path) -> None:
     _median_column(axes, rows)
     _title(axes, record, "Latency of every sample")
     _distribution_legend(figure)
+    _footer(figure, record)
+    figure.savefig(path)
+
+
+def draw_sustained(record: dict[str, Any], path: Path) -> None:
+    """Kernel p50 of each process of the sustained runs over the minutes, the temperature below it; a PNG."""
+    from matplotlib.figure import Figure
+
+    rows = [result for result in record["results"] if result["sustained"] and result["sustained"]["moments"]]
+    figure = Figure(figsize=(9.6, 6.4), dpi=150, layout="constrained")
+    latency, heat = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+    several = len({result["threads"] for result in rows}) > 1
+    for result in rows:
+        moments = result["sustained"]["moments"]
+        minutes = [moment["at_s"] / 60 for moment in moments]
+        precision = result["variant"].rpartition("-")[2]
+        look = {"color": colour(result["engine"]), "marker": MARKERS.get(precision, ("D", 100))[0], "markersize": 5}
+        latency.plot(minutes, [m["p50"] for m in moments], label=row_label(result, several), linewidth=1.6, **look)
+        heat.plot(minutes, [np.nan if m["temperature_c"] is None else m["temperature_c"] for m in moments], **look)
+    for axes in (latency, heat):
+        _style(axes)
+    latency.set_ylim(bottom=0)
+    latency.set_ylabel("kernel p50 of each process, ms")
+    heat.set_ylabel("hottest zone, °C")
+    heat.set_xlabel("minutes since the row's first process", color=INK)
+    latency.legend(frameon=False, fontsize=9.5, ncols=3, loc="lower left")
+    _title(latency, record, "Sustained")
     _footer(figure, record)
     figure.savefig(path)
 
@@ -212,5 +241,5 @@ def _median_column(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
     axes.text(1.015, -0.62, "p50, ms", transform=place, fontsize=9, color=SOFT, va="bottom")
     for index, result in enumerate(rows):
         for series, offset, weight in (("kernel", -0.17, "bold"), ("end_to_end", 0.19, "normal")):
-            text = milliseconds(result["latency_ms"][series]["p50"])
+            text = milliseconds((result["latency_ms"][series] or {}).get("p50"))
             axes.text(1.015, index + offset, text, transform=place, fontsize=9, va="center", fontweight=weight)

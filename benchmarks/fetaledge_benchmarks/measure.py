@@ -1,30 +1,28 @@
-"""The benchmark itself: every row in fresh processes, interleaved, on one target."""
+"""The benchmark itself: every row in fresh processes, interleaved, on one target or on several side by side."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
-from fetaledge_benchmarks.plan import Reference, Sampling, choose_variants, plan_rows
-from fetaledge_benchmarks.record import Measurement, build_record
-from fetaledge_benchmarks.targets.base import Target
-from fetaledge_benchmarks.worker import Answer, WorkerFailed, run_worker
-from fetaledge_benchmarks.workload import Workload, write_workload
+from fetaledge_benchmarks.agreement import LOCAL, score_masks
+from fetaledge_benchmarks.android.benchmark_model import check_tool
+from fetaledge_benchmarks.plan import Reference, Sampling, choose_variants
+from fetaledge_benchmarks.record import build_record
+from fetaledge_benchmarks.share import Share, Wanted
+from fetaledge_benchmarks.targets import open_target
+from fetaledge_benchmarks.targets.base import Cancelled, Target
+from fetaledge_benchmarks.workload import write_workload
 from fetaledge_runtimes.bundle import Bundle
-from fetaledge_runtimes.errors import FetalEdgeError
-from fetaledge_runtimes.evaluation import CaseScore, score_case
-from fetaledge_runtimes.frame import Image, LabelledFrames
+from fetaledge_runtimes.errors import UsageError
+from fetaledge_runtimes.frame import LabelledFrames
 
 SAMPLES = 60
 ROUNDS = 6
-TIMEOUT_S = 300.0
-TIMEOUT_PER_FRAME_S = 60.0
 
 
 def run_benchmark(
@@ -37,7 +35,12 @@ def run_benchmark(
     samples: int = SAMPLES,
     rounds: int = ROUNDS,
     seed: int = 0,
-    target: Target,
+    targets: Sequence[Target],
+    engines: Sequence[str] = (),
+    sustained_minutes: float | None = None,
+    cool_down_s: float | None = None,
+    benchmark_model: Path | None = None,
+    accuracy_only: bool = False,
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
     """Measure a bundle's variants, and a reference, in one run; the record ``fetaledge/benchmark/1``.
@@ -48,138 +51,102 @@ def run_benchmark(
     all alike. A row whose worker fails stays in the record, invalid, with the reason. No process and no temporary
     folder stays behind, also after Ctrl-C.
 
+    Several targets are measured side by side, the bundle deployed to each first. One that cannot be reached or drops
+    out loses no other's results: it stands under ``lost``, beside what it gave before. Where a target is not this
+    machine, the masks are also compared with this machine's, which is asked for them if it is not a target itself.
+    An emulated target is asked for masks alone.
+
     Args:
         threads: the thread counts of the variants' rows.
         variants: their names; all of the bundle's without.
+        reference: measured on this machine only.
         samples: of each row, in all; ``rounds``: the processes that they are spread over.
         seed: of the rows' order.
+        engines: pins for deploying, such as ``onnxruntime==1.22.0``.
+        sustained_minutes, cool_down_s, benchmark_model: see :class:`fetaledge_benchmarks.share.Wanted`.
+        accuracy_only: take no samples of time, from no target.
         progress: called with one line before each process.
 
     Raises:
-        UsageError: no such variant, a thread count below 1, fewer samples than rounds.
+        UsageError: no such variant, a thread count below 1, fewer samples than rounds, a target named twice.
         BundleError, InputError: the bundle or the data set cannot be used.
-        TargetError: the target was lost.
     """
-    sampling = Sampling(samples, rounds, seed)
+    wanted = Wanted(
+        threads=tuple(dict.fromkeys(threads)),
+        variants=None if variants is None else tuple(dict.fromkeys(variants)),
+        sampling=Sampling(samples, rounds, seed),
+        engines=tuple(engines),
+        sustained_minutes=sustained_minutes,
+        cool_down_s=cool_down_s,
+        benchmark_model=benchmark_model,
+    )
+    native = any(target.name.startswith("adb://") for target in targets)
+    if benchmark_model is not None:
+        check_tool(benchmark_model)
+        if not native:
+            raise UsageError("--benchmark-model is for phones, and no target is one", "add --target adb://SERIAL")
+    everything = (*wanted.threads, *(reference.threads if reference else ()))
+    if not wanted.threads or min(everything) < 1:
+        raise UsageError(f"the thread counts {list(everything)} were given", "give one or more whole numbers above 0")
+    names = [target.name for target in targets]
+    if len(set(names)) < len(names):
+        raise UsageError(f"the targets {', '.join(names)} name one twice", "name each target once")
     bundle = Bundle.open(bundle_folder)
-    chosen = choose_variants(bundle, variants)
+    choose_variants(bundle, wanted.variants)
+    grid, output = bundle.manifest.input, bundle.manifest.output
     with tempfile.TemporaryDirectory(prefix="fetaledge-benchmark-") as name:
         work = Path(name)
+        progress(f"writing {len(data)} frames")
+        workload = write_workload(data, work, (grid.height, grid.width) if native else None)
+        shares = [
+            Share(target, bundle, workload, work / f"share-{number}", _named(progress, target, len(targets)))
+            for number, target in enumerate(targets)
+        ]
+        _side_by_side([partial(_take, share, wanted, reference, accuracy_only) for share in shares], targets)
+        here = next((share for share in shares if share.target.name == LOCAL), None)
+        if here is None and any(share.masks for share in shares):
+            here = Share(open_target(LOCAL), bundle, workload, work / "share-local", _named(progress, None, 2))
+            _side_by_side([partial(_take, here, wanted, None, True)], [here.target])
+        progress(f"scoring the masks of {len(data)} frames")
+        folders = {
+            (share.target.name, model): folder
+            for share in (*shares, *([] if here is None or here in shares else [here]))
+            for model, folder in share.masks.items()
+        }
+        scores = score_masks(data, folders, bundle.manifest.task, (output.channels, output.height, output.width))
+        for share in shares:
+            for measurement in share.measurements:
+                key = (share.target.name, measurement.row.name)
+                measurement.scores = scores.cases.get(key)
+                measurement.agreement = scores.agreement(*key)
+                if key in scores.failures:
+                    measurement.failure = measurement.failure or scores.failures[key]
+        return build_record(bundle, data.name, workload, wanted.sampling, shares)
+
+
+def _take(share: Share, wanted: Wanted, reference: Reference | None, accuracy_only: bool) -> None:
+    share.take(wanted, reference if share.target.name == LOCAL else None, accuracy_only=accuracy_only)
+
+
+def _named(progress: Callable[[str], None], target: Target | None, targets: int) -> Callable[[str], None]:
+    name = LOCAL if target is None else target.name
+    return progress if targets == 1 else lambda line: progress(f"{name}: {line}")
+
+
+def _side_by_side(works: Sequence[Callable[[], None]], targets: Sequence[Target]) -> None:
+    """Do all works at once, one a target; Ctrl-C cancels them all, and waits for them to clean up.
+
+    Raises:
+        the first work's error; the other works are cancelled for it.
+    """
+    with ThreadPoolExecutor(len(works)) as pool:
+        futures = [pool.submit(work) for work in works]
         try:
-            place = target.send(bundle.folder)
-            rows = plan_rows(chosen, threads, target.worker, place, reference)
-            progress(f"writing {len(data)} frames")
-            run = _Run(target, write_workload(data, work), work, progress, _hidden(place, bundle, work))
-            measurements = [Measurement(row) for row in rows]
-            run.predict(measurements)
-            run.time(measurements, sampling)
-            progress(f"scoring the masks of {len(data)} frames")
-            run.score(measurements, data, bundle.manifest.task)
+            wait(futures, return_when=FIRST_EXCEPTION)
         finally:
-            target.remove()
-        return build_record(bundle, data.name, run.workload, target, sampling, measurements)
-
-
-@dataclass
-class _Run:
-    target: Target
-    workload: Workload
-    work: Path
-    progress: Callable[[str], None]
-    hidden: dict[str, str]
-    masks: dict[str, Path] = field(default_factory=dict)
-
-    def predict(self, measurements: Sequence[Measurement]) -> None:
-        """Let the first row of each model write its masks of every frame; a model that cannot is given up."""
-        every = self.target.send(self.workload.every)
-        into = self.work / "masks"
-        into.mkdir()
-        masks_place = self.target.send(into)
-        firsts = list({m.row.name: m for m in reversed(measurements)}.values())[::-1]
-        for number, first in enumerate(firsts, 1):
-            self.progress(f"accuracy {number} of {len(firsts)}: {first.row.name}")
-            folder = into / first.row.name
-            place = f"{masks_place}/{first.row.name}"
-            timeout_s = TIMEOUT_S + TIMEOUT_PER_FRAME_S * self.workload.frames
-            try:
-                self._worker(first, every, 0, 0, timeout_s, place)
-            except WorkerFailed as failure:
-                for measurement in measurements:
-                    if measurement.row.name == first.row.name:
-                        measurement.failure = str(failure)
-                continue
-            self.target.fetch(place, folder)
-            self.masks[first.row.name] = folder
-
-    def time(self, measurements: Sequence[Measurement], sampling: Sampling) -> None:
-        """Take the samples, round by round; a row that fails once is given up."""
-        timing = self.target.send(self.workload.timing)
-        total = sampling.rounds * len(measurements)
-        done = 0
-        for number, (order, share) in enumerate(
-            zip(sampling.order(len(measurements)), sampling.per_round(), strict=True), 1
-        ):
-            for index in order:
-                measurement = measurements[index]
-                done += 1
-                if measurement.failure is not None:
-                    continue
-                self.progress(f"round {number} of {sampling.rounds}: {measurement.row.label} ({done} of {total})")
-                timeout_s = TIMEOUT_S + TIMEOUT_PER_FRAME_S * (share + sampling.warmup)
-                before = self.target.facts().conditions
-                try:
-                    answer = self._worker(measurement, timing, share, sampling.warmup, timeout_s, None)
-                except WorkerFailed as failure:
-                    measurement.failure = str(failure)
-                else:
-                    measurement.answers.append(answer)
-                measurement.conditions += [before, self.target.facts().conditions]
-
-    def score(self, measurements: Sequence[Measurement], data: LabelledFrames, task: str) -> None:
-        """Compare the masks with the labels, reading each labelled frame once."""
-        scores: dict[str, list[CaseScore]] = {name: [] for name in self.masks}
-        failures: dict[str, str] = {}
-        for case in data:
-            for name, folder in self.masks.items():
-                if name in failures:
-                    continue
-                try:
-                    scores[name].append(score_case(case, _read_mask(folder / f"{case.name}.png"), task))
-                except FetalEdgeError as error:
-                    failures[name] = error.message
-        for measurement in measurements:
-            name = measurement.row.name
-            if name in failures:
-                measurement.failure = measurement.failure or failures[name]
-            elif name in scores:
-                measurement.scores = tuple(scores[name])
-
-    def _worker(
-        self, measurement: Measurement, frames: str, samples: int, warmup: int, timeout_s: float, masks: str | None
-    ) -> Answer:
-        return run_worker(
-            self.target,
-            measurement.row,
-            frames=frames,
-            samples=samples,
-            warmup=warmup,
-            timeout_s=timeout_s,
-            masks=masks,
-            hidden=self.hidden,
-        )
-
-
-def _hidden(place: str, bundle: Bundle, work: Path) -> dict[str, str]:
-    """Machine paths that an error's text may hold, and what stands for them in a record that people pass on."""
-    hidden = {place: bundle.manifest.name, str(bundle.folder): bundle.manifest.name, str(work): "."}
-    if str(Path.home()) != Path.home().anchor:
-        hidden[str(Path.home())] = "~"
-    return hidden
-
-
-def _read_mask(path: Path) -> Image:
-    data = np.frombuffer(path.read_bytes(), np.uint8) if path.is_file() else np.empty(0, np.uint8)
-    mask = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
-    if mask is None or mask.dtype != np.uint8 or mask.ndim != 2:
-        raise FetalEdgeError(f"the worker wrote no mask for the frame {path.stem}")
-    return mask  # type: ignore[return-value]
+            if not all(future.done() for future in futures):
+                for target in targets:
+                    target.cancel()
+    errors = [error for future in futures if (error := future.exception()) is not None]
+    if errors:
+        raise next((error for error in errors if not isinstance(error, Cancelled)), errors[0])

@@ -115,8 +115,12 @@ def plan_rows(
     worker: Sequence[str],
     bundle_place: str,
     reference: Reference | None,
+    *,
+    native: bool = False,
 ) -> tuple[Row, ...]:
     """The rows of a benchmark, the reference's first.
+
+    ``native``: the worker is a runner that takes the model's file, not ``python -m fetaledge_runtimes``.
 
     Raises:
         UsageError: no thread count, or one below 1.
@@ -132,7 +136,8 @@ def plan_rows(
             for count in dict.fromkeys(reference.threads)
         ]
     for variant in variants:
-        command = (*worker, "bench", bundle_place, "--variant", variant.name)
+        model = f"{bundle_place}/{variant.files[0].file}"
+        command = (*worker, model) if native else (*worker, "bench", bundle_place, "--variant", variant.name)
         size = sum(stored.bytes for stored in variant.files) / 1e6
         engine = engine_class(variant.format).name
         rows += [Row(variant.name, engine, count, command, round(size, 3)) for count in counts]

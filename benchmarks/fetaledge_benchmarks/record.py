@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from statistics import fmean, median
 from typing import Any
 
-from fetaledge_benchmarks.host import Conditions
+from fetaledge_benchmarks import agreement
+from fetaledge_benchmarks.host import read_facts, read_text
+from fetaledge_benchmarks.measurement import Measurement
 from fetaledge_benchmarks.plan import Row, Sampling
+from fetaledge_benchmarks.share import Share, facts_document
 from fetaledge_benchmarks.table import MEASURES
-from fetaledge_benchmarks.targets.base import Target
 from fetaledge_benchmarks.validity import reasons_against
-from fetaledge_benchmarks.worker import SERIES, Answer
+from fetaledge_benchmarks.worker import SERIES
 from fetaledge_benchmarks.workload import Workload
 from fetaledge_runtimes.bundle import MANIFEST, Bundle
 from fetaledge_runtimes.evaluation import CaseScore, evaluation_record, paired_change
@@ -24,51 +26,28 @@ SCHEMA = "fetaledge/benchmark/1"
 NOTICE = "research software, not a medical device"
 
 
-@dataclass
-class Measurement:
-    """What gathers about one row while the benchmark runs: an answer a round, the masks' scores, or why it failed."""
-
-    row: Row
-    answers: list[Answer] = field(default_factory=list)
-    conditions: list[Conditions] = field(default_factory=list)
-    scores: tuple[CaseScore, ...] | None = None
-    failure: str | None = None
-
-    def series(self, name: str) -> list[float]:
-        """All samples of one of the worker's series, round after round, in ms."""
-        return [value for answer in self.answers for value in answer.series[name]]
-
-    @property
-    def timed(self) -> bool:
-        return bool(self.answers) and self.failure is None
-
-
 def record_valid(record: dict[str, Any]) -> bool:
     """Whether every row of a benchmark record is valid."""
     return all(result["valid"] for result in record["results"])
 
 
 def build_record(
-    bundle: Bundle,
-    data: str,
-    workload: Workload,
-    target: Target,
-    sampling: Sampling,
-    measurements: Sequence[Measurement],
+    bundle: Bundle, data: str, workload: Workload, sampling: Sampling, shares: Sequence[Share]
 ) -> dict[str, Any]:
     """The JSON-able record; null, never NaN, where something was not measured. Sizes are in MB (10⁶ bytes)."""
-    facts = target.facts()
     manifest = bundle.manifest
-    labels = [m.row.label for m in measurements]
+    task = manifest.task
     return {
         "schema": SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "notice": NOTICE,
         "bundle": manifest.name,
         "data": data,
-        "host": facts.machine,
+        "host": read_facts(read_text).machine,
+        "devices": {share.target.name: facts_document(share) for share in shares},
+        "lost": {share.target.name: share.lost for share in shares if share.lost is not None},
         "model": {
-            "task": manifest.task,
+            "task": task,
             "input": [manifest.input.height, manifest.input.width],
             "manifest_sha256": sha256(bundle.folder / MANIFEST),
             "fetaledge": manifest.fetaledge,
@@ -89,11 +68,17 @@ def build_record(
             "rounds": sampling.rounds,
             "warmup": sampling.warmup,
             "seed": sampling.seed,
-            "order": [[labels[i] for i in order] for order in sampling.order(len(measurements))],
+            "order": _order(sampling, shares),
         },
-        "results": [_result(m, measurements, target, facts.cores, sampling, manifest.task) for m in measurements],
-        "evaluations": _evaluations(measurements, manifest.task, data, workload.synthetic > 0),
+        "results": [_result(m, share, sampling, task) for share in shares for m in share.measurements],
+        "evaluations": _evaluations(shares, task, data, workload.synthetic > 0),
     }
+
+
+def _order(sampling: Sampling, shares: Sequence[Share]) -> list[list[str]]:
+    """The rows' labels in the order they ran, a list a round; the longest of the targets' where they differ."""
+    rows = max((share.measurements for share in shares), key=len, default=[])
+    return [[rows[i].row.label for i in order] for order in sampling.order(len(rows))]
 
 
 def synthetic_note(workload: Workload) -> str | None:
@@ -104,44 +89,77 @@ def synthetic_note(workload: Workload) -> str | None:
     return f"{share} {workload.frames} frames are synthetic: their scores say nothing about clinical accuracy"
 
 
-def _result(
-    measurement: Measurement,
-    everything: Sequence[Measurement],
-    target: Target,
-    cores: int,
-    sampling: Sampling,
-    task: str,
-) -> dict[str, Any]:
-    row, answers = measurement.row, measurement.answers
+def _result(measurement: Measurement, share: Share, sampling: Sampling, task: str) -> dict[str, Any]:
+    row, answers, everything = measurement.row, measurement.answers, share.measurements
     kernel, end_to_end = measurement.series("kernel_ms"), measurement.series("end_to_end_ms")
-    latency = {"kernel": percentiles(kernel), "end_to_end": percentiles(end_to_end)} if measurement.timed else None
-    around = [whole - inner for whole, inner in zip(end_to_end, kernel, strict=True)]
-    reasons = reasons_against(row.threads, cores, kernel, sampling.samples, measurement.conditions, measurement.failure)
+    latency = None
+    if measurement.timed:
+        latency = {"kernel": percentiles(kernel), "end_to_end": percentiles(end_to_end) if end_to_end else None}
+    around = [whole - inner for whole, inner in zip(end_to_end, kernel, strict=False)]
     temperatures = [c.temperature_c for c in measurement.conditions if c.temperature_c is not None]
+    reasons = _reasons(measurement, share, sampling)
     return {
-        "target": target.name,
+        "target": share.target.name,
         "variant": row.name,
         "engine": row.engine,
-        "engine_version": answers[0].engine_version if answers else None,
+        "engine_version": measurement.engine_version,
         "threads": row.threads,
-        "emulated": target.emulated,
+        "pinned": list(measurement.pinned) or None,
+        "emulated": share.emulated,
         "reference": row.reference,
         "valid": not reasons,
         "reasons": reasons,
         "latency_ms": latency,
-        "engine_independent_ms": round(median(around), 4) if measurement.timed else None,
+        "engine_independent_ms": round(median(around), 4) if measurement.timed and around else None,
         "load_ms": median(a.load_ms for a in answers) if answers else None,
         "peak_rss_mb": max(a.peak_rss_mb for a in answers) if answers else None,
         "file_mb": row.file_mb if row.file_mb is not None else (answers[0].file_mb if answers else None),
         "accuracy": _accuracy(measurement.scores, task),
         "against_fp32": _against_fp32(measurement, everything),
+        "against_local": agreement.summary(measurement.agreement),
         "speedup_over_torch": _speedup(measurement, everything),
         "temperature_c": {"min": min(temperatures), "max": max(temperatures)} if temperatures else None,
         "samples_ms": {name.removesuffix("_ms"): measurement.series(name) for name in SERIES},
         "rounds": [
             {"samples": len(a.series["kernel_ms"]), "load_ms": a.load_ms, "peak_rss_mb": a.peak_rss_mb} for a in answers
         ],
+        "benchmark_model": measurement.googles_tool,
+        "interruptions": measurement.interruptions,
+        "sustained": _sustained(measurement),
     }
+
+
+def _sustained(measurement: Measurement) -> dict[str, Any] | None:
+    """Latency over time; what throttled then is a finding here, not a fault of the rounds before it."""
+    if not measurement.sustained and measurement.sustained_failure is None:
+        return None
+    moments = [
+        {
+            "at_s": round(moment.at_s, 1),
+            **percentiles(moment.kernel_ms),
+            "temperature_c": moment.conditions.temperature_c,
+            "clock_khz": list(moment.conditions.clock_khz) if moment.conditions.clock_khz else None,
+            "throttled": moment.conditions.throttled,
+            "thermal_status": moment.conditions.thermal_status,
+        }
+        for moment in measurement.sustained
+    ]
+    return {"moments": moments, "failure": measurement.sustained_failure}
+
+
+def _reasons(measurement: Measurement, share: Share, sampling: Sampling) -> list[str]:
+    if share.facts is None:
+        return [share.lost or "the target was not reached"]
+    reasons = reasons_against(
+        measurement.row.threads,
+        len(measurement.pinned) or share.facts.cores,
+        measurement.series("kernel_ms"),
+        sampling.samples,
+        measurement.conditions,
+        measurement.failure,
+        emulated=share.emulated,
+    )
+    return [*reasons, *([f"the target dropped out: {share.lost}"] if share.lost is not None else [])]
 
 
 def _accuracy(scores: Sequence[CaseScore] | None, task: str) -> dict[str, Any] | None:
@@ -196,12 +214,15 @@ def _speedup(measurement: Measurement, everything: Sequence[Measurement]) -> flo
     return round(median(base[0].series("kernel_ms")) / kernel, 4) if kernel > 0 else None
 
 
-def _evaluations(measurements: Sequence[Measurement], task: str, data: str, synthetic: bool) -> dict[str, Any]:
-    """Per model, the record ``fetaledge/evaluation/1`` with every case."""
+def _evaluations(shares: Sequence[Share], task: str, data: str, synthetic: bool) -> dict[str, Any]:
+    """Per model, the record ``fetaledge/evaluation/1`` with every case; a device's goes by ``MODEL on TARGET``."""
     return {
-        m.row.name: evaluation_record(
+        m.row.name
+        if share.target.name == agreement.LOCAL
+        else f"{m.row.name} on {share.target.name}": evaluation_record(
             m.scores, task=task, variant=m.row.name, engine=m.row.engine, data=data, synthetic=synthetic
         )
-        for m in measurements
+        for share in shares
+        for m in share.measurements
         if m.scores
     }

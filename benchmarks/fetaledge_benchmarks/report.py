@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fetaledge_benchmarks import figures
+from fetaledge_benchmarks.device import throttle_words
+from fetaledge_benchmarks.devices import clocks_text
 from fetaledge_benchmarks.record import record_valid
-from fetaledge_benchmarks.table import MEASURES, table_header, table_rows
+from fetaledge_benchmarks.table import MEASURES, has_devices, table_header, table_rows
 from fetaledge_runtimes.files import atomic_folder, write_json
 
 PAGE, RECORD = "report.html", "benchmark.json"
-SCATTER, DISTRIBUTIONS = "latency_dice.png", "latency_distributions.png"
+SCATTER, DISTRIBUTIONS, SUSTAINED = "latency_dice", "latency_distributions", "sustained"
 HC18_ATTRIBUTION = (
     "HC18: T. L. A. van den Heuvel et al., “Automated measurement of fetal head circumference using 2D ultrasound "
     "images”, doi 10.5281/zenodo.1327317, CC BY 4.0."
@@ -40,11 +43,12 @@ def write_report(record: dict[str, Any], folder: Path, *, force: bool = False) -
         page = environment.get_template(PAGE).render(
             record=record,
             valid=record_valid(record),
-            header=table_header(record["model"]["task"]),
+            header=table_header(record),
             measure=MEASURES[record["model"]["task"]][2],
             rows=list(zip(record["results"], table_rows(record), strict=True)),
             pictures=pictures,
-            facts=_facts(record["host"]),
+            machines=_machines(record),
+            devices=has_devices(record),
             attribution=HC18_ATTRIBUTION if "hc18" in record["data"].lower() else None,
         )
         (partial / PAGE).write_text(page, encoding="utf-8")
@@ -52,30 +56,91 @@ def write_report(record: dict[str, Any], folder: Path, *, force: bool = False) -
 
 
 def _draw(record: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
-    """Draw what there is to draw; (alternative text, data URI) of each picture."""
-    timed = figures.drawable(record)
+    """Draw what there is to draw, each target by itself; (alternative text, data URI) of each picture."""
     pictures: list[tuple[str, str]] = []
-    if any(result["accuracy"] is not None for result in timed):
-        figures.draw_latency_dice(record, folder / SCATTER)
-        pictures.append(("Kernel latency against mean Dice", _data_uri(folder / SCATTER)))
-    if timed:
-        figures.draw_distributions(record, folder / DISTRIBUTIONS)
-        pictures.append(("Distributions of latency", _data_uri(folder / DISTRIBUTIONS)))
+    for number, (target, device) in enumerate(record["devices"].items()):
+        rows = [result for result in record["results"] if result["target"] == target]
+        part = {**record, "results": rows, "host": device["facts"] or record["host"]}
+        suffix, where = ("", "") if target == "local" else (f"-{number}", f" on {target}")
+        timed = figures.drawable(part)
+        wanted = [
+            (SCATTER, figures.draw_latency_dice, "Kernel latency against mean Dice", any(r["accuracy"] for r in timed)),
+            (DISTRIBUTIONS, figures.draw_distributions, "Distributions of latency", bool(timed)),
+            (SUSTAINED, figures.draw_sustained, "Latency over time", any(_moments(r) for r in rows)),
+        ]
+        for name, draw, text, possible in wanted:
+            if possible:
+                path = folder / f"{name}{suffix}.png"
+                draw(part, path)
+                pictures.append((text + where, _data_uri(path)))
     return pictures
+
+
+def _moments(result: dict[str, Any]) -> bool:
+    return bool(result["sustained"] and result["sustained"]["moments"])
 
 
 def _data_uri(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 
 
-def _facts(host: dict[str, Any]) -> Sequence[tuple[str, str]]:
+@dataclass(frozen=True)
+class Machine:
+    """One target in the report: (name, value) facts, the engines it ran, what did not run and why, why it was lost."""
+
+    target: str
+    facts: Sequence[tuple[str, str]]
+    remarks: Sequence[str]
+    lost: str | None
+
+
+def _machines(record: dict[str, Any]) -> list[Machine]:
+    machines = []
+    for target, device in record["devices"].items():
+        facts = list(_facts(device["facts"])) if device["facts"] else []
+        rows = [result for result in record["results"] if result["target"] == target]
+        for engine in dict.fromkeys(result["engine"] for result in rows):
+            versions = sorted({str(r["engine_version"]) for r in rows if r["engine"] == engine and r["engine_version"]})
+            if versions:
+                facts.append((engine, ", ".join(versions)))
+        pinned = sorted({core for result in rows for core in result["pinned"] or ()})
+        if pinned:
+            facts.append(("Pinned to the cores", ", ".join(map(str, pinned))))
+        for name, when in (("before", "Before"), ("after", "After")):
+            if target != "local" and device[name]:
+                facts.append((when, conditions_text(device[name])))
+        remarks = [note for notes in device["notes"].values() for note in notes]
+        machines.append(Machine(target, facts, list(dict.fromkeys(remarks)), record["lost"].get(target)))
+    return machines
+
+
+def conditions_text(conditions: dict[str, Any]) -> str:
+    """What of a target's state can be said in a line."""
+    battery, word, status = conditions["battery"], conditions["throttled"], conditions["thermal_status"]
+    parts = [
+        None if conditions["temperature_c"] is None else f"{conditions['temperature_c']:.0f} °C",
+        None if conditions["governor"] is None else f"governor {conditions['governor']}",
+        None if word is None else ", ".join(throttle_words(word)) or "not throttled",
+        None if status is None else f"thermal status {status} of 6",
+    ]
+    if battery is not None:
+        parts += [f"battery {battery['level_percent']:.0f} %"] if battery["level_percent"] is not None else []
+        parts += [battery["status"], "battery saver on" if battery["low_power"] else None]
+    return ", ".join(part for part in parts if part) or "unknown"
+
+
+def _facts(facts: dict[str, Any]) -> Sequence[tuple[str, str]]:
     unknown = "unknown"
+    device = ", ".join(filter(None, (facts.get("model"), facts.get("soc"))))
     return [
-        ("Processor", f"{host['cpu']} ({host['architecture']}{', virtual machine' if host['virtual'] else ''})"),
-        ("Cores", f"{host['cores_usable']} usable of {host['cores']}"),
-        ("Instruction sets", ", ".join(host["flags"]) or unknown),
-        ("Clock governor", host["governor"] or unknown),
-        ("Memory", f"{host['memory_mb']:,} MB" if host["memory_mb"] else unknown),
-        ("System", f"{host['os']}, kernel {host['kernel']}"),
-        ("Python", host["python"]),
+        *([("Device", device)] if device else []),
+        ("Processor", f"{facts['cpu']} ({facts['architecture']}{', virtual machine' if facts['virtual'] else ''})"),
+        ("Cores", f"{facts['cores_usable']} usable of {facts['cores']}"),
+        ("Highest clocks", clocks_text(facts.get("core_max_mhz")) or unknown),
+        ("Instruction sets", ", ".join(facts["flags"]) or unknown),
+        ("Clock governor", facts["governor"] or unknown),
+        ("Memory", f"{facts['memory_mb']:,} MB" if facts["memory_mb"] else unknown),
+        ("System", f"{facts['os']}, kernel {facts['kernel']}"),
+        *([("C library", facts["libc"])] if facts.get("libc") else []),
+        *([("Python", facts["python"])] if facts["python"] else []),
     ]

@@ -9,10 +9,17 @@ MEASURES = {"head": ("hc", "mm", "HC", " mm"), "ps-fh": ("aop", "deg", "AoP", " 
 NOTHING = "–"
 
 
-def table_header(task: str) -> list[str]:
-    """Names of all columns."""
-    _, _, name, unit = MEASURES[task]
+def has_devices(record: dict[str, Any]) -> bool:
+    """Whether anything else than this machine was asked."""
+    return set(record["devices"]) != {"local"}
+
+
+def table_header(record: dict[str, Any]) -> list[str]:
+    """Names of all columns; where devices were measured, also the target and its agreement with this machine."""
+    _, _, name, unit = MEASURES[record["model"]["task"]]
+    devices = has_devices(record)
     return [
+        *(["target"] if devices else []),
         "variant",
         "threads",
         "MB",
@@ -27,6 +34,7 @@ def table_header(task: str) -> list[str]:
         "total misses",
         f"{name} MAE{unit} (n)",
         f"mean |Δ{name}| to fp32{unit} (n)",
+        *(["Dice to local, mean", "Dice to local, min", f"p95 |Δ{name}| to local{unit} (n)"] if devices else []),
         "valid",
     ]
 
@@ -37,18 +45,20 @@ SHORT_NAMES = {
     "kernel p95 ms": "p95 ms",
     "end-to-end p50 ms": "end-to-end",
     "speed-up over torch": "torch ÷",
+    "Dice to local, min": "Dice to local",
 }
-NOT_ON_A_TERMINAL = ("load ms", "peak RSS MB", "kernel min ms", "total misses")
+NOT_ON_A_TERMINAL = ("load ms", "peak RSS MB", "kernel min ms", "total misses", "Dice to local, mean")
 
 
 def table_rows(record: dict[str, Any]) -> list[list[str]]:
     """One list of cells, in the order of :func:`table_header`, for each result; a mean never without its count."""
-    return [_cells(result, record["model"]["task"]) for result in record["results"]]
+    devices = has_devices(record)
+    return [_cells(result, record["model"]["task"], devices) for result in record["results"]]
 
 
 def terminal_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the columns that matter most, about 110 characters wide, under shorter names."""
-    names = table_header(record["model"]["task"])
+    names = table_header(record)
     picked = [column for column, name in enumerate(names) if name not in NOT_ON_A_TERMINAL]
     header = [
         SHORT_NAMES.get(names[column], names[column]).removeprefix("mean ").replace(" to fp32", "") for column in picked
@@ -56,12 +66,19 @@ def terminal_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     return header, [[row[column] for column in picked] for row in table_rows(record)]
 
 
-def _cells(result: dict[str, Any], task: str) -> list[str]:
+def _cells(result: dict[str, Any], task: str, devices: bool) -> list[str]:
     key, unit, _, _ = MEASURES[task]
     latency = result["latency_ms"] or {"kernel": {}, "end_to_end": {}}
-    accuracy, change = result["accuracy"] or {}, result["against_fp32"] or {}
+    end_to_end = latency["end_to_end"] or {}
+    accuracy, change, local = (result[key] or {} for key in ("accuracy", "against_fp32", "against_local"))
     speedup = result["speedup_over_torch"]
+    agreement = [
+        _number(local.get("dice_mean"), 5),
+        _number(local.get("dice_min"), 5),
+        _counted(local.get(f"{key}_p95_{unit}"), 3, local.get(f"{key}_n")),
+    ]
     return [
+        *([result["target"]] if devices else []),
         result["variant"],
         str(result["threads"]),
         _number(result["file_mb"], 1),
@@ -70,12 +87,13 @@ def _cells(result: dict[str, Any], task: str) -> list[str]:
         milliseconds(latency["kernel"].get("p50")),
         milliseconds(latency["kernel"].get("p95")),
         milliseconds(latency["kernel"].get("min")),
-        milliseconds(latency["end_to_end"].get("p50")),
+        milliseconds(end_to_end.get("p50")),
         NOTHING if speedup is None else f"{speedup:.2f}×",
         _counted(accuracy.get("dice_mean"), 4, accuracy.get("cases")),
         str(accuracy.get("failures", NOTHING)),
         _counted(accuracy.get(f"{key}_mae_{unit}"), 2, accuracy.get(f"{key}_cases")),
         _counted(change.get(f"{key}_abs_mean_{unit}"), 3, change.get(f"{key}_n")),
+        *(agreement if devices else []),
         "yes" if result["valid"] else "no",
     ]
 

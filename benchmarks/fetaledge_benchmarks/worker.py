@@ -6,7 +6,7 @@ import json
 import math
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,10 @@ class WorkerFailed(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What one worker measured: ``series`` by the names of :data:`SERIES`, in ms, one value per sample."""
+    """What one worker measured: ``series`` by the names of :data:`SERIES`, in ms, one value per sample.
+
+    A native runner measures ``kernel_ms`` alone; its other series are empty.
+    """
 
     engine_version: str
     load_ms: float
@@ -43,16 +46,17 @@ def run_worker(
     timeout_s: float,
     masks: str | None = None,
     hidden: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
 ) -> Answer:
     """Run one process of a row on the target; ``frames`` and ``masks`` are places there.
 
-    ``hidden`` maps machine paths to what stands for them in an error's text.
+    ``hidden`` maps machine paths to what stands for them in an error's text; ``prefix`` starts the command line.
 
     Raises:
         WorkerFailed: see there.
         TargetError: the target was lost.
     """
-    command = [*row.command, "--frames", frames, "--threads", str(row.threads)]
+    command = [*prefix, *row.command, "--frames", frames, "--threads", str(row.threads)]
     command += ["--samples", str(samples), "--warmup", str(warmup)]
     if masks is not None:
         command += ["--masks", masks]
@@ -89,7 +93,8 @@ def parse_answer(text: str, samples: int) -> Answer:
         document = json.loads(text, parse_constant=_refuse_constant)
         if document["schema"] != SCHEMA:
             raise WorkerFailed(f"the worker answered in the schema {document['schema']!r}, expected was {SCHEMA!r}")
-        series = {name: tuple(_time(value) for value in document[name]) for name in SERIES}
+        series = {name: tuple(_time(value) for value in document[name] or ()) for name in SERIES}
+        unmeasured = {name for name in SERIES[1:] if document[name] is None}
         answer = Answer(
             engine_version=str(document["engine_version"]),
             load_ms=_time(document["load_ms"]),
@@ -100,7 +105,7 @@ def parse_answer(text: str, samples: int) -> Answer:
     except (ValueError, TypeError, KeyError) as error:
         raise WorkerFailed(f"the worker's answer cannot be read: {type(error).__name__} {error}") from None
     for name, values in series.items():
-        if len(values) != samples:
+        if len(values) != samples and name not in unmeasured:
             raise WorkerFailed(f"the worker gave {len(values)} {name} samples where {samples} were asked for")
     return answer
 

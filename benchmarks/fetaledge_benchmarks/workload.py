@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 
+from fetaledge_benchmarks.android.prepared import write_prepared
 from fetaledge_runtimes.errors import InputError, OutputError
 from fetaledge_runtimes.frame import LabelledFrame, LabelledFrames
 
@@ -21,6 +22,7 @@ class Workload:
     Attributes:
         every: the folder with every frame, for accuracy.
         timing: the folder with the frames that samples cycle through.
+        prepared_every, prepared_timing: the same frames on the network's grid, for native runners; None: not written.
         timing_names: their names; ``timing_sizes``: their (height, width).
         frames, subjects: how many of each.
         with_spacing: how many frames have a known spacing.
@@ -35,10 +37,22 @@ class Workload:
     subjects: int
     with_spacing: int
     synthetic: int
+    prepared_every: Path | None = None
+    prepared_timing: Path | None = None
+
+    def folders(self, native: bool) -> tuple[Path, Path]:
+        """Those of every frame and of the timing frames, as this kind of worker takes them."""
+        if not native:
+            return self.every, self.timing
+        if self.prepared_every is None or self.prepared_timing is None:
+            raise ValueError("the frames were not prepared for a native runner")
+        return self.prepared_every, self.prepared_timing
 
 
-def write_workload(data: LabelledFrames, folder: Path) -> Workload:
+def write_workload(data: LabelledFrames, folder: Path, prepare: tuple[int, int] | None = None) -> Workload:
     """Write every frame as ``NAME.png`` with ``pixels.csv`` into ``folder/every``, a few also into ``folder/timing``.
+
+    With ``prepare`` = (height, width) of the network's grid, each is also written as a native runner takes it.
 
     The timing frames are evenly spaced over the data set, so that its frame sizes are those of the samples.
 
@@ -66,11 +80,15 @@ def write_workload(data: LabelledFrames, folder: Path) -> Workload:
             subjects.add(case.subject)
             synthetic += case.synthetic
             _write_frame(every, case)
+            if prepare is not None:
+                write_prepared([(case.name, case.frame)], prepare, folder / "prepared-every")
             if index in timed:
                 _write_frame(timing, case)
                 timing_cases.append(case)
         _write_spacing(every, spacing)
         _write_spacing(timing, {case.name: case.frame.pixel_mm for case in timing_cases})
+        if prepare is not None:
+            write_prepared([(case.name, case.frame) for case in timing_cases], prepare, folder / "prepared-timing")
     except OSError as error:
         raise OutputError(f"cannot write frames into {folder}: {error.strerror}", "free some space") from error
     return Workload(
@@ -82,6 +100,8 @@ def write_workload(data: LabelledFrames, folder: Path) -> Workload:
         subjects=len(subjects),
         with_spacing=sum(value is not None for value in spacing.values()),
         synthetic=synthetic,
+        prepared_every=folder / "prepared-every" if prepare is not None else None,
+        prepared_timing=folder / "prepared-timing" if prepare is not None else None,
     )
 
 

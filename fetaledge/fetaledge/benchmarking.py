@@ -29,15 +29,24 @@ def benchmark_bundle(
     seed: int,
     progress: Callable[[str], None],
     base: Path | None = None,
+    targets: Sequence[str] = ("local",),
+    engines: Sequence[str] = (),
+    sustained_minutes: float | None = None,
+    cool_down_s: float | None = None,
+    benchmark_model: Path | None = None,
 ) -> dict[str, Any]:
-    """The benchmark record of a bundle on this machine; with ``run_folder``, eager PyTorch is measured beside it.
+    """The benchmark record of a bundle on ``targets``; with ``run_folder``, eager PyTorch is measured on this machine.
 
-    ``base``: where a SAM run's base is, if not where the run says.
+    ``base``: where a SAM run's base is, if not where the run says. The other arguments are those of
+    :func:`fetaledge_benchmarks.run_benchmark`.
 
     Raises:
-        UsageError: the run is not the one that the bundle was exported from, or the frames are labelled for another
-            task.
+        UsageError: the run is not the one that the bundle was exported from, the frames are labelled for another
+            task, or there is a run and this machine is no target.
     """
+    if run_folder is not None and "local" not in targets:
+        raise UsageError("--run adds PyTorch's row on this machine, which is no target", "add --target local")
+    opened = [open_target(address) for address in targets]
     bundle = Bundle.open(bundle_folder)
     source = bundle.manifest.source
     dataset = open_dataset(data)
@@ -52,18 +61,26 @@ def benchmark_bundle(
             command += ("--base", str(base))
         reference = Reference("torch-fp32", "PyTorch", command, tuple(threads))
     frames = choose_frames(dataset, split, source)
-    return run_benchmark(
-        bundle_folder,
-        frames,
-        threads=threads,
-        variants=variants,
-        reference=reference,
-        samples=samples,
-        rounds=rounds,
-        seed=seed,
-        target=open_target("local"),
-        progress=progress,
-    )
+    try:
+        return run_benchmark(
+            bundle_folder,
+            frames,
+            threads=threads,
+            variants=variants,
+            reference=reference,
+            samples=samples,
+            rounds=rounds,
+            seed=seed,
+            targets=opened,
+            engines=engines,
+            sustained_minutes=sustained_minutes,
+            cool_down_s=cool_down_s,
+            benchmark_model=benchmark_model,
+            progress=progress,
+        )
+    finally:
+        for target in opened:
+            target.close()
 
 
 def _exported_fold(run_folder: Path, bundle: Bundle) -> int | None:

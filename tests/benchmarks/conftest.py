@@ -162,7 +162,7 @@ def benchmark_of(bundle_folder: Path, heads: Heads) -> Callable[..., dict[str, A
             "samples": 2,
             "rounds": 1,
         }
-        given |= {"seed": 0, "target": open_target("local"), "progress": lambda line: None}
+        given |= {"seed": 0, "targets": [open_target("local")], "progress": lambda line: None}
         return run_benchmark(bundle_folder, heads, **(given | changes))
 
     return run

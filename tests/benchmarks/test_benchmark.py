@@ -26,6 +26,7 @@ RunBenchmark = Callable[..., dict[str, Any]]
 RESULT_KEYS = {
     "target", "variant", "engine", "engine_version", "threads", "emulated", "valid", "reasons", "latency_ms", "load_ms",
     "peak_rss_mb", "file_mb", "accuracy", "against_fp32", "speedup_over_torch",
+    "pinned", "against_local", "benchmark_model", "interruptions", "sustained",
     "reference", "engine_independent_ms", "temperature_c", "samples_ms", "rounds",
 }  # fmt: skip
 
@@ -40,6 +41,7 @@ def test_the_record_has_the_designs_keys(record: dict[str, Any]) -> None:
     assert (record["bundle"], record["data"]) == ("bright", "bright ellipses")
     assert set(record) == {
         "schema", "created", "notice", "bundle", "data", "host", "model", "frames", "plan", "results", "evaluations",
+        "devices", "lost",
     }  # fmt: skip
     for entry in record["results"]:
         assert set(entry) == RESULT_KEYS
@@ -209,7 +211,7 @@ def test_an_altered_bundle_and_an_empty_data_set_are_refused(bundle_folder: Path
     def run(folder: Path, data: Any) -> None:
         run_benchmark(
             folder, data, threads=[1], variants=None, reference=None, samples=2, rounds=1, seed=0,
-            target=open_target("local"), progress=lambda line: None,
+            targets=[open_target("local")], progress=lambda line: None,
         )  # fmt: skip
 
     with pytest.raises(BundleError):
@@ -243,12 +245,15 @@ spec.loader.exec_module(kit)
 reference = Reference("torch-fp32", "PyTorch", (sys.executable, "-c", {sleeper!r}), (1,))
 run_benchmark(
     Path({str(bundle_folder)!r}), kit.Heads(), threads=[1], variants=None, reference=reference, samples=2, rounds=1,
-    seed=0, target=open_target("local"), progress=print,
+    seed=0, targets=[open_target("local")], progress=print,
 )
 """
     )
     process = subprocess.Popen(
-        [sys.executable, str(script)], env={**os.environ, "TMPDIR": str(temporary)}, stderr=subprocess.PIPE, text=True
+        [sys.executable, str(script)],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stderr=subprocess.PIPE,
+        text=True,
     )
     deadline = time.monotonic() + 60
     while not (note.is_file() and note.read_text()) and process.poll() is None and time.monotonic() < deadline:

@@ -7,7 +7,21 @@ import sys
 import typer
 
 import fetaledge
-from fetaledge.cli import benchmark, bundle, data, demo, evaluate, export, merge, predict, train, train_sam  # noqa: F401
+from fetaledge.cli import (
+    benchmark,
+    bundle,
+    cost,
+    data,
+    demo,
+    deploy,
+    devices,
+    evaluate,
+    export,
+    merge,
+    predict,
+    train,
+    train_sam,  # noqa: F401
+)
 from fetaledge_runtimes.errors import FetalEdgeError
 
 INTERRUPTED = 130  # typer's exit code after Ctrl-C
@@ -46,6 +60,9 @@ for command in (
     merge.merge,
     predict.predict,
     benchmark.benchmark,
+    deploy.deploy,
+    devices.devices,
+    cost.cost,
     bundle.verify,
     bundle.inspect,
     demo.demo,

@@ -1,0 +1,176 @@
+"""A bundle proved again on devices: its golden frames, or the export gate itself on the same frames, by the same limits
+and against the same PyTorch scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fetaledge.data.dataset import Subset, open_dataset
+from fetaledge.evaluation import check_task
+from fetaledge_benchmarks import open_target, run_benchmark
+from fetaledge_benchmarks.deploying.deploy import deploy
+from fetaledge_benchmarks.plan import choose_variants
+from fetaledge_export.exporter import EVALUATION
+from fetaledge_export.gate import Limits, judge, unjudged
+from fetaledge_runtimes.bundle import Bundle
+from fetaledge_runtimes.engines import engine_class
+from fetaledge_runtimes.errors import InputError, TargetError
+from fetaledge_runtimes.evaluation import case_scores, paired_change
+from fetaledge_runtimes.files import read_json
+
+SCHEMA = "fetaledge/device-gate/1"
+VERIFY_SCHEMA = "fetaledge/device-verify/1"
+
+
+def verify_on_targets(
+    bundle_folder: Path,
+    targets: Sequence[str],
+    *,
+    variants: Sequence[str] | None,
+    engines: Sequence[str],
+    progress: Callable[[str], None],
+) -> dict[str, Any]:
+    """Run the golden frames of every variant on each target, now.
+
+    Returns:
+        The document ``fetaledge/device-verify/1``: ``results`` with ``target``, ``variant``, ``engine``,
+        ``engine_version``, ``result`` (``ok`` or ``refused``) and ``details``, a sentence; ``lost``: target -> why.
+
+    Raises:
+        UsageError: no such variant or target.
+    """
+    bundle = Bundle.open(bundle_folder)
+    chosen = choose_variants(bundle, variants)
+    results: list[dict[str, Any]] = []
+    lost = {}
+    for address in targets:
+        with open_target(address) as target:
+            try:
+                deployment = deploy(
+                    bundle_folder,
+                    target,
+                    variants=[variant.name for variant in chosen],
+                    engines=engines,
+                    strict=False,
+                    again=True,
+                    progress=partial(_progress, progress, address),
+                )
+            except TargetError as error:
+                lost[address] = str(error)
+                continue
+        for variant in chosen:
+            engine = engine_class(variant.format)
+            versions = [deployment.versions[package] for package in engine.packages if package in deployment.versions]
+            results.append(
+                {
+                    "target": address,
+                    "variant": variant.name,
+                    "engine": engine.name,
+                    "engine_version": versions[0] if versions else None,
+                    "result": "ok" if variant.name in deployment.variants else "refused",
+                    "details": "; ".join(
+                        filter(None, (deployment.refused.get(variant.name), *deployment.notes.get(variant.name, ())))
+                    ),
+                }
+            )
+    return {
+        "schema": VERIFY_SCHEMA,
+        "notice": bundle.manifest.notice,
+        "bundle": bundle.manifest.name,
+        "results": results,
+        "lost": lost,
+    }
+
+
+def _progress(progress: Callable[[str], None], address: str, line: str) -> None:
+    progress(f"{address}: {line}")
+
+
+def gate_on_targets(
+    bundle_folder: Path,
+    data: Path,
+    targets: Sequence[str],
+    *,
+    variants: Sequence[str] | None,
+    threads: int,
+    engines: Sequence[str],
+    progress: Callable[[str], None],
+) -> dict[str, Any]:
+    """Predict the gate's frames on each target, and judge every variant by the gate's limits against fp32 PyTorch.
+
+    Returns:
+        The document ``fetaledge/device-gate/1``: ``results`` with ``target``, ``variant``, ``passed``, ``reasons``,
+        ``against_fp32`` and ``against_local``; ``devices`` and ``lost`` as in a benchmark record.
+
+    Raises:
+        InputError: ``data`` lacks a frame of the gate, or the bundle's record of it cannot be read.
+        UsageError: no such variant or target, or frames labelled for another task.
+    """
+    bundle = Bundle.open(bundle_folder)
+    gate = read_json(bundle.folder / EVALUATION, "bundle")
+    task = bundle.manifest.task
+    reference = case_scores(gate["reference"])
+    dataset = open_dataset(data)
+    check_task(bundle_folder, task, dataset)
+    names = {score.name for score in reference}
+    items = tuple(item for item in dataset.items if item.name in names)
+    if len(items) < len(names):
+        raise InputError(
+            f"{data} holds {len(items)} of the {len(names)} frames that the gate was judged on ({gate['data']})",
+            "name the data set that the bundle was exported with",
+        )
+    opened = [open_target(address) for address in targets]
+    try:
+        record = run_benchmark(
+            bundle_folder,
+            Subset(dataset, items),
+            threads=[threads],
+            variants=variants,
+            reference=None,
+            samples=1,
+            rounds=1,
+            targets=opened,
+            engines=engines,
+            accuracy_only=True,
+            progress=progress,
+        )
+    finally:
+        for target in opened:
+            target.close()
+    limits = Limits(**gate["limits"])
+    results = []
+    for row in record["results"]:
+        key = row["variant"] if row["target"] == "local" else f"{row['variant']} on {row['target']}"
+        evaluation = record["evaluations"].get(key)
+        change = None if evaluation is None else paired_change(reference, case_scores(evaluation))
+        reasons = tuple(row["reasons"]) if change is None else judge(change, limits, task)
+        results.append(
+            {
+                "target": row["target"],
+                "variant": row["variant"],
+                "engine": row["engine"],
+                "engine_version": row["engine_version"],
+                "passed": not reasons,
+                "reasons": list(reasons),
+                "notes": [] if change is None else list(unjudged(change, task)),
+                "against_fp32": None if change is None else asdict(change),
+                "against_local": row["against_local"],
+            }
+        )
+    return {
+        "schema": SCHEMA,
+        "notice": record["notice"],
+        "bundle": record["bundle"],
+        "data": gate["data"],
+        "task": task,
+        "cases": len(reference),
+        "note": record["frames"]["note"],
+        "limits": gate["limits"],
+        "devices": record["devices"],
+        "lost": record["lost"],
+        "results": results,
+    }
