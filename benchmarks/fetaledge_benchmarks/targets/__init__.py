@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from fetaledge_benchmarks.targets.adb import AdbTarget, list_adb
+from fetaledge_benchmarks.targets.address import parse_address
 from fetaledge_benchmarks.targets.base import Target
 from fetaledge_benchmarks.targets.local import LocalTarget
-from fetaledge_runtimes.errors import UsageError
+from fetaledge_benchmarks.targets.ssh import SshTarget
+
+__all__ = ["Target", "list_adb", "open_target"]
 
 
 def open_target(address: str) -> Target:
-    """The target of an address.
+    """The target of an address; nothing is connected to yet.
 
     Raises:
         UsageError: no kind of target has such an address.
     """
-    if address == "local":
-        return LocalTarget()
-    raise UsageError(f"the target {address!r} is of no known kind", "this version measures on: local")
+    parsed = parse_address(address)
+    if parsed.kind == "ssh":
+        return SshTarget(address, parsed)
+    if parsed.kind == "adb":
+        return AdbTarget(address, parsed)
+    return LocalTarget()

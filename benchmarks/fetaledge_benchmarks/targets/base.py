@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-from fetaledge_benchmarks.host import Facts
+from fetaledge_benchmarks.host import Conditions, Facts
+from fetaledge_runtimes.errors import TargetError
+
+
+class ConnectionLost(TargetError):
+    """A machine that was reached before dropped out; it may come back (:meth:`Target.wait`)."""
+
+
+class Cancelled(Exception):
+    """:meth:`Target.cancel` was called; what ran is dead."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +34,13 @@ class Completed:
 class Target(ABC):
     """A machine that can run ``python -m fetaledge_runtimes``.
 
-    Every verb raises TargetError where the machine cannot be reached or drops out.
+    Every verb raises TargetError where the machine cannot be reached or drops out; ConnectionLost, a child of it,
+    where it was reached before. A target is closed after use, or used in a ``with`` statement.
 
     Attributes:
         name: as the user wrote it (``local``, ``ssh://pi@host``, …).
-        worker: the command that starts fetaledge_runtimes there, without its arguments.
-        emulated: True where wall-clock times say nothing about a real device.
+        worker: the command that starts fetaledge_runtimes there, without its arguments; empty before it is deployed.
+        emulated: True where wall-clock times say nothing about a real device; known after :meth:`facts`.
     """
 
     name: str
@@ -37,6 +50,10 @@ class Target(ABC):
     @abstractmethod
     def facts(self) -> Facts:
         """What the machine is, and how it is doing now (clock governor, temperature, throttling)."""
+
+    def conditions(self) -> Conditions:
+        """How the machine is doing now."""
+        return self.facts().conditions
 
     @abstractmethod
     def send(self, folder: Path) -> str:
@@ -48,8 +65,35 @@ class Target(ABC):
 
     @abstractmethod
     def fetch(self, place: str, folder: Path) -> None:
-        """Copy what lies in the folder ``place`` there into ``folder`` here."""
+        """Copy what lies in the folder ``place`` there into ``folder`` here, whole."""
 
     @abstractmethod
     def remove(self) -> None:
         """Delete whatever :meth:`send` brought there."""
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Hold the machine for this process; another fetaledge is refused meanwhile. Sessions may be nested."""
+        yield
+
+    def wait(self, seconds: float) -> bool:
+        """Wait up to ``seconds`` for a machine that dropped out; whether it can be reached."""
+        return True
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """From another thread: whatever waits in this target raises Cancelled, and so does what is asked later.
+
+        Only what cleans up (:meth:`remove`, the end of a session) still works.
+        """
+
+    def close(self) -> None:  # noqa: B027
+        """End what was started for this target, here and there; may be called twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

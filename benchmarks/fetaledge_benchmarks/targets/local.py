@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from fetaledge_benchmarks.host import Facts, read_facts, read_text
-from fetaledge_benchmarks.targets.base import Completed, Target
+from fetaledge_benchmarks.targets.base import Cancelled, Completed, Target
 from fetaledge_runtimes.errors import TargetError
 
 
@@ -19,6 +20,8 @@ class LocalTarget(Target):
     def __init__(self) -> None:
         self.name = "local"
         self.worker = (sys.executable, "-m", "fetaledge_runtimes")
+        self._cancelled = threading.Event()
+        self._process: subprocess.Popen[str] | None = None
 
     def facts(self) -> Facts:
         return read_facts(read_text)
@@ -39,7 +42,10 @@ class LocalTarget(Target):
             )
         except OSError as error:
             raise TargetError(f"{command[0]} cannot be started: {error.strerror}", "install Python again") from None
+        self._process = process
         try:
+            if self._cancelled.is_set():
+                raise Cancelled
             stdout, stderr = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"did not finish within {timeout_s:.0f} s") from None
@@ -47,6 +53,8 @@ class LocalTarget(Target):
             if process.poll() is None:
                 process.kill()
                 process.communicate()
+        if self._cancelled.is_set():
+            raise Cancelled
         return Completed(process.returncode, stdout, stderr)
 
     def fetch(self, place: str, folder: Path) -> None:
@@ -55,3 +63,8 @@ class LocalTarget(Target):
 
     def remove(self) -> None:
         """Nothing was copied, so nothing is deleted."""
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+        if self._process is not None:
+            self._process.kill()
