@@ -75,7 +75,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["export", "nowhere", "--out", "b", "--data", "d"], 3, "nowhere is not a run"),
         (["export", "nowhere", "--out", "b", "--data", "d", "--format", "caffe"], 2, "no format 'caffe'"),
         (["benchmark", "nowhere", "--data", "d"], 3, "nowhere is not a bundle"),
-        (["benchmark", "nowhere", "--data", "d", "--target", "ssh://pi"], 2, "ssh://pi"),
+        (["benchmark", "nowhere", "--data", "d", "--target", "gopher://pi"], 2, "gopher://pi"),
         (["demo", "--run", "nowhere", "--out", "x"], 3, "nowhere does not exist"),
     ],
 )

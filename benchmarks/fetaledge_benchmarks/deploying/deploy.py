@@ -1,0 +1,279 @@
+"""Deploying: everything a bundle needs is brought to a device, proved there, and only then put to use."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fetaledge_benchmarks.deploying.choice import ENGINES, Choice, choose, choose_native
+from fetaledge_benchmarks.deploying.contents import Contents
+from fetaledge_benchmarks.deploying.deployment import Deployment, in_place
+from fetaledge_benchmarks.deploying.known_bad import known_faults
+from fetaledge_benchmarks.deploying.known_targets import forget, remember
+from fetaledge_benchmarks.deploying.platform import describe
+from fetaledge_benchmarks.deploying.probe import probe, probe_native
+from fetaledge_benchmarks.deploying.store import Inventory, Store, unpacked_mb
+from fetaledge_benchmarks.plan import choose_variants
+from fetaledge_benchmarks.targets.base import Target
+from fetaledge_benchmarks.targets.remote import RemoteTarget
+from fetaledge_runtimes.bundle import Bundle, Variant
+from fetaledge_runtimes.errors import GateFailed, TargetError
+from fetaledge_runtimes.files import sha256
+
+if TYPE_CHECKING:
+    from fetaledge_benchmarks.android.build import Runner
+    from fetaledge_benchmarks.host import Platform
+
+SCHEMA = "fetaledge/release/1"
+
+
+def deploy(
+    bundle_folder: Path,
+    target: Target,
+    *,
+    variants: Sequence[str] | None = None,
+    engines: Sequence[str] = (),
+    strict: bool = True,
+    again: bool = False,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Deployment:
+    """Bring a bundle to a target with the engines that it needs, and run its golden frames there.
+
+    Only what changed is sent; hashes are compared on arrival; each variant is tested in a process of its own; only
+    then the device switches over, so that whatever fails before leaves the earlier deployment working. Nothing is
+    written outside fetaledge's own folder.
+
+    Args:
+        variants: their names; all of the bundle's without.
+        engines: versions to keep to, ``onnxruntime==1.21.0``.
+        strict: False for measuring: what cannot be used is only named in ``refused``, and a deployment that the device
+            uses already stays the one it uses.
+        again: test again what was tested there before and has not changed since.
+        progress: called with one line before each step that takes long.
+
+    Raises:
+        UsageError: no such variant, or a version that cannot be read.
+        TargetError: the device is lost, full, or of a kind that nothing runs on; with ``strict``, no variant or not
+            every named one can run there.
+        GateFailed: with ``strict``, no variant or not every named one passed the self-test.
+    """
+    bundle = Bundle.open(bundle_folder)
+    chosen = choose_variants(bundle, variants)
+    if not isinstance(target, RemoteTarget):
+        return in_place(bundle, chosen, target)
+    with target.session():
+        named = tuple(variants or ()) if strict else ()
+        try:
+            return _Deploying(bundle, chosen, target, tuple(engines), named, strict, again, progress).deploy()
+        finally:
+            with suppress(TargetError):  # a connection that is lost says so itself
+                target.remove()
+
+
+def remove(target: Target) -> bool:
+    """Delete fetaledge's folder on a device, whole, and nothing else; whether there was one.
+
+    Raises:
+        TargetError: the device is lost, or measuring for somebody.
+    """
+    if not isinstance(target, RemoteTarget):
+        return False
+    root = shlex.quote(target.root)
+    there = target.shell(f"[ -e {root} ]").returncode == 0
+    if there:
+        with target.session():
+            done = target.shell(f"rm -rf {root}", 600.0)
+        if done.returncode != 0:
+            said = done.stderr.strip().splitlines() or ["nothing"]
+            raise TargetError(f"{target.name} could not delete {target.root}: {said[-1]}", "delete it there")
+    forget(target.name)
+    return there
+
+
+@dataclass
+class _Deploying:
+    """One deployment, step by step; ``named``: the variants that were asked for by name."""
+
+    bundle: Bundle
+    chosen: tuple[Variant, ...]
+    target: RemoteTarget
+    engines: tuple[str, ...]
+    named: tuple[str, ...]
+    strict: bool
+    again: bool
+    progress: Callable[[str], None]
+    sent_mb: float = 0.0
+
+    def deploy(self) -> Deployment:
+        platform = self.target.facts().platform
+        if platform is None:
+            raise TargetError(f"{self.target.name} does not say what it is", "look whether a shell answers there")
+        self._say(describe(platform))
+        runner = self._runner(platform)
+        choice = self._choose(platform, runner)
+        self._insist(TargetError, choice.refused, bool(choice.variants))
+        contents = Contents.of(self.bundle, choice, runner)
+        if not choice.variants:
+            return self._deployment(contents, None)
+        store = Store(self.target)
+        inventory = store.inventory()
+        return self._reuse(store, inventory, contents) or self._renew(store, inventory, contents, platform)
+
+    def _runner(self, platform: Platform) -> Runner | None:
+        if platform.system != "android":
+            return None
+        from fetaledge_benchmarks.android.build import LIBRARIES, build_runner
+
+        if platform.machine != "aarch64":
+            raise TargetError(
+                f"{self.target.name} is a phone with {platform.machine} programs where 64-bit Arm was expected",
+                "the native runner has no build for it",
+            )
+        formats = [name for name in LIBRARIES if any(variant.format == name for variant in self.chosen)]
+        return build_runner(formats or list(LIBRARIES)[:1], self.engines, self._say)
+
+    def _choose(self, platform: Platform, runner: Runner | None) -> Choice:
+        if runner is not None:
+            return choose_native(self.bundle.manifest, self.chosen, platform, runner.versions)
+        return choose(self.bundle.manifest, self.chosen, platform, self.engines)
+
+    def _send(self, store: Store, inventory: Inventory, contents: Contents) -> None:
+        """Bring what is missing: the files of bundle and runner, wheels that are not unpacked yet."""
+        wheels = {sha256(wheel): name for name, wheel in contents.sites.items() if name not in inventory.sites}
+        candidates = [variant.name for variant in contents.choice.variants]
+        wanted = {**contents.files(candidates), **{content: contents.sites[name] for content, name in wheels.items()}}
+        missing = store.missing(wanted)
+        unpacked = sum(unpacked_mb(contents.sites[name]) for name in wheels.values())
+        self.sent_mb = sum(path.stat().st_size for path in missing.values()) / 1e6
+        if missing:
+            self._say(f"sending {len(missing)} files, {self.sent_mb:.1f} MB")
+            store.send(missing, self.sent_mb + unpacked)
+        if wheels:
+            self._say(f"unpacking {len(wheels)} packages")
+            store.unpack(wheels)
+
+    def _reuse(self, store: Store, inventory: Inventory, contents: Contents) -> Deployment | None:
+        """A release of the very same files that was tested on this device before, if it is still whole."""
+        release = inventory.keys.get(contents.key())
+        earlier = _earlier(store, release) if release is not None and not self.again else None
+        if release is None or earlier is None or not inventory.sites.issuperset(contents.sites):
+            return None
+        passed, refused = earlier["variants"], earlier["refused"]
+        if any(name in refused for name in self.named) or store.missing(contents.files(passed)):
+            return None
+        current = self.strict or release == inventory.current
+        if self.strict and release != inventory.current:
+            store.switch(release, inventory.current)
+        return self._deployment(contents, release, passed, refused, False, current)
+
+    def _renew(self, store: Store, inventory: Inventory, contents: Contents, platform: Platform) -> Deployment:
+        """Build a release beside what is there, test it, give it its name, and switch over."""
+        self._send(store, inventory, contents)
+        key = contents.key()
+        release = next(
+            name
+            for name in (f"{key[:12]}-{number}" for number in range(len(inventory.releases) + 1))
+            if name not in inventory.releases
+        )
+        partial = f"{release}.partial"
+        store.script(f"rm -rf releases/{partial}")
+        if contents.runner is not None:
+            store.make(f"releases/{partial}/runner", contents.for_runner())
+            store.script(f"chmod 755 releases/{partial}/runner/*")
+        refused = self._test(store, contents, platform, partial)
+        passed = [variant.name for variant in contents.choice.variants if variant.name not in refused]
+        if not passed or any(name in refused for name in self.named):
+            store.script(f"rm -rf releases/{partial}")
+            self._insist(GateFailed, refused, bool(passed))
+            return self._deployment(contents, None, refused=refused)
+        store.make(f"releases/{partial}/bundle", contents.for_use(passed))
+        texts = {
+            "run": f'#!/bin/sh\nexec {shlex.join(contents.worker(self.target.root, release))} "$@"\n',
+            "needs": contents.needs(passed),
+            "release.json": json.dumps({"schema": SCHEMA, "variants": passed, "refused": refused}),
+            "key": key,
+        }
+        store.finish(partial, release, texts)
+        current = self.strict or inventory.current is None
+        if current:
+            store.switch(release, inventory.current)
+        before = inventory.current if current else inventory.previous
+        store.prune([name for name in (release, inventory.current, before) if name])
+        return self._deployment(contents, release, passed, refused, True, current)
+
+    def _test(self, store: Store, contents: Contents, platform: Platform, release: str) -> dict[str, str]:
+        """Each variant in a bundle and a process of its own; why those that fail do."""
+        refused = {}
+        variants = contents.choice.variants
+        worker = contents.worker(self.target.root, release)
+        for number, variant in enumerate(variants):
+            self._say(f"self-test {number + 1} of {len(variants)}: {variant.name}")
+            folder = f"releases/{release}/tests/{number}"
+            store.make(folder, contents.for_test(variant.name))
+            place = f"{self.target.root}/{folder}"
+            package = ENGINES[variant.format]
+            version = contents.choice.versions[package]
+            if contents.runner is not None:
+                model = f"{place}/{variant.files[0].file}"
+                reason = probe_native(self.target, worker, model, self.bundle, variant, f"{package} {version}")
+            else:
+                faults = known_faults(package, version, platform.machine, platform.cpu_parts, variant.precision)
+                reason = probe(self.target, worker, place, variant, f"{package} {version}", faults)
+            if reason is not None:
+                refused[variant.name] = reason
+        return refused
+
+    def _insist(self, kind: type[TargetError] | type[GateFailed], refused: dict[str, str], any_left: bool) -> None:
+        """Raise where a variant that the user named is refused, or where none is left."""
+        if not self.strict or not refused:
+            return
+        one, none = ("failed its self-test", "passed") if kind is GateFailed else ("cannot run", "can run")
+        asked = [name for name in self.named if name in refused]
+        if not asked and any_left:
+            return
+        sentence = f"{asked[0]} {one}" if asked else f"no variant {none}"
+        reasons = [refused[asked[0]]] if asked else list(dict.fromkeys(refused.values()))
+        raise kind(f"{sentence} on {self.target.name}: {'; '.join(reasons)}", "what was deployed there is as it was")
+
+    def _deployment(
+        self,
+        contents: Contents,
+        release: str | None,
+        variants: Sequence[str] = (),
+        refused: dict[str, str] | None = None,
+        tested: bool = True,
+        current: bool = False,
+    ) -> Deployment:
+        if release is not None:
+            remember(self.target.name, {"bundle": self.bundle.manifest.name, "variants": list(variants)})
+        choice = contents.choice
+        return Deployment(
+            target=self.target,
+            place=f"{self.target.root}/releases/{release}/bundle" if release else "",
+            worker=contents.worker(self.target.root, release or ""),
+            native=contents.runner is not None,
+            variants=tuple(variants),
+            refused={**choice.refused, **(refused or {})},
+            versions=choice.versions,
+            notes=choice.notes,
+            sent_mb=round(self.sent_mb, 3),
+            tested=tested,
+            current=current,
+        )
+
+    def _say(self, line: str) -> None:
+        self.progress(f"{self.target.name}: {line}")
+
+
+def _earlier(store: Store, release: str) -> dict[str, Any] | None:
+    """What the self-test of a release found; None where that cannot be read."""
+    try:
+        document: dict[str, Any] = json.loads(store.script(f"cat releases/{release}/release.json"))
+        return document if document["schema"] == SCHEMA and document["variants"] else None
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,198 @@
+"""fetaledge's folder on a device: what lies there, bringing what is missing, switching over, tidying up.
+
+    store/SHA256         files by their content: those of bundles, and of the native runner
+    site/NAME-VERSION-…  an unpacked wheel each
+    releases/ID/         bundle/ (links into the store), run (starts the worker), needs, release.json
+    current              the release in use: a link, or on Android a file with its name
+
+Nothing is ever changed in place: a file or folder gets its final name when it is whole and its hash was compared.
+"""
+
+from __future__ import annotations
+
+import shlex
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fetaledge_runtimes.errors import TargetError
+from fetaledge_runtimes.files import sha256
+
+if TYPE_CHECKING:
+    from fetaledge_benchmarks.targets.remote import RemoteTarget
+
+TIMEOUT_S = 1800.0
+MARGIN_MB = 50
+LEFT_OUT = "tests"  # folders of a wheel that no program needs
+
+INVENTORY = r"""
+for f in site/* releases/*; do [ -d "$f" ] && echo "$f"; done
+for f in releases/*/key; do [ -f "$f" ] && echo "key $f $(cat "$f")"; done
+for f in current previous; do
+  if [ -h $f ]; then echo "$f $(readlink $f)"; elif [ -f $f ]; then echo "$f $(cat $f)"; fi
+done
+"""
+
+UNPACK = f"""
+import os, shutil, sys, zipfile
+os.chdir(sys.argv[1])
+for wheel, place in zip(sys.argv[2::2], sys.argv[3::2]):
+    partial = place + ".partial"
+    for old in (partial, place):
+        shutil.rmtree(old, ignore_errors=True)
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            parts = name.split("/")
+            if parts[0].endswith(".data"):
+                parts = parts[2:] if parts[1] in ("purelib", "platlib") else []
+            if not parts or not parts[-1] or ".." in parts or {LEFT_OUT!r} in parts or os.path.isabs(name):
+                continue
+            path = os.path.join(partial, *parts)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with archive.open(name) as source, open(path, "wb") as written:
+                shutil.copyfileobj(source, written, 1 << 20)
+    os.sync()
+    os.rename(partial, place)
+    os.remove(wheel)
+"""
+
+PRUNE = r"""
+for r in releases/*; do case " $KEEP " in *" ${r#releases/} "*) ;; *) rm -rf "$r" ;; esac; done
+for f in store/* site/*; do
+  [ -e "$f" ] || continue
+  grep -qxF "$f" releases/*/needs 2>/dev/null || rm -rf "$f"
+done
+"""
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """``sites`` and ``releases`` by name, ``keys`` of releases, the ``current`` release and the one before."""
+
+    sites: frozenset[str]
+    releases: frozenset[str]
+    keys: dict[str, str]
+    current: str | None
+    previous: str | None
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of a release: ``links`` into the store (name -> hex SHA-256) and small text files."""
+
+    links: dict[str, str]
+    texts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder on one device. Every method raises TargetError where the device is lost or full."""
+
+    target: RemoteTarget
+
+    def script(self, text: str, timeout_s: float = TIMEOUT_S) -> str:
+        """Run a script in the folder; its output. Raises TargetError where it fails."""
+        done = self.target.shell(f"umask 077\ncd {shlex.quote(self.target.root)} || exit 99\n{text}", timeout_s)
+        if done.returncode != 0:
+            said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            hint = "free some space there" if "No space left" in done.stderr else "look at its folder .fetaledge"
+            raise TargetError(f"{self.target.name} could not change fetaledge's folder: {said[-1]}", hint)
+        return done.stdout
+
+    def inventory(self) -> Inventory:
+        self.target.shell(f"mkdir -p {shlex.quote(self.target.root)}", 60.0)
+        lines = [line.split(" ") for line in self.script(INVENTORY).splitlines() if line.strip()]
+        names = [line[0] for line in lines if len(line) == 1]
+        marked = {line[0]: line[1].removeprefix("releases/") for line in lines if len(line) == 2}
+        return Inventory(
+            sites=_below("site", names),
+            releases=_below("releases", names),
+            keys={line[2]: line[1].split("/")[1] for line in lines if line[0] == "key" and len(line) == 3},
+            current=marked.get("current"),
+            previous=marked.get("previous"),
+        )
+
+    def missing(self, files: Mapping[str, Path]) -> dict[str, Path]:
+        """Those of ``files`` (hex SHA-256 -> file here) that do not lie there unaltered."""
+        there = self.target.hashes([f"store/{content}" for content in files])
+        return {content: path for content, path in files.items() if there.get(f"store/{content}") != content}
+
+    def send(self, files: Mapping[str, Path], expected_mb: float) -> None:
+        """Bring files into the store and compare their hashes; what arrived altered is sent once more.
+
+        ``expected_mb``: of space that they and what is unpacked from them will take.
+        """
+        if not files:
+            return
+        facts = self.target.facts()
+        free = facts.platform.free_mb if facts.platform is not None else None
+        if free is not None and free < expected_mb + MARGIN_MB:
+            raise TargetError(
+                f"{self.target.name} has {free} MB of free space and about {expected_mb + MARGIN_MB:.0f} MB are needed",
+                "free some space there; what is deployed keeps working",
+            )
+        wrong = dict(files)
+        for _ in range(2):
+            self.target.push({f"store/{content}": path for content, path in wrong.items()})
+            wrong = self.missing(wrong)
+            if not wrong:
+                return
+        names = ", ".join(path.name for path in wrong.values())
+        raise TargetError(f"{names} arrived altered on {self.target.name}, twice", "check its disk and try again")
+
+    def unpack(self, wheels: Mapping[str, str]) -> None:
+        """Unpack wheels (hex SHA-256 in the store -> name in ``site``) with the device's own Python."""
+        if wheels:
+            pairs = [word for content, name in wheels.items() for word in (f"store/{content}", f"site/{name}")]
+            words = " ".join(map(shlex.quote, [UNPACK, ".", *pairs]))
+            self.script(f"mkdir -p site && python3 -I -S -c {words}")
+
+    def make(self, place: str, folder: Folder) -> None:
+        """Make a folder with links into the store and small text files."""
+        up = "../" * (place.count("/") + 1)
+        lines = ["set -e", f"mkdir -p {shlex.quote(place)}"]
+        lines += [
+            f"ln -sf {up}store/{content} {shlex.quote(f'{place}/{name}')}" for name, content in folder.links.items()
+        ]
+        lines += [f"printf %s {shlex.quote(t)} >{shlex.quote(f'{place}/{name}')}" for name, t in folder.texts.items()]
+        self.script("\n".join(lines))
+
+    def finish(self, partial: str, release: str, texts: dict[str, str]) -> None:
+        """Give a release its name when it is whole, and on the disk."""
+        self.make(f"releases/{partial}", Folder({}, texts))
+        steps = f"rm -rf {partial}/tests && chmod 755 {partial}/run && sync && mv {partial} {release}"
+        self.script(f"cd releases && {steps}")
+
+    def switch(self, release: str, before: str | None) -> None:
+        """Make a release the current one, in one step; remember the one before."""
+        android = self.target.root.startswith("/data/")
+        for name, value in (("previous", before), ("current", release)):
+            if value is None:
+                continue
+            if android:  # whose mv may not know how to replace a link to a folder
+                self.script(f"echo releases/{value} >{name}.new && mv -f {name}.new {name}")
+            else:
+                self.script(f"ln -sfn releases/{value} {name}.new && mv -fT {name}.new {name}")
+
+    def prune(self, keep: Sequence[str]) -> None:
+        """Delete every release but these, and whatever no release needs."""
+        self.script(f"KEEP={shlex.quote(' '.join(keep))}\n{PRUNE}")
+
+
+def site_name(wheel: Path) -> str:
+    """The folder that a wheel is unpacked into: of its name, version and content."""
+    return f"{'-'.join(wheel.name.split('-')[:2])}-{sha256(wheel)[:12]}"
+
+
+def unpacked_mb(wheel: Path) -> float:
+    """Megabytes (10⁶ bytes) that a wheel takes once it is unpacked."""
+    with zipfile.ZipFile(wheel) as archive:
+        kept = [entry for entry in archive.infolist() if LEFT_OUT not in entry.filename.split("/")]
+        return sum(entry.file_size for entry in kept) / 1e6
+
+
+def _below(folder: str, names: Sequence[str]) -> frozenset[str]:
+    inside = [name.removeprefix(f"{folder}/") for name in names if name.startswith(f"{folder}/")]
+    return frozenset(name for name in inside if not name.endswith(".partial"))

@@ -1,0 +1,100 @@
+"""``fetaledge deploy``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from fetaledge.cli.tables import print_json, print_table, say
+
+if TYPE_CHECKING:
+    from fetaledge_benchmarks.deploying import Deployment
+
+SCHEMA = "fetaledge/deployment/1"
+
+
+def deploy(
+    bundle: Path | None = typer.Argument(None, metavar="[BUNDLE]", help="What to bring there; not with --remove."),
+    target: list[str] = typer.Option(
+        ..., help="ssh://[user@]host[:port], adb://SERIAL or local; more than once for several."
+    ),
+    variant: list[str] = typer.Option(
+        [], help="One that must run there; more than once for several (default: all that can)."
+    ),
+    engine: list[str] = typer.Option(
+        [], metavar="PACKAGE==VERSION", help="Keep to this version, such as onnxruntime==1.22.0."
+    ),
+    again: bool = typer.Option(False, "--again", help="Repeat the self-test where nothing changed since the last one."),
+    remove: bool = typer.Option(False, "--remove", help="Delete fetaledge's folder there, whole, and nothing else."),
+    as_json: bool = typer.Option(False, "--json", help="Print one document."),
+) -> None:
+    """Bring a bundle and its engines to a device, test it there with the golden frames, and switch over to it."""
+    from fetaledge_benchmarks import open_target
+    from fetaledge_benchmarks.deploying import deploy as deploy_to
+    from fetaledge_benchmarks.deploying import remove as remove_from
+    from fetaledge_runtimes.errors import FetalEdgeError, UsageError
+
+    if remove == (bundle is not None):
+        raise UsageError(
+            "a bundle and --remove were given" if remove else "no bundle was given",
+            "name the bundle to deploy, or --remove alone",
+        )
+    if remove and (variant or engine):
+        raise UsageError("--variant or --engine were given with --remove", "--remove deletes all of it")
+    targets = [open_target(address) for address in dict.fromkeys(target)]
+    entries: list[dict[str, Any]] = []
+    errors: list[FetalEdgeError] = []
+    for place in targets:
+        with place:
+            try:
+                if bundle is None:
+                    there = remove_from(place)
+                    say(f"{place.name}: {'removed' if there else 'nothing was there'}")
+                    entries.append({"target": place.name, "removed": there})
+                    continue
+                found = deploy_to(bundle, place, variants=variant or None, engines=engine, again=again, progress=say)
+            except FetalEdgeError as error:
+                errors.append(error)
+                entries.append({"target": place.name, "error": str(error)})
+                if len(targets) > 1:
+                    say(f"error: {error}")
+                continue
+        entries.append(_entry(found))
+        if not as_json:
+            _print(found)
+    if as_json:
+        print_json({"schema": SCHEMA, "bundle": None if bundle is None else str(bundle), "targets": entries})
+    if len(errors) == 1 and len(targets) == 1:
+        raise errors[0]
+    if errors:
+        failed = FetalEdgeError(f"{len(errors)} of {len(targets)} targets failed", "the lines above say why")
+        failed.exit_code = errors[0].exit_code
+        raise failed
+
+
+def _entry(found: Deployment) -> dict[str, Any]:
+    return {
+        "target": found.target.name,
+        "emulated": found.target.emulated,
+        "place": found.place,
+        "variants": list(found.variants),
+        "refused": found.refused,
+        "engines": found.versions,
+        "notes": {name: list(notes) for name, notes in found.notes.items()},
+        "sent_mb": found.sent_mb,
+        "tested": found.tested,
+        "worker": list(found.worker),
+    }
+
+
+def _print(found: Deployment) -> None:
+    notes = {name: "; ".join(texts) for name, texts in found.notes.items()}
+    rows = [(name, "passed" if found.tested else "passed earlier", notes.get(name, "")) for name in found.variants]
+    if found.target.name == "local":
+        rows = [(name, "installed", "") for name in found.variants]
+    rows += [(name, "refused", reason) for name, reason in found.refused.items()]
+    print_table(("variant", "self-test", "details"), rows)
+    engines = ", ".join(f"{package} {version}" for package, version in found.versions.items())
+    say(f"{found.target.name}: {engines}; sent {found.sent_mb:.1f} MB; in use from {found.place}")

@@ -1,0 +1,44 @@
+"""The table of engines that are known not to work on some CPUs, and what is chosen because of it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from fetaledge_benchmarks.deploying.known_bad import FAULTS, known_faults, sound_version
+
+PI4, PI5 = ("cortex-a72",), ("cortex-a76",)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.package} {fault.versions}")
+def test_every_line_has_a_source_and_its_remedy_is_sound(fault) -> None:  # type: ignore[no-untyped-def]
+    assert fault.sentence and fault.source
+    if fault.instead is not None:
+        assert re.fullmatch(fault.versions, fault.instead) is None
+        for precision in fault.precisions or ("fp32", "int8"):
+            left = known_faults(fault.package, fault.instead, fault.machine, fault.cpu_parts, precision)
+            assert all(other.instead is None for other in left)
+
+
+def test_onnxruntime_1_21_0_is_avoided_on_a_pi_4_alone() -> None:
+    assert sound_version("onnxruntime", "1.21.0", "aarch64", PI4, ["fp32"]) == "1.22.0"
+    assert sound_version("onnxruntime", "1.21.0", "aarch64", PI5, ["fp32"]) == "1.21.0"
+    assert sound_version("onnxruntime", "1.21.0", "x86_64", (), ["fp32"]) == "1.21.0"
+    assert sound_version("onnxruntime", "1.31.1", "aarch64", PI4, ["fp32", "int8"]) == "1.31.1"
+    (fault,) = known_faults("onnxruntime", "1.21.0", "aarch64", ("cortex-a55", "cortex-a72"), "int8")
+    assert "illegal instruction" in str(fault) and "23957" in str(fault)
+
+
+def test_openvino_2026_4_is_avoided_on_a_pi_4_where_int8_is_wanted() -> None:
+    assert sound_version("openvino", "2026.4.1", "aarch64", PI4, ["fp32", "int8"]) == "2025.4.1"
+    assert sound_version("openvino", "2026.4.1", "aarch64", PI4, ["fp32"]) == "2026.4.1"
+    assert sound_version("openvino", "2026.4.1", "aarch64", PI5, ["fp32", "int8"]) == "2026.4.1"
+
+
+def test_openvino_int8_on_arm_is_noted() -> None:
+    (fault,) = known_faults("openvino", "2025.4.1", "aarch64", PI5, "int8")
+    assert fault.instead is None and "floating point" in fault.sentence
+    assert known_faults("openvino", "2025.4.1", "aarch64", PI5, "fp32") == []
+    assert known_faults("openvino", "2025.4.1", "x86_64", (), "int8") == []
+    assert known_faults("openvino", "2026.4.1", "aarch64", PI5, "int8") == []
