@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,10 +51,10 @@ def run_benchmark(
     all alike. A row whose worker fails stays in the record, invalid, with the reason. No process and no temporary
     folder stays behind, also after Ctrl-C.
 
-    Several targets are measured side by side, the bundle deployed to each first. One that cannot be reached or drops
-    out loses no other's results: it stands under ``lost``, beside what it gave before. Where a target is not this
-    machine, the masks are also compared with this machine's, which is asked for them if it is not a target itself.
-    An emulated target is asked for masks alone.
+    This machine is measured first, alone; then the other targets side by side, the bundle deployed to each first. One
+    that cannot be reached or drops out loses no other's results: it stands under ``lost``, beside what it gave before.
+    Where a target is not this machine, the masks are also compared with this machine's, which is asked for them if it
+    is not a target itself. An emulated target is asked for masks alone.
 
     Args:
         threads: the thread counts of the variants' rows.
@@ -102,11 +102,18 @@ def run_benchmark(
             Share(target, bundle, workload, work / f"share-{number}", _named(progress, target, len(targets)))
             for number, target in enumerate(targets)
         ]
-        _side_by_side([partial(_take, share, wanted, reference, accuracy_only) for share in shares], targets)
-        here = next((share for share in shares if share.target.name == LOCAL), None)
+        local = [share for share in shares if share.target.name == LOCAL]
+        others = [share for share in shares if share.target.name != LOCAL]
+        take = partial(_take, wanted=wanted, reference=reference, accuracy_only=accuracy_only)
+        for group in (local, others):  # this machine is timed while nothing else runs on it
+            works = [partial(take, share, alone=len(shares) == 1) for share in group]
+            _side_by_side(works, [share.target for share in group])
+        here = local[0] if local else None
         if here is None and any(share.masks for share in shares):
             here = Share(open_target(LOCAL), bundle, workload, work / "share-local", _named(progress, None, 2))
-            _side_by_side([partial(_take, here, wanted, None, True)], [here.target])
+            _side_by_side([partial(_take, here, wanted, None, True, alone=False)], [here.target])
+            if here.lost is not None:
+                progress(f"no comparison with this machine: {here.lost}")
         progress(f"scoring the masks of {len(data)} frames")
         folders = {
             (share.target.name, model): folder
@@ -120,12 +127,13 @@ def run_benchmark(
                 measurement.scores = scores.cases.get(key)
                 measurement.agreement = scores.agreement(*key)
                 if key in scores.failures:
-                    measurement.failure = measurement.failure or scores.failures[key]
+                    measurement.failure = measurement.failure or scores.failures[key].replace(str(work), ".")
         return build_record(bundle, data.name, workload, wanted.sampling, shares)
 
 
-def _take(share: Share, wanted: Wanted, reference: Reference | None, accuracy_only: bool) -> None:
-    share.take(wanted, reference if share.target.name == LOCAL else None, accuracy_only=accuracy_only)
+def _take(share: Share, wanted: Wanted, reference: Reference | None, accuracy_only: bool, *, alone: bool) -> None:
+    given = reference if share.target.name == LOCAL else None
+    share.take(wanted, given, accuracy_only=accuracy_only, alone=alone)
 
 
 def _named(progress: Callable[[str], None], target: Target | None, targets: int) -> Callable[[str], None]:
@@ -139,12 +147,15 @@ def _side_by_side(works: Sequence[Callable[[], None]], targets: Sequence[Target]
     Raises:
         the first work's error; the other works are cancelled for it.
     """
+    if not works:
+        return
+    futures: list[Future[None]] = []
     with ThreadPoolExecutor(len(works)) as pool:
-        futures = [pool.submit(work) for work in works]
         try:
+            futures += [pool.submit(work) for work in works]
             wait(futures, return_when=FIRST_EXCEPTION)
         finally:
-            if not all(future.done() for future in futures):
+            if len(futures) < len(works) or not all(future.done() for future in futures):
                 for target in targets:
                     target.cancel()
     errors = [error for future in futures if (error := future.exception()) is not None]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fetaledge_benchmarks.agreement import Agreement
+from fetaledge_benchmarks.cores import cpu_mask
 from fetaledge_benchmarks.host import Conditions
 from fetaledge_benchmarks.plan import Row
 from fetaledge_benchmarks.worker import Answer
@@ -14,10 +15,17 @@ from fetaledge_runtimes.evaluation import CaseScore
 
 @dataclass(frozen=True)
 class Moment:
-    """One process of a sustained run: when it began (seconds after the first), its samples, and how the target was."""
+    """One process of a sustained run.
+
+    Attributes:
+        at_s: when it began, seconds after the first.
+        busy: the share of its time that it predicted in; the rest was start, load and the way there.
+        conditions: how the target was after it.
+    """
 
     at_s: float
     kernel_ms: tuple[float, ...]
+    busy: float
     conditions: Conditions
 
 
@@ -42,6 +50,7 @@ class Measurement:
     answer_of_accuracy: Answer | None = None
     agreement: Agreement | None = None
     sustained: list[Moment] = field(default_factory=list)
+    sustained_from: Conditions | None = None
     sustained_failure: str | None = None
     googles_tool: dict[str, Any] | None = None
     interruptions: int = 0
@@ -49,6 +58,11 @@ class Measurement:
     def series(self, name: str) -> list[float]:
         """All samples of one of the worker's series, round after round, in ms; empty where it was not measured."""
         return [value for answer in self.answers for value in answer.series[name]]
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """What starts the row's command there, to hold it to its cores."""
+        return ("taskset", cpu_mask(self.pinned)) if self.pinned else ()
 
     @property
     def timed(self) -> bool:

@@ -68,17 +68,10 @@ def build_record(
             "rounds": sampling.rounds,
             "warmup": sampling.warmup,
             "seed": sampling.seed,
-            "order": _order(sampling, shares),
         },
         "results": [_result(m, share, sampling, task) for share in shares for m in share.measurements],
         "evaluations": _evaluations(shares, task, data, workload.synthetic > 0),
     }
-
-
-def _order(sampling: Sampling, shares: Sequence[Share]) -> list[list[str]]:
-    """The rows' labels in the order they ran, a list a round; the longest of the targets' where they differ."""
-    rows = max((share.measurements for share in shares), key=len, default=[])
-    return [[rows[i].row.label for i in order] for order in sampling.order(len(rows))]
 
 
 def synthetic_note(workload: Workload) -> str | None:
@@ -136,6 +129,7 @@ def _sustained(measurement: Measurement) -> dict[str, Any] | None:
     moments = [
         {
             "at_s": round(moment.at_s, 1),
+            "busy": round(moment.busy, 3),
             **percentiles(moment.kernel_ms),
             "temperature_c": moment.conditions.temperature_c,
             "clock_khz": list(moment.conditions.clock_khz) if moment.conditions.clock_khz else None,
@@ -144,7 +138,12 @@ def _sustained(measurement: Measurement) -> dict[str, Any] | None:
         }
         for moment in measurement.sustained
     ]
-    return {"moments": moments, "failure": measurement.sustained_failure}
+    start = measurement.sustained_from
+    return {
+        "started_at_c": start.temperature_c if start is not None else None,
+        "moments": moments,
+        "failure": measurement.sustained_failure,
+    }
 
 
 def _reasons(measurement: Measurement, share: Share, sampling: Sampling) -> list[str]:

@@ -12,7 +12,7 @@ from fetaledge_benchmarks import figures
 from fetaledge_benchmarks.device import throttle_words
 from fetaledge_benchmarks.devices import clocks_text
 from fetaledge_benchmarks.record import record_valid
-from fetaledge_benchmarks.table import MEASURES, has_devices, table_header, table_rows
+from fetaledge_benchmarks.table import MEASURES, has_devices, milliseconds, table_header, table_rows
 from fetaledge_runtimes.files import atomic_folder, write_json
 
 PAGE, RECORD = "report.html", "benchmark.json"
@@ -49,6 +49,7 @@ def write_report(record: dict[str, Any], folder: Path, *, force: bool = False) -
             pictures=pictures,
             machines=_machines(record),
             devices=has_devices(record),
+            timed=any(result["latency_ms"] for result in record["results"]),
             attribution=HC18_ATTRIBUTION if "hc18" in record["data"].lower() else None,
         )
         (partial / PAGE).write_text(page, encoding="utf-8")
@@ -103,15 +104,28 @@ def _machines(record: dict[str, Any]) -> list[Machine]:
             versions = sorted({str(r["engine_version"]) for r in rows if r["engine"] == engine and r["engine_version"]})
             if versions:
                 facts.append((engine, ", ".join(versions)))
-        pinned = sorted({core for result in rows for core in result["pinned"] or ()})
-        if pinned:
-            facts.append(("Pinned to the cores", ", ".join(map(str, pinned))))
+        for threads, cores in {r["threads"]: r["pinned"] for r in rows if r["pinned"]}.items():
+            facts.append(
+                (f"{threads} thread{'' if threads == 1 else 's'}", f"on the cores {', '.join(map(str, cores))}")
+            )
         for name, when in (("before", "Before"), ("after", "After")):
             if target != "local" and device[name]:
                 facts.append((when, conditions_text(device[name])))
         remarks = [note for notes in device["notes"].values() for note in notes]
+        if device["interruptions"]:
+            remarks.append(f"The connection dropped {device['interruptions']} times; what was interrupted began anew.")
+        remarks += [googles_tool_text(result) for result in rows if result["benchmark_model"]]
         machines.append(Machine(target, facts, list(dict.fromkeys(remarks)), record["lost"].get(target)))
     return machines
+
+
+def googles_tool_text(result: dict[str, Any]) -> str:
+    """What Google's ``benchmark_model`` said of a row's model."""
+    told = result["benchmark_model"]
+    row = f"benchmark_model on {result['variant']}, {result['threads']} threads"
+    if "failure" in told:
+        return f"{row}: {told['failure']}"
+    return f"{row}: mean {milliseconds(told['mean_ms'])} ms of {told['runs']} runs on random input"
 
 
 def conditions_text(conditions: dict[str, Any]) -> str:

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fetaledge_benchmarks.agreement import LOCAL
-from fetaledge_benchmarks.android import benchmark_model
-from fetaledge_benchmarks.cores import cpu_mask, pinned_cores
+from fetaledge_benchmarks.cores import pinned_cores
 from fetaledge_benchmarks.deploying.deploy import deploy
 from fetaledge_benchmarks.deploying.deployment import Deployment
 from fetaledge_benchmarks.host import Conditions, Facts
-from fetaledge_benchmarks.measurement import Measurement, Moment
+from fetaledge_benchmarks.measurement import Measurement
 from fetaledge_benchmarks.plan import Reference, Sampling, choose_variants, plan_rows
 from fetaledge_benchmarks.targets.base import ConnectionLost, Target
-from fetaledge_benchmarks.worker import Answer, WorkerFailed, failure_text, run_worker
+from fetaledge_benchmarks.worker import Answer, WorkerFailed, run_worker
 from fetaledge_benchmarks.workload import Workload
 from fetaledge_runtimes.bundle import Bundle
-from fetaledge_runtimes.errors import FetalEdgeError, InputError
+from fetaledge_runtimes.errors import FetalEdgeError, TargetError
 
 TIMEOUT_S = 300.0
 TIMEOUT_PER_FRAME_S = 60.0
 ATTEMPTS = 3
 """How often one process is begun on a target whose connection drops."""
 RECONNECT_S = 120.0
-SUSTAINED_SAMPLES = 20
 COOL_WITHIN_C = 2.0
 COOL_POLL_S = 5.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ class Share:
 
     Attributes:
         masks: per model, the folder here with its masks, ``NAME.png`` or, from a native runner, ``NAME.logits``.
+        order: the rows' labels in the order their processes ran, a list a round; None: no round was begun.
+        interruptions: how often the connection dropped.
+        hidden: paths that an error's text may hold -> what stands for them in a record that people pass on.
     """
 
     target: Target
@@ -73,40 +77,49 @@ class Share:
     after: Conditions | None = None
     deployment: Deployment | None = None
     lost: str | None = None
-    _hidden: dict[str, str] = field(default_factory=dict)
+    order: list[list[str]] | None = None
+    interruptions: int = 0
+    hidden: dict[str, str] = field(default_factory=dict)
 
     @property
     def emulated(self) -> bool:
         return self.target.emulated
 
-    def take(self, wanted: Wanted, reference: Reference | None, *, accuracy_only: bool = False) -> None:
+    def take(
+        self, wanted: Wanted, reference: Reference | None, *, accuracy_only: bool = False, alone: bool = False
+    ) -> None:
         """Everything, in order. What the target was sent for this is gone from it afterwards.
 
-        A target that cannot be reached or drops out ends its own share alone: ``lost`` says why.
+        A target that cannot be reached, drops out or fails ends its own share: ``lost`` says why. One that is ``alone``
+        raises instead, where it is this machine: there is nothing else to save.
         """
         try:
             with self.target.session():
                 try:
                     self._take(wanted, reference, accuracy_only)
                 finally:
-                    self.target.remove()
-        except FetalEdgeError as error:
-            if self.target.name == LOCAL:
+                    with suppress(TargetError):  # whoever comes next sweeps it away
+                        self.target.remove()
+        except (FetalEdgeError, OSError) as error:
+            if alone and self.target.name == LOCAL:
                 raise
             self.lost = str(error)
 
     def _take(self, wanted: Wanted, reference: Reference | None, accuracy_only: bool) -> None:
         chosen = choose_variants(self.bundle, wanted.variants)
-        self.facts = self.target.facts()
-        deployment = self.deployment = deploy(
-            self.bundle.folder,
-            self.target,
-            variants=[variant.name for variant in chosen],
-            engines=wanted.engines,
-            progress=self.progress,
-            strict=False,
+        self.facts = self.steady(self.target.facts)
+        deployment = self.deployment = self.steady(
+            partial(
+                deploy,
+                self.bundle.folder,
+                self.target,
+                variants=[variant.name for variant in chosen],
+                engines=wanted.engines,
+                progress=self.progress,
+                strict=False,
+            )
         )
-        self._hidden = _hidden(deployment.place, self.bundle, self.work)
+        self.hidden = _hidden(deployment.place, self.bundle, self.work)
         self.measurements += [
             Measurement(row, failure=deployment.refused.get(row.name))
             for row in plan_rows(
@@ -116,15 +129,37 @@ class Share:
         self._predict()
         if not self.emulated and not accuracy_only:
             self._measure(wanted, deployment.native)
-        self.after = self.target.conditions()
+        with suppress(TargetError):
+            self.after = self.target.conditions()
 
     def _measure(self, wanted: Wanted, native: bool) -> None:
         self._pin()
-        self._time(wanted)
+        timing = self.steady(partial(self.target.send, self._frames[1]))
+        self.order = [
+            [self.measurements[index].row.label for index in order]
+            for order in wanted.sampling.order(len(self.measurements))
+        ]
+        self._time(wanted, timing)
+        from fetaledge_benchmarks.googles_tool import time_with_googles_tool
+        from fetaledge_benchmarks.sustained import sustain
+
         if wanted.benchmark_model is not None and native:
-            self._time_with_googles_tool(wanted.benchmark_model, wanted.sampling)
+            time_with_googles_tool(self, wanted.benchmark_model, wanted.sampling)
         if wanted.sustained_minutes is not None:
-            self._sustain(wanted.sustained_minutes)
+            sustain(self, wanted.sustained_minutes, wanted.cool_down_s, timing)
+
+    def steady(self, call: Callable[[], T]) -> T:
+        """What ``call`` gives; it is called again where the connection dropped and the target came back."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return call()
+            except ConnectionLost as error:
+                self.interruptions += 1
+                self.progress(f"the connection was lost ({error.message}); waiting for it")
+                if attempt == ATTEMPTS or not self.target.wait(RECONNECT_S):
+                    raise
+                self.progress("connected again: what was interrupted begins anew")
+        raise AssertionError("unreachable")
 
     @property
     def _frames(self) -> tuple[Path, Path]:
@@ -132,10 +167,10 @@ class Share:
 
     def _predict(self) -> None:
         """Let the first row of each model predict every frame; a model that cannot is given up."""
-        every = self.target.send(self._frames[0])
+        every = self.steady(partial(self.target.send, self._frames[0]))
         into = self.work / "masks"
         into.mkdir(parents=True)
-        masks_place = self.target.send(into)
+        masks_place = self.steady(partial(self.target.send, into))
         firsts = list({m.row.name: m for m in reversed(self.measurements)}.values())[::-1]
         for number, first in enumerate(firsts, 1):
             if first.failure is not None:
@@ -151,7 +186,7 @@ class Share:
                     if measurement.row.name == first.row.name:
                         measurement.failure = str(failure)
                 continue
-            self.target.fetch(place, folder)
+            self.steady(partial(self.target.fetch, place, folder))
             self.masks[first.row.name] = folder
 
     def _pin(self) -> None:
@@ -163,13 +198,11 @@ class Share:
             if cores:
                 measurement.pinned = cores
 
-    def _time(self, wanted: Wanted) -> None:
+    def _time(self, wanted: Wanted, timing: str) -> None:
         """Take the samples, round by round; a row that fails once is given up."""
-        timing = self.target.send(self._frames[1])
         sampling = wanted.sampling
         total = sampling.rounds * len(self.measurements)
         done = 0
-        start_c = self.facts.conditions.temperature_c if self.facts is not None else None
         for number, (order, share) in enumerate(
             zip(sampling.order(len(self.measurements)), sampling.per_round(), strict=True), 1
         ):
@@ -179,96 +212,59 @@ class Share:
                 if measurement.failure is not None:
                     continue
                 self.progress(f"round {number} of {sampling.rounds}: {measurement.row.label} ({done} of {total})")
-                before = self._cooled(start_c, wanted.cool_down_s)
+                before = self.cooled(wanted.cool_down_s)
                 try:
-                    answer = self._sampled(measurement, timing, share, sampling.warmup)
+                    answer = self.sampled(measurement, timing, share, sampling.warmup)
                 except WorkerFailed as failure:
                     measurement.failure = str(failure)
                 else:
                     measurement.answers.append(answer)
-                measurement.conditions += [before, self.target.conditions()]
+                measurement.conditions += [before, self.conditions()]
 
-    def _time_with_googles_tool(self, tool: Path, sampling: Sampling) -> None:
-        """Its latency beside ours, of each TFLite row, on random input; what it prints must be understood in full."""
-        folder = self.work / "tool"
-        folder.mkdir()
-        shutil.copyfile(tool, folder / "benchmark_model")
-        program = f"{self.target.send(folder)}/benchmark_model"
-        self.target.run(["chmod", "755", program], TIMEOUT_S)
-        for measurement in self.measurements:
-            row = measurement.row
-            if row.format != "tflite" or measurement.failure is not None:
-                continue
-            self.progress(f"benchmark_model: {row.label}")
-            command = benchmark_model.command_line(
-                program, row.command[-1], threads=row.threads, samples=sampling.samples, warmup=sampling.warmup
-            )
-            before = self.target.conditions()
-            try:
-                done = self.target.run(command, TIMEOUT_S + TIMEOUT_PER_FRAME_S * sampling.samples)
-                if done.returncode != 0:
-                    raise WorkerFailed(failure_text(done))
-                times = benchmark_model.parse(f"{done.stdout}\n{done.stderr}", sampling.samples)
-                measurement.googles_tool = asdict(times)
-            except (TimeoutError, WorkerFailed, InputError) as error:
-                measurement.googles_tool = {"failure": str(error)}
-            measurement.conditions += [before, self.target.conditions()]
+    def conditions(self) -> Conditions:
+        """How the target is now."""
+        return self.steady(self.target.conditions)
 
-    def _sampled(self, measurement: Measurement, timing: str, samples: int, warmup: int) -> Answer:
+    def sampled(self, measurement: Measurement, timing: str, samples: int, warmup: int) -> Answer:
+        """One process of a row that takes so many samples over the frames at ``timing`` there."""
         timeout_s = TIMEOUT_S + TIMEOUT_PER_FRAME_S * (samples + warmup)
         return self._worker(measurement, timing, samples, warmup, timeout_s, None)
 
-    def _cooled(self, start_c: float | None, longest_s: float | None) -> Conditions:
+    def cooled(self, longest_s: float | None) -> Conditions:
         """The conditions, after waiting until the target is about as cool as when it began."""
-        conditions = self.target.conditions()
+        conditions = self.conditions()
+        start_c = self.facts.conditions.temperature_c if self.facts is not None else None
         if start_c is None or longest_s is None:
             return conditions
         end = time.monotonic() + longest_s
         while (conditions.temperature_c or start_c) > start_c + COOL_WITHIN_C and time.monotonic() < end:
             self.progress(f"cooling down: {conditions.temperature_c:.0f} °C, began at {start_c:.0f} °C")
-            time.sleep(min(COOL_POLL_S, max(0.0, end - time.monotonic())))
-            conditions = self.target.conditions()
+            self.target.pause(min(COOL_POLL_S, max(0.0, end - time.monotonic())))
+            conditions = self.conditions()
         return conditions
-
-    def _sustain(self, minutes: float) -> None:
-        """Let each row run on for so long, process after process: latency over time."""
-        timing = self.target.send(self._frames[1])
-        for measurement in self.measurements:
-            start = time.monotonic()
-            while measurement.failure is None and time.monotonic() - start < 60 * minutes:
-                at_s = time.monotonic() - start
-                self.progress(f"sustained: {measurement.row.label}, minute {at_s / 60:.1f} of {minutes:g}")
-                try:
-                    answer = self._sampled(measurement, timing, SUSTAINED_SAMPLES, 0)
-                except WorkerFailed as failure:
-                    measurement.sustained_failure = str(failure)
-                    break
-                measurement.sustained.append(Moment(at_s, answer.series["kernel_ms"], self.target.conditions()))
 
     def _worker(
         self, measurement: Measurement, frames: str, samples: int, warmup: int, timeout_s: float, masks: str | None
     ) -> Answer:
         """One process; begun again where the connection dropped and the target came back."""
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return run_worker(
+        before = self.interruptions
+        try:
+            return self.steady(
+                partial(
+                    run_worker,
                     self.target,
                     measurement.row,
-                    prefix=("taskset", cpu_mask(measurement.pinned)) if measurement.pinned else (),
+                    prefix=measurement.prefix,
                     frames=frames,
                     samples=samples,
                     warmup=warmup,
                     timeout_s=timeout_s,
                     masks=masks,
-                    hidden=self._hidden,
+                    hidden=self.hidden,
                 )
-            except ConnectionLost as error:
-                measurement.interruptions += 1
-                self.progress(f"the connection was lost ({error.message}); waiting for it")
-                if attempt == ATTEMPTS or not self.target.wait(RECONNECT_S):
-                    raise
-                self.progress("connected again: the interrupted process begins anew")
-        raise AssertionError("unreachable")
+            )
+        finally:
+            measurement.interruptions += self.interruptions - before
 
 
 def _hidden(place: str, bundle: Bundle, work: Path) -> dict[str, str]:
@@ -289,5 +285,7 @@ def facts_document(share: Share) -> dict[str, Any]:
         "after": share.after.document() if share.after else None,
         "engines": dict(deployment.versions) if deployment else {},
         "refused": dict(deployment.refused) if deployment else {},
+        "order": share.order,
+        "interruptions": share.interruptions,
         "notes": {name: list(notes) for name, notes in deployment.notes.items()} if deployment else {},
     }

@@ -65,7 +65,7 @@ def run_worker(
     except TimeoutError as error:
         raise WorkerFailed(f"the worker {error}") from None
     if completed.returncode != 0:
-        raise WorkerFailed(_without(failure_text(completed), hidden or {}))
+        raise WorkerFailed(without(failure_text(completed), hidden or {}))
     return parse_answer(completed.stdout, samples)
 
 
@@ -121,7 +121,8 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _without(text: str, hidden: Mapping[str, str]) -> str:
+def without(text: str, hidden: Mapping[str, str]) -> str:
+    """``text`` with each of the machine's paths replaced by what stands for it."""
     for path in sorted(hidden, key=len, reverse=True):
         text = text.replace(path, hidden[path])
     return text

@@ -18,7 +18,7 @@ from fetaledge_export.exporter import EVALUATION
 from fetaledge_export.gate import Limits, judge, unjudged
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.engines import engine_class
-from fetaledge_runtimes.errors import InputError, TargetError
+from fetaledge_runtimes.errors import FetalEdgeError, InputError, UsageError
 from fetaledge_runtimes.evaluation import case_scores, paired_change
 from fetaledge_runtimes.files import read_json
 
@@ -45,10 +45,13 @@ def verify_on_targets(
     """
     bundle = Bundle.open(bundle_folder)
     chosen = choose_variants(bundle, variants)
+    if "local" in targets:
+        raise UsageError("this machine was named as a target", "leave --target out to verify here")
     results: list[dict[str, Any]] = []
     lost = {}
-    for address in targets:
-        with open_target(address) as target:
+    for target in [open_target(address) for address in targets]:
+        address = target.name
+        with target:
             try:
                 deployment = deploy(
                     bundle_folder,
@@ -59,7 +62,9 @@ def verify_on_targets(
                     again=True,
                     progress=partial(_progress, progress, address),
                 )
-            except TargetError as error:
+            except UsageError:
+                raise
+            except FetalEdgeError as error:
                 lost[address] = str(error)
                 continue
         for variant in chosen:

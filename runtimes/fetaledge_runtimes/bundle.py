@@ -143,8 +143,11 @@ class Manifest:
             if not all(type(side) is int and side > 0 for side in (grid.height, grid.width)):
                 return f"{key}: {grid.height!r} x {grid.width!r} pixels"
         for variant in self.variants:
-            if variant.format not in ENGINES or not isinstance(variant.name, str) or not variant.files:
+            name = f"{variant.format}-{variant.precision}"  # names become those of files and folders
+            if variant.format not in ENGINES or variant.name != name or not name.replace("-", "").isalnum():
                 return f"variants: {variant.name!r} of the format {variant.format!r}"
+            if not variant.files:
+                return f"variants: {variant.name!r} has no file"
         for stored in (*(f for variant in self.variants for f in variant.files), *self.others):
             if not isinstance(stored.file, str) or not stored.file:
                 return f"a file's name: {stored.file!r}"

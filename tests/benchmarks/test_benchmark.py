@@ -70,7 +70,7 @@ def test_raw_samples_stand_beside_the_percentiles(record: dict[str, Any]) -> Non
 
 def test_processes_run_in_the_planned_order(record: dict[str, Any], lines: list[str]) -> None:
     labels = [line.split(": ")[1].split(" (")[0] for line in lines if line.startswith("round ")]
-    assert labels == [label for order in record["plan"]["order"] for label in order]
+    assert labels == [label for order in record["devices"]["local"]["order"] for label in order]
     assert len(labels) == 8 and len(set(labels[:4])) == 4
     accuracy = [line.split(": ")[1] for line in lines if line.startswith("accuracy ")]
     assert accuracy == ["torch-fp32", "onnx-fp32", "onnx-int8", "openvino-fp32"]

@@ -6,9 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from tests.stand_ins import fixtures
-from tests.stand_ins.phone import Phone
-from tests.stand_ins.pi import Pi
 
 from fetaledge_benchmarks.device import (
     CONDITIONS_SCRIPT,
@@ -23,9 +20,8 @@ from fetaledge_benchmarks.device import (
 from fetaledge_benchmarks.targets import Target, open_target
 from fetaledge_benchmarks.validity import reasons_against
 from fetaledge_runtimes.errors import TargetError
-
-pi4, phone = fixtures.pi4, fixtures.phone
-stand_in_host, stand_in_roots = fixtures.stand_in_host, fixtures.stand_in_roots
+from tests.stand_ins.phone import Phone
+from tests.stand_ins.pi import Pi
 
 CPUFREQ = "/sys/devices/system/cpu/cpu{}/cpufreq"
 ELF64 = " 7f 45 4c 46 02 01 01 00 00 00 00 00 00 00 00 00\n 03 00 b7 00\n"

@@ -8,9 +8,6 @@ from pathlib import Path
 
 import pytest
 import typer
-from tests.stand_ins import fixtures
-from tests.stand_ins.phone import Phone
-from tests.stand_ins.pi import Pi
 from typer.testing import CliRunner
 
 from fetaledge.cli.devices import devices as command
@@ -21,9 +18,8 @@ from fetaledge_benchmarks.devices import devices_document, devices_table, list_d
 from fetaledge_benchmarks.host import Facts, Platform
 from fetaledge_benchmarks.targets.base import Cancelled, Completed, Target
 from fetaledge_runtimes.errors import TargetError, UsageError
-
-pi4, phone = fixtures.pi4, fixtures.phone
-stand_in_host, stand_in_roots = fixtures.stand_in_host, fixtures.stand_in_roots
+from tests.stand_ins.phone import Phone
+from tests.stand_ins.pi import Pi
 
 PI4 = """@@FILES
 /proc/cpuinfo:processor	: 0
