@@ -13,7 +13,7 @@ STAGES ?= out
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint unit stand-ins android-runner reference sam-frames sam-base sam-study sam-student sam-vit-b clean
+.PHONY: demo test lint unit stand-ins android-runner cost-calibration reference sam-frames sam-base sam-study sam-student sam-vit-b clean
 
 demo: $(VENV)/ready
 	$(BIN)/fetaledge demo --out demo --force
@@ -37,6 +37,10 @@ stand-ins: $(VENV)/ready
 # The program that runs a TFLite or ONNX model on a phone without Python.
 android-runner: $(VENV)/ready
 	$(BIN)/python -m fetaledge_benchmarks.android
+
+# How far fetaledge cost's lower bound is from published latencies of ResNet-50 and MobileNetV2; 10 to 30 minutes.
+cost-calibration: $(VENV)/ready
+	$(BIN)/python tests/benchmarks/cost_calibration.py $(STAGES)/cost-calibration
 
 # The committed reference model, from HC18 and a MobileNetV2 encoder: the decoder first, then every layer.
 REFERENCE := --data $(DATA) --intensity symmetric --size 256 --phantoms 160 --seed 1 --force
