@@ -12,7 +12,7 @@ from fetaledge_benchmarks import figures
 from fetaledge_benchmarks.device import throttle_words
 from fetaledge_benchmarks.devices import clocks_text
 from fetaledge_benchmarks.record import record_valid
-from fetaledge_benchmarks.table import MEASURES, has_devices, milliseconds, table_header, table_rows
+from fetaledge_benchmarks.table import MEASURES, agreement_table, has_devices, milliseconds, table_header, table_rows
 from fetaledge_runtimes.files import atomic_folder, write_json
 
 PAGE, RECORD = "report.html", "benchmark.json"
@@ -48,6 +48,7 @@ def write_report(record: dict[str, Any], folder: Path, *, force: bool = False) -
             rows=list(zip(record["results"], table_rows(record), strict=True)),
             pictures=pictures,
             machines=_machines(record),
+            agreement=agreement_table(record),
             devices=has_devices(record),
             timed=any(result["latency_ms"] for result in record["results"]),
             attribution=HC18_ATTRIBUTION if "hc18" in record["data"].lower() else None,
@@ -99,6 +100,8 @@ def _machines(record: dict[str, Any]) -> list[Machine]:
     machines = []
     for target, device in record["devices"].items():
         facts = list(_facts(device["facts"])) if device["facts"] else []
+        if device["emulated"]:
+            facts.insert(0, ("Emulated", "yes: its masks count, its times do not"))
         rows = [result for result in record["results"] if result["target"] == target]
         for engine in dict.fromkeys(result["engine"] for result in rows):
             versions = sorted({str(r["engine_version"]) for r in rows if r["engine"] == engine and r["engine_version"]})

@@ -15,7 +15,7 @@ def has_devices(record: dict[str, Any]) -> bool:
 
 
 def table_header(record: dict[str, Any]) -> list[str]:
-    """Names of all columns; where devices were measured, also the target and its agreement with this machine."""
+    """Names of all columns; where devices were measured, the target first."""
     _, _, name, unit = MEASURES[record["model"]["task"]]
     devices = has_devices(record)
     return [
@@ -34,7 +34,6 @@ def table_header(record: dict[str, Any]) -> list[str]:
         "total misses",
         f"{name} MAE{unit} (n)",
         f"mean |Δ{name}| to fp32{unit} (n)",
-        *(["Dice to local, mean", "Dice to local, min", f"p95 |Δ{name}| to local{unit} (n)"] if devices else []),
         "valid",
     ]
 
@@ -45,9 +44,8 @@ SHORT_NAMES = {
     "kernel p95 ms": "p95 ms",
     "end-to-end p50 ms": "end-to-end",
     "speed-up over torch": "torch ÷",
-    "Dice to local, min": "Dice to local",
 }
-NOT_ON_A_TERMINAL = ("load ms", "peak RSS MB", "kernel min ms", "total misses", "Dice to local, mean")
+NOT_ON_A_TERMINAL = ("load ms", "peak RSS MB", "kernel min ms", "total misses")
 
 
 def table_rows(record: dict[str, Any]) -> list[list[str]]:
@@ -66,17 +64,32 @@ def terminal_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     return header, [[row[column] for column in picked] for row in table_rows(record)]
 
 
+def agreement_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of how each device's masks agree with those of the same model on this machine; once a model."""
+    key, unit, name, sign = MEASURES[record["model"]["task"]]
+    header = ["target", "variant", "engine", "Dice to local, mean", "min", f"mean |Δ{name}| to local{sign} (n)", "p95"]
+    rows: dict[tuple[str, str], list[str]] = {}
+    for result in record["results"]:
+        local = result["against_local"]
+        if local is not None:
+            rows[result["target"], result["variant"]] = [
+                result["target"],
+                result["variant"],
+                f"{result['engine']} {result['engine_version']}",
+                _number(local["dice_mean"], 5),
+                _number(local["dice_min"], 5),
+                _counted(local[f"{key}_abs_mean_{unit}"], 3, local[f"{key}_n"]),
+                _number(local[f"{key}_p95_{unit}"], 3),
+            ]
+    return header, list(rows.values())
+
+
 def _cells(result: dict[str, Any], task: str, devices: bool) -> list[str]:
     key, unit, _, _ = MEASURES[task]
     latency = result["latency_ms"] or {"kernel": {}, "end_to_end": {}}
     end_to_end = latency["end_to_end"] or {}
-    accuracy, change, local = (result[key] or {} for key in ("accuracy", "against_fp32", "against_local"))
+    accuracy, change = result["accuracy"] or {}, result["against_fp32"] or {}
     speedup = result["speedup_over_torch"]
-    agreement = [
-        _number(local.get("dice_mean"), 5),
-        _number(local.get("dice_min"), 5),
-        _counted(local.get(f"{key}_p95_{unit}"), 3, local.get(f"{key}_n")),
-    ]
     return [
         *([result["target"]] if devices else []),
         result["variant"],
@@ -93,7 +106,6 @@ def _cells(result: dict[str, Any], task: str, devices: bool) -> list[str]:
         str(accuracy.get("failures", NOTHING)),
         _counted(accuracy.get(f"{key}_mae_{unit}"), 2, accuracy.get(f"{key}_cases")),
         _counted(change.get(f"{key}_abs_mean_{unit}"), 3, change.get(f"{key}_n")),
-        *(agreement if devices else []),
         "yes" if result["valid"] else "no",
     ]
 

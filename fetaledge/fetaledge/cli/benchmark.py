@@ -43,7 +43,7 @@ def benchmark(
 ) -> None:
     """Measure latency and accuracy of every variant, all in one interleaved run."""
     from fetaledge.benchmarking import benchmark_bundle
-    from fetaledge_benchmarks import record_valid, terminal_table, write_report
+    from fetaledge_benchmarks import agreement_table, record_valid, terminal_table, write_report
     from fetaledge_benchmarks.report import PAGE
     from fetaledge_runtimes.errors import InvalidMeasurement, TargetError
     from fetaledge_runtimes.files import refuse_existing, write_json
@@ -74,6 +74,10 @@ def benchmark(
         print_json(record)
     else:
         print_table(*terminal_table(record))
+        header, rows = agreement_table(record)
+        if rows:
+            print()
+            print_table(header, rows)
     if json_file is not None and str(json_file) != "-":
         write_json(json_file, record)
         say(f"wrote {json_file}")
