@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stand_ins.fixtures import phone, pi4, pi5, stand_in_host, stand_in_roots  # noqa: F401
+from tests.stand_ins.fixtures import phone, pi4, pi5, pi5_trixie, stand_in_host, stand_in_roots  # noqa: F401
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -68,17 +68,18 @@ def small_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-STAND_INS = {"pi4", "pi5", "phone", "stand_in_host", "stand_in_roots"}
+STAND_INS = {"pi4", "pi5", "pi5_trixie", "phone", "stand_in_host", "stand_in_roots"}
+TAKES_SECONDS = {"small_run", "exported", "record", *STAND_INS}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs a trained run or an emulated device is slow, whichever test is the first to need it.
+    """What needs a trained run, an export, a benchmark or an emulated device is slow, whichever test needs it first.
 
     With several workers (``-n 2 --dist loadgroup``) one has all emulated devices; the others share out the files.
     """
     for item in items:
         needed = set(getattr(item, "fixturenames", ()))
-        if needed & {"small_run", *STAND_INS}:
+        if needed & TAKES_SECONDS:
             item.add_marker(pytest.mark.slow)
         group = "stand-ins" if needed & STAND_INS else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))

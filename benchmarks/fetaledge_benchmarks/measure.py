@@ -11,6 +11,7 @@ from typing import Any
 
 from fetaledge_benchmarks.agreement import LOCAL, score_masks
 from fetaledge_benchmarks.android.benchmark_model import check_tool
+from fetaledge_benchmarks.deploying import check_engines
 from fetaledge_benchmarks.plan import Reference, Sampling, choose_variants
 from fetaledge_benchmarks.record import build_record
 from fetaledge_benchmarks.share import Share, Wanted
@@ -91,6 +92,7 @@ def run_benchmark(
     names = [target.name for target in targets]
     if len(set(names)) < len(names):
         raise UsageError(f"the targets {', '.join(names)} name one twice", "name each target once")
+    check_engines(engines, names)
     bundle = Bundle.open(bundle_folder)
     choose_variants(bundle, wanted.variants)
     grid, output = bundle.manifest.input, bundle.manifest.output

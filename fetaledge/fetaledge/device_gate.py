@@ -12,7 +12,7 @@ from typing import Any
 from fetaledge.data.dataset import Subset, open_dataset
 from fetaledge.evaluation import check_task
 from fetaledge_benchmarks import open_target, run_benchmark
-from fetaledge_benchmarks.deploying.deploy import deploy
+from fetaledge_benchmarks.deploying import check_engines, deploy
 from fetaledge_benchmarks.plan import choose_variants
 from fetaledge_export.exporter import EVALUATION
 from fetaledge_export.gate import Limits, judge, unjudged
@@ -47,6 +47,7 @@ def verify_on_targets(
     chosen = choose_variants(bundle, variants)
     if "local" in targets:
         raise UsageError("this machine was named as a target", "leave --target out to verify here")
+    check_engines(engines, targets)
     results: list[dict[str, Any]] = []
     lost = {}
     for target in [open_target(address) for address in targets]:

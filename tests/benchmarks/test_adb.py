@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from fetaledge_benchmarks.targets import list_adb, open_target
-from fetaledge_benchmarks.targets.adb import AdbTarget, Phone
+from fetaledge_benchmarks.targets.adb import AdbTarget
+from fetaledge_benchmarks.targets.adb import Phone as Listed
 from fetaledge_benchmarks.targets.base import ConnectionLost
 from fetaledge_runtimes.errors import TargetError
+from tests.stand_ins.phone import Phone
 
 HEAD = "* daemon started successfully\nList of devices attached\n"
 EVIL = "a b;$(touch x)'q\"\\ *?[é]"
@@ -55,12 +58,12 @@ def test_phones_and_their_states(fake: Callable[..., Path]) -> None:
         "two words              recovery usb:1-4",
     )
     assert list_adb() == [
-        Phone("R58M123", "device", "SM_A525F"),
-        Phone("192.168.1.5:5555", "device", "Pixel_8"),
-        Phone("0123456789ABCDEF", "unauthorized", None),
-        Phone("emulator-5554", "offline", None),
-        Phone("9A", "no permissions", None),
-        Phone("two words", "recovery", None),
+        Listed("R58M123", "device", "SM_A525F"),
+        Listed("192.168.1.5:5555", "device", "Pixel_8"),
+        Listed("0123456789ABCDEF", "unauthorized", None),
+        Listed("emulator-5554", "offline", None),
+        Listed("9A", "no permissions", None),
+        Listed("two words", "recovery", None),
     ]
 
 
@@ -155,6 +158,30 @@ def test_an_adb_that_hangs(fake: Callable[..., Path]) -> None:
     with pytest.raises(TargetError, match="did not answer within 1 s"):
         open_target("adb://R58M123").shell("true", 1)  # type: ignore[attr-defined]
     assert time.monotonic() - started < 20
+
+
+@pytest.mark.slow
+def test_a_phone_that_hangs(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing comes back, and nobody says so: it is asked now and then, before the time limit and after it."""
+    monkeypatch.setattr("fetaledge_benchmarks.targets.shell.STOP_S", 2.0)
+    monkeypatch.setattr("fetaledge_benchmarks.targets.adb.ALIVE_S", 1.0)
+    with open_target(phone.address) as target:
+        assert isinstance(target, AdbTarget)
+        with target.session():
+            for limit_s, every_s in ((300, 1.0), (3, 30.0)):
+                monkeypatch.setattr("fetaledge_benchmarks.targets.programs.CHECK_S", every_s)
+                threading.Timer(1.5, phone.stall).start()
+                started = time.monotonic()
+                try:
+                    with pytest.raises(ConnectionLost, match="does not answer"):
+                        target.run(["sleep", "301"], limit_s)
+                    assert not target.wait(0.1)
+                    assert time.monotonic() - started < 30
+                finally:
+                    phone.resume()
+                assert target.wait(60)
+                assert not [line for line in phone.processes() if "sleep" in line]
+        target.shell(f"rm -rf '{target.root}'")
 
 
 def test_a_phone_in_the_network_is_connected_to(fake: Callable[..., Path]) -> None:

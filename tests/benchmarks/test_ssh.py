@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from fetaledge_benchmarks.targets import open_target, ssh
-from fetaledge_benchmarks.targets.base import ConnectionLost
+from fetaledge_benchmarks.targets.base import Completed, ConnectionLost
 from fetaledge_benchmarks.targets.failures import SSH, explain
 from fetaledge_benchmarks.targets.ssh import SshTarget
 from fetaledge_runtimes.errors import TargetError
@@ -165,6 +165,52 @@ def test_odd_letters_in_each_place_stay_letters(fake: Callable[..., Path], tmp_p
     assert words.count(EVIL) >= 4 and words[words.index("-l") + 1] == EVIL and words[words.index("-p") + 1] == "2222"
     assert words[words.index("--") + 1] == EVIL and words[:2] == ["-F", "a file"]
     assert not list(tmp_path.rglob("x"))
+
+
+@pytest.mark.slow
+def test_a_device_without_sha256sum_is_told_so(fake: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "few").mkdir()
+    for name in ("sh", "cat"):
+        (tmp_path / "few" / name).symlink_to(str(shutil.which(name)))
+    fake(noise=f"PATH='{tmp_path}/few'; export PATH")
+    with opened("ssh://pi@x") as target:
+        for verb in (lambda: target.hashes(["x"]), lambda: target.fetch("/", tmp_path / "fetched")):
+            with pytest.raises(TargetError, match="ssh://pi@x has no program sha256sum"):
+                verb()
+
+
+@pytest.mark.slow
+def test_the_lock_is_renewed_while_nothing_else_happens(
+    fake: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = fake()
+    monkeypatch.setattr("fetaledge_benchmarks.targets.lease.LEASE_S", 4)
+    monkeypatch.setattr("fetaledge_benchmarks.targets.lease.RENEW_S", 2)
+    with opened("ssh://pi@x") as target, opened("ssh://pi@x") as other:
+        with target.session():
+            target.pause(7)
+            with pytest.raises(TargetError, match="another fetaledge"), other.session():
+                pass
+            assert target.run(["true"], 10).returncode == 0
+        assert threading.active_count() == 1
+        assert not (home / ".fetaledge" / "lock").exists()
+
+
+@pytest.mark.slow
+def test_a_lock_whose_taking_was_cut_off_is_let_go(fake: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    home = fake()
+    with opened("ssh://pi@x") as target:
+        understand = target._unframed
+
+        def lose(answer: Completed) -> Completed:
+            monkeypatch.setattr(target, "_unframed", understand)
+            assert (home / ".fetaledge" / "lock").exists()
+            raise ConnectionLost("cut off")
+
+        monkeypatch.setattr(target, "_unframed", lose)
+        with pytest.raises(ConnectionLost, match="cut off"), target.session():
+            pass
+        assert not (home / ".fetaledge" / "lock").exists()
 
 
 @pytest.mark.slow

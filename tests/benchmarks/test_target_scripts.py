@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from fetaledge_benchmarks.targets import scripts
 
-TOOLS = ("cat", "dd", "mkdir", "mv", "rm", "sleep", "touch")
+TOOLS = ("cat", "dd", "mkdir", "mv", "rm", "rmdir", "sleep", "touch")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 Shell = Callable[..., tuple[str, float]]
 
@@ -95,18 +97,78 @@ def test_a_job_is_stopped_from_a_second_connection(shell: Shell) -> None:
     assert said == "\n@@ begin\n\n@@ end 137\n" and seconds < 10
 
 
-def test_the_lock(shell: Shell, tmp_path: Path) -> None:
-    owner = tmp_path / "r o'ot" / "lock" / "owner"
+def test_a_job_whose_pid_is_somebody_elses_by_now_is_left_alone(shell: Shell, tmp_path: Path) -> None:
+    jobs = tmp_path / "r o'ot" / "jobs" / "mine"
     shell(scripts.LOCK)
+    jobs.mkdir()
+    process = subprocess.Popen(["sleep", "33"], start_new_session=True)
+    began = Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2].split()[19]
+    (jobs / "1.pid").write_text(f"{process.pid} {BOOT.read_text().strip()} {int(began) - 1}\n")
+    shell(scripts.STOP)
+    assert process.poll() is None and not list(jobs.iterdir())
+    (jobs / "1.pid").write_text(f"{process.pid} {BOOT.read_text().strip()} {began}\n")
+    threading.Thread(target=process.wait).start()
+    shell(scripts.STOP)
+    assert process.wait(5) == -9
+
+
+def test_the_lock(shell: Shell, tmp_path: Path) -> None:
+    root = tmp_path / "r o'ot"
     assert "taken" in shell(scripts.LOCK)[0]
-    assert "held 6" in shell(scripts.LOCK, token="other")[0] or "held 5" in shell(scripts.LOCK, token="other")[0]
+    assert "taken" in shell(scripts.LOCK)[0]
+    assert re.search("held (600|59.)", shell(scripts.LOCK, token="other")[0])
     assert shell(job("echo"), token="other", number=1)[0] == "\n@@ refused\n"
-    for line in (f"mine 1 {BOOT.read_text()}", "mine 99999999 0000"):
-        owner.write_text(line)
-        (tmp_path / "r o'ot" / "jobs" / "mine").mkdir(exist_ok=True)
+    for void in (f"mine.1.{BOOT.read_text().strip()}", "mine.99999999.0000", "odd"):
+        set_owner(root, void)
+        (root / "jobs" / "mine").mkdir(exist_ok=True)
         assert "taken" in shell(scripts.LOCK, token="other")[0]
-        assert owner.read_text().startswith("other") and not list((tmp_path / "r o'ot" / "jobs").iterdir())
+        assert owners(root) == ["other"] and not list((root / "jobs").iterdir())
     shell(scripts.UNLOCK)
-    assert owner.exists()
+    assert owners(root) == ["other"]
     shell(scripts.UNLOCK, token="other")
-    assert [path.name for path in (tmp_path / "r o'ot").iterdir()] == ["jobs"]
+    assert [path.name for path in root.iterdir()] == ["jobs"]
+    (root / "lock").mkdir()
+    assert "taken" in shell(scripts.LOCK)[0]
+
+
+def test_only_one_takes_a_void_lock_over(shell: Shell, tmp_path: Path) -> None:
+    """Each stops right before it renames what it judged: the slowest of them must find that it is too late."""
+    root = tmp_path / "r o'ot"
+    shell(scripts.LOCK)
+    set_owner(root, "dead.1.x")
+    (tmp_path / "bin" / "mv").rename(tmp_path / "bin" / "real-mv")
+    (tmp_path / "bin" / "mv").write_text('#!/bin/sh\nsleep 1\nexec real-mv "$@"\n')
+    (tmp_path / "bin" / "mv").chmod(0o755)
+    if (tmp_path / "bin" / "real-mv").resolve().name == "busybox":
+        (tmp_path / "bin" / "real-mv").unlink()
+        (tmp_path / "bin" / "real-mv").write_text(f'#!/bin/sh\nexec {shutil.which("busybox")} mv "$@"\n')
+        (tmp_path / "bin" / "real-mv").chmod(0o755)
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda token: shell(scripts.LOCK, token=token)[0], ["a", "b", "c"]))
+    assert sorted("taken" in answer for answer in answers) == [False, False, True]
+    assert sum("held " in answer for answer in answers) == 2
+    assert owners(root) == ["abc"[["taken" in answer for answer in answers].index(True)]]
+
+
+def test_a_script_of_an_owner_renews_the_lock_and_one_of_a_loser_does_not_run(shell: Shell, tmp_path: Path) -> None:
+    root = tmp_path / "r o'ot"
+    values = scripts.assigned({"root": str(root), "token": "mine", "mark": "@@", "seconds": 600})
+    script = scripts.owned(values, "echo on")
+    shell(scripts.LOCK)
+    for void in ("mine.1.x", f"mine.1.{BOOT.read_text().strip()}"):
+        set_owner(root, void)
+        assert "\non\n" in shell(script)[0]
+        assert int(next((root / "lock").iterdir()).name.split(".")[1]) > 500
+    set_owner(root, "other.1.x")
+    said = shell(script)[0]
+    assert "@@ refused\n" in said and "on\n" not in said and owners(root) == ["other"]
+
+
+def set_owner(root: Path, name: str) -> None:
+    for path in (root / "lock").iterdir():
+        path.unlink()
+    (root / "lock" / name).touch()
+
+
+def owners(root: Path) -> list[str]:
+    return [path.name.partition(".")[0] for path in (root / "lock").iterdir()]

@@ -68,8 +68,30 @@ def test_a_command_here_is_cancelled_from_another_thread(tmp_path: Path) -> None
     with pytest.raises(Cancelled):
         target.run([sys.executable, "-c", SLEEPER, str(note)], 60)
     assert not note.exists() or not alive(int(note.read_text()))
+    for verb in (lambda: target.run(["true"], 60), target.conditions, lambda: target.send(tmp_path)):
+        with pytest.raises(Cancelled):
+            verb()
+
+
+@pytest.mark.slow
+def test_a_pause_ends_when_it_is_cancelled() -> None:
+    target = open_target("local")
+    target.pause(0.01)
+    threading.Timer(0.2, target.cancel).start()
+    started = time.monotonic()
     with pytest.raises(Cancelled):
-        target.run(["true"], 60)
+        target.pause(60)
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.slow
+def test_what_a_command_here_started_is_killed_with_it(tmp_path: Path) -> None:
+    """It would keep the pipes open."""
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        open_target("local").run(["sh", "-c", f"sleep 60 & echo $! >'{tmp_path}/pid'"], 1)
+    assert time.monotonic() - started < 10
+    assert not alive(int((tmp_path / "pid").read_text()))
 
 
 def test_a_command_that_does_not_exist() -> None:
@@ -127,6 +149,7 @@ def jobs(device: StandIn) -> list[str]:
 
 @pytest.mark.slow
 def test_the_five_verbs_there(target: RemoteTarget, device: StandIn, tmp_path: Path) -> None:
+    before = set(device.home.iterdir())
     facts = target.facts()
     assert facts.cores >= 1 and facts.emulated and target.emulated
     assert target.conditions().boot_id == facts.conditions.boot_id
@@ -147,16 +170,6 @@ def test_the_five_verbs_there(target: RemoteTarget, device: StandIn, tmp_path: P
         assert subprocess.run(["diff", "-r", sent, tmp_path / "fetched"], check=False).returncode == 0
         target.remove()
         assert not list((device.home / Path(target.root).name / "jobs").iterdir())
-
-
-@pytest.mark.slow
-def test_nothing_outside_its_own_folder_is_written_and_nobody_else_reads_it(
-    target: RemoteTarget, device: StandIn, tmp_path: Path
-) -> None:
-    before = set(device.home.iterdir())
-    (tmp_path / "frame").write_text("x")
-    target.send(tmp_path)
-    target.run(["true"], 60)
     assert {path.name for path in set(device.home.iterdir()) - before} == {Path(target.root).name}
     assert (device.home / Path(target.root).name).stat().st_mode & 0o77 == 0
 
@@ -187,21 +200,22 @@ def test_cancelled_from_another_thread(target: RemoteTarget, device: StandIn, tm
     (tmp_path / "frame").write_text("x")
     with target.session():
         target.send(tmp_path)
-        threading.Timer(2, target.cancel).start()
+        threading.Timer(1, target.cancel).start()
         started = time.monotonic()
         with pytest.raises(Cancelled):
             target.run(["sh", "-c", "sleep 301 & sleep 302"], 60)
         assert time.monotonic() - started < 30
         assert not jobs(device)
-        with pytest.raises(Cancelled):
-            target.run(["true"], 60)
+        for verb in (lambda: target.run(["true"], 60), lambda: target.pause(60), target.conditions):
+            with pytest.raises(Cancelled):
+                verb()
         target.remove()
     folder = device.home / Path(target.root).name
     assert [path.name for path in folder.iterdir()] == ["jobs"] and not list((folder / "jobs").iterdir())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_runs_there_when_the_process_here_is_gone(
     target: RemoteTarget, device: StandIn, number: signal.Signals
 ) -> None:
@@ -210,15 +224,16 @@ def test_nothing_runs_there_when_the_process_here_is_gone(
     process.send_signal(number)
     process.communicate(timeout=30)
     assert until(lambda: not jobs(device), 5), jobs(device)
-    owner = device.home / Path(target.root).name / "lock" / "owner"
+    lock = device.home / Path(target.root).name / "lock"
     if number is signal.SIGINT:
-        assert not owner.exists()
+        assert not lock.exists()
     else:
-        assert until(lambda: owner.read_text().split()[1:2] and left(owner) <= 60, 5)
-    shutil.rmtree(owner.parent, ignore_errors=True)
+        assert until(lambda: left(lock) <= 60, 5)
+    shutil.rmtree(lock, ignore_errors=True)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("device", ["pi4"], indirect=True)
 def test_nothing_outlives_its_time_limit_where_both_the_network_and_the_host_are_gone(device: StandIn) -> None:
     process = start_host(device, 2)
     try:
@@ -235,6 +250,7 @@ def test_nothing_outlives_its_time_limit_where_both_the_network_and_the_host_are
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("device", ["phone"], indirect=True)
 def test_a_second_benchmark_is_refused(target: RemoteTarget, device: StandIn) -> None:
     with opened(device) as other, target.session():
         with pytest.raises(TargetError, match=r"is measuring for another fetaledge, until \d\d:\d\d") as raised:
@@ -249,16 +265,12 @@ def test_a_second_benchmark_is_refused(target: RemoteTarget, device: StandIn) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("owner", ["someone 1 {boot}", "someone 99999999 another-boot", ""])
-def test_a_lock_that_is_void_is_taken_over_with_what_lay_there(
-    target: RemoteTarget, device: StandIn, owner: str
-) -> None:
+def test_a_lock_that_is_void_is_taken_over_with_what_lay_there(target: RemoteTarget, device: StandIn) -> None:
     folder = device.home / Path(target.root).name
     with target.session():
         pass
-    boot = target.shell("cat /proc/sys/kernel/random/boot_id").stdout.strip()
     script = f"cd '{target.root}' && mkdir -p lock jobs/someone/1 && echo frame >jobs/someone/1/frame"
-    target.checked(script + (f" && echo '{owner.format(boot=boot)}' >lock/owner" if owner else ""))
+    target.checked(f"{script} && read -r boot </proc/sys/kernel/random/boot_id && echo >lock/someone.1.$boot")
     with target.session():
         assert target.run(["true"], 60).returncode == 0
         assert [path.name for path in (folder / "jobs").iterdir()] == [target.token]
@@ -266,12 +278,21 @@ def test_a_lock_that_is_void_is_taken_over_with_what_lay_there(
 
 
 @pytest.mark.slow
-def test_a_lock_that_was_lost_stops_the_loser(target: RemoteTarget) -> None:
+@pytest.mark.parametrize("device", ["pi4"], indirect=True)
+def test_a_lock_that_was_lost_stops_the_loser(target: RemoteTarget, device: StandIn, tmp_path: Path) -> None:
+    lock = device.home / Path(target.root).name / "lock"
+    (tmp_path / "x").write_text("x")
     with target.session():
-        target.checked(f"echo 'someone 99999999 x' >'{target.root}/lock/owner'")
-        with pytest.raises(TargetError, match="another fetaledge has taken over"):
-            target.run(["true"], 60)
-    assert target.shell(f"cat '{target.root}/lock/owner'").stdout.startswith("someone")
+        next(lock.iterdir()).rename(lock / "someone.99999999.x")
+        verbs: list[Callable[[], object]] = [
+            lambda: target.run(["true"], 60),
+            lambda: target.checked(f"touch '{target.root}/x'"),
+            lambda: target.push({"x": tmp_path / "x"}),
+        ]
+        for verb in verbs:
+            with pytest.raises(TargetError, match="another fetaledge has taken over"):
+                verb()
+    assert [path.name for path in lock.iterdir()] == ["someone.99999999.x"] and not (lock.parent / "x").exists()
 
 
 @pytest.mark.slow
@@ -290,6 +311,7 @@ def test_no_space_left(target: RemoteTarget, device: StandIn, tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("device", ["phone"], indirect=True)
 def test_nothing_at_all_fits(target: RemoteTarget, device: StandIn, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x")
     target.push({"x": tmp_path / "x"})
@@ -315,6 +337,7 @@ def test_a_storage_that_can_only_be_read(target: RemoteTarget, device: StandIn, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("device", ["pi4"], indirect=True)
 def test_no_permission_to_write(target: RemoteTarget, device: StandIn, tmp_path: Path) -> None:
     folder = device.home / Path(target.root).name
     (tmp_path / "x").write_text("x")
@@ -329,7 +352,7 @@ def test_no_permission_to_write(target: RemoteTarget, device: StandIn, tmp_path:
 
 @pytest.mark.slow
 def test_a_connection_cut_in_the_middle_of_a_transfer(target: RemoteTarget, device: StandIn, tmp_path: Path) -> None:
-    (tmp_path / "model").write_bytes(os.urandom(120_000_000))
+    (tmp_path / "model").write_bytes(os.urandom(50_000_000))
     (tmp_path / "small").write_bytes(os.urandom(1000))
     files = {"store/a": tmp_path / "small", "store/b": tmp_path / "model"}
     with target.session():
@@ -352,7 +375,7 @@ def test_a_connection_cut_in_the_middle_of_a_transfer(target: RemoteTarget, devi
 
 @pytest.mark.slow
 def test_a_transfer_is_cancelled(target: RemoteTarget, device: StandIn, tmp_path: Path) -> None:
-    (tmp_path / "model").write_bytes(os.urandom(120_000_000))
+    (tmp_path / "model").write_bytes(os.urandom(50_000_000))
     stop = threading.Event()
     thread = threading.Thread(target=act_when_it_grows, args=(device, target, stop, target.cancel))
     with target.session():
@@ -372,7 +395,7 @@ def test_a_transfer_is_cancelled(target: RemoteTarget, device: StandIn, tmp_path
 def test_half_a_file_of_the_same_age_is_repaired(target: RemoteTarget, tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(b"x" * 100_000)
     target.push({"a b/model": tmp_path / "model"})
-    for damage in ("head -c 5 /dev/zero | dd of=model bs=1 conv=notrunc", "head -c 50000 m >model", ": >model"):
+    for damage in ("head -c 5 /dev/zero | dd of=model bs=1 conv=notrunc", "head -c 50000 m >model"):
         script = f"cd '{target.root}/a b' && cp -p model m && {{ {damage}; }} 2>/dev/null && touch -r m model && rm m"
         target.checked(script)
         right = {"a b/model": digest(tmp_path / "model")}
@@ -384,7 +407,7 @@ def test_half_a_file_of_the_same_age_is_repaired(target: RemoteTarget, tmp_path:
 @pytest.mark.slow
 def test_a_connection_cut_in_the_middle_of_a_command(target: RemoteTarget, device: StandIn) -> None:
     with target.session():
-        threading.Timer(2, device.cut).start()
+        threading.Timer(1, device.cut).start()
         with pytest.raises(ConnectionLost) as raised:
             target.run(["sh", "-c", "echo partial; sleep 301"], 60)
         assert raised.value.exit_code == 4 and device.address in raised.value.message
@@ -397,43 +420,13 @@ def test_a_connection_cut_in_the_middle_of_a_command(target: RemoteTarget, devic
 def test_a_device_that_reboots(target: RemoteTarget, device: StandIn) -> None:
     with target.session():
         before = target.conditions().boot_id
-        threading.Timer(2, device.reboot, [2]).start()
+        threading.Timer(1, device.reboot, [1]).start()
         with pytest.raises(ConnectionLost):
             target.run(["sh", "-c", "sleep 301"], 60)
         assert target.wait(90)
         device.wait_until_up()
         assert target.run(["echo", "on"], 60).stdout == "on\n"
         assert target.conditions().boot_id != before
-
-
-@pytest.mark.slow
-def test_a_device_that_hangs(target: RemoteTarget, device: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing comes back, and nobody says so."""
-    monkeypatch.setattr("fetaledge_benchmarks.targets.remote.STOP_S", 5.0)
-    with target.session():
-        threading.Timer(2, device.stall).start()
-        try:
-            with pytest.raises(ConnectionLost, match=re.escape(device.address)):
-                target.run(["sleep", "301"], 5)
-            assert not target.wait(1)
-        finally:
-            device.resume()
-        assert target.wait(60)
-        assert not jobs(device)
-        assert target.run(["echo", "on"], 60).stdout == "on\n"
-
-
-@pytest.mark.slow
-def test_it_waits_no_longer_than_asked(target: RemoteTarget, device: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fetaledge_benchmarks.targets.remote.STOP_S", 5.0)
-    device.stall()
-    try:
-        started = time.monotonic()
-        assert not target.wait(1)
-        assert time.monotonic() - started < 60
-    finally:
-        device.resume()
-    assert target.wait(60)
 
 
 def start_host(device: StandIn, limit_s: float) -> subprocess.Popen[bytes]:
@@ -462,9 +455,9 @@ def there(folder: Path) -> list[Path]:
         return []
 
 
-def left(owner: Path) -> float:
+def left(lock: Path) -> float:
     """Seconds until a lock expires."""
-    return int(owner.read_text().split()[1]) - float(Path("/proc/uptime").read_text().split()[0])
+    return int(next(lock.iterdir()).name.split(".")[1]) - float(Path("/proc/uptime").read_text().split()[0])
 
 
 def digest(path: Path) -> str:
@@ -472,10 +465,12 @@ def digest(path: Path) -> str:
 
 
 def alive(pid: int) -> bool:
-    for _ in range(20):
+    """Whether a process still runs after a second; one that nobody has asked for its exit code yet is dead."""
+
+    def dead() -> bool:
         try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        time.sleep(0.05)
-    return True
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
+        except OSError:
+            return True
+
+    return not until(dead, 1)

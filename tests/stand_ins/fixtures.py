@@ -50,6 +50,13 @@ def pi5(stand_in_roots: Path, stand_in_host: Host) -> Iterator[Pi]:
 
 
 @pytest.fixture(scope="session")
+def pi5_trixie(stand_in_roots: Path, stand_in_host: Host) -> Iterator[Pi]:
+    """A Raspberry Pi 5 with Debian 13 at ``ssh://pi@trixie``."""
+    with Pi(stand_in_roots, "trixie", host=stand_in_host) as pi:
+        yield pi
+
+
+@pytest.fixture(scope="session")
 def phone(stand_in_roots: Path, stand_in_host: Host) -> Iterator[Phone]:
     """A phone; its address holds the serial."""
     with Phone(stand_in_roots, host=stand_in_host) as device:

@@ -1,4 +1,7 @@
-"""A Raspberry Pi 4 or 5 behind a real sshd: logins land in an emulated 64-bit Raspberry Pi OS-like root."""
+"""A Raspberry Pi 4 or 5 behind a real sshd: logins land in an emulated 64-bit Raspberry Pi OS-like root.
+
+``trixie`` is a Raspberry Pi 5 with Debian 13; the others have Debian 12.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from tests.stand_ins.device import ROOT, StandIn
 from tests.stand_ins.host import Host
 from tests.stand_ins.roots import ANSWERS
 
-CPUS = {"pi4": "cortex-a72", "pi5": "cortex-a76"}
-MEMORY_KB = {"pi4": 3_884_328, "pi5": 8_256_944}
+CPUS = {"pi4": "cortex-a72", "pi5": "cortex-a76", "trixie": "cortex-a76"}
+MEMORY_KB = {"pi4": 3_884_328, "pi5": 8_256_944, "trixie": 8_256_944}
+ROOTS = {"pi4": "pi", "pi5": "pi", "trixie": "pi-trixie"}
 USER = 1000
 CLOSED = 2222
 
@@ -57,7 +61,7 @@ FAULTS = {
 
 
 class Pi(StandIn):
-    """``pi4`` or ``pi5``.
+    """``pi4``, ``pi5`` or ``trixie``.
 
     Attributes:
         faults: addresses at which ssh fails, by how: ``key-refused``, ``key-changed``, ``key-unknown``, ``refused``,
@@ -70,7 +74,7 @@ class Pi(StandIn):
     def __init__(self, root: Path, name: str = "pi4", megabytes: int = 1500, host: Host | None = None) -> None:
         self.address = f"ssh://pi@{name}"
         self.faults = {fault: f"ssh://pi@{name}-{fault}" for fault in FAULTS}
-        super().__init__(root / "pi", name, "/home/pi", USER, megabytes, host)
+        super().__init__(root / ROOTS[name], name, "/home/pi", USER, megabytes, host)
 
     def prepare(self) -> None:
         from fetaledge_benchmarks.emulation.boards import BOARDS

@@ -1,16 +1,17 @@
-"""The two root folders, made once: a Raspberry Pi OS-like Debian, and a phone with nothing but a shell and adbd."""
+"""The root folders, made once: two Raspberry Pi OS-like Debians, and a phone with nothing but a shell and adbd."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.stand_ins.tools import Unavailable, require_tools
 
 FOLDER = Path(__file__).resolve().parents[2] / ".stand-ins"
-PI_RELEASE = "bookworm"
+PI_RELEASES = {"pi": "bookworm", "pi-trixie": "trixie"}
 PI_PACKAGES = (
     "bash", "ca-certificates", "coreutils", "dash", "debianutils", "diffutils", "dpkg", "findutils", "gawk",
     "grep", "gzip", "hostname", "libc-bin", "libgomp1", "libstdc++6", "openssh-client", "procps", "python3",
@@ -57,7 +58,7 @@ esac
 
 
 def build() -> Path:
-    """The folder with ``pi`` and ``phone``, made where it does not exist (half a minute); everything installed.
+    """The folder with ``pi``, ``pi-trixie`` and ``phone``, made where it does not exist; everything installed.
 
     Raises:
         Unavailable: with the reason.
@@ -74,8 +75,11 @@ def build() -> Path:
     with tempfile.TemporaryDirectory(dir=FOLDER, suffix=".partial") as made:
         beside = Path(made) / "roots"
         try:
-            _build_pi(beside / "pi")
-            _build_phone(beside / "phone", Path(made) / "unpacked")
+            with ThreadPoolExecutor() as pool:
+                roots = [pool.submit(_build_pi, beside / name, release) for name, release in PI_RELEASES.items()]
+                roots.append(pool.submit(_build_phone, beside / "phone", Path(made) / "unpacked"))
+            for root in roots:
+                root.result()
         except FetalEdgeError as error:
             raise Unavailable(str(error)) from None
         beside.chmod(0o755)
@@ -84,10 +88,10 @@ def build() -> Path:
     return place
 
 
-def _build_pi(root: Path) -> None:
+def _build_pi(root: Path, release: str) -> None:
     from fetaledge_benchmarks.emulation.pi_root import unpack_packages
 
-    unpack_packages(PI_PACKAGES, PI_RELEASE, root)
+    unpack_packages(PI_PACKAGES, release, root)
     for name in ("boot", "dev", "home/pi", "mnt", "opt", "proc", "root", "run", ANSWERS, "tmp", "usr/local/bin"):
         (root / name).mkdir(parents=True, exist_ok=True)
     (root / "tmp").chmod(0o1777)

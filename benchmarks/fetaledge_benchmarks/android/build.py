@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ NOTICE = "NOTICE.txt"
 TRIPLE = "aarch64-linux-gnu.2.28"
 PYTHON = (3, 11)  # of the wheels; the libraries in them are the same for each Python
 COMPILE_TIMEOUT_S = 900.0
+_ONE_AT_A_TIME = threading.Lock()  # phones side by side share one build
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,15 @@ def build_runner(
     """
     libraries = {name: _pinned(_library(name), engines) for name in dict.fromkeys(formats)}
     kept = folder("android-runner") / _key(libraries.values())
-    found = _kept(kept)
-    if found is None:
-        progress("building the native runner; this takes up to a minute")
-        with atomic_folder(kept, force=True, marker=RECORD) as partial:
-            _build(partial, libraries)
+    with _ONE_AT_A_TIME:
         found = _kept(kept)
         if found is None:
-            raise OutputError(f"{kept} changed while it was written", "try again")
+            progress("building the native runner; this takes up to a minute")
+            with atomic_folder(kept, force=True, marker=RECORD) as partial:
+                _build(partial, libraries)
+            found = _kept(kept)
+    if found is None:
+        raise OutputError(f"{kept} changed while it was written", "try again")
     return found
 
 

@@ -58,7 +58,7 @@ def choose(manifest: Manifest, variants: Sequence[Variant], platform: Platform, 
         TargetError: the device cannot be served at all, or the package index cannot be reached.
         NoSuchWheel: there is no wheel of a pinned version, or none of numpy or OpenCV.
     """
-    pinned = _pins(pins)
+    pinned = pinned_versions(pins)
     wheel_tags(platform)
     refused = _without_memory(manifest, variants, platform)
     candidates = [variant for variant in variants if variant.name not in refused]
@@ -95,7 +95,8 @@ def choose_native(
     return Choice(tuple(candidates), refused, (), versions, _notes(candidates, versions, platform))
 
 
-def _pins(pins: Sequence[str]) -> dict[str, str]:
+def pinned_versions(pins: Sequence[str]) -> dict[str, str]:
+    """Package -> ``PACKAGE==VERSION``. Raises UsageError where one cannot be read or is of no package that we bring."""
     known = (*ENGINES.values(), *BASE)
     pinned = {}
     for pin in pins:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fetaledge_benchmarks.deploying.choice import ENGINES, Choice, choose, choose_native
+from fetaledge_benchmarks.deploying.choice import ENGINES, Choice, choose, choose_native, pinned_versions
 from fetaledge_benchmarks.deploying.contents import Contents
 from fetaledge_benchmarks.deploying.deployment import Deployment, in_place
 from fetaledge_benchmarks.deploying.known_bad import known_faults
@@ -19,10 +19,11 @@ from fetaledge_benchmarks.deploying.platform import describe
 from fetaledge_benchmarks.deploying.probe import probe, probe_native
 from fetaledge_benchmarks.deploying.store import Inventory, Store, unpacked_mb
 from fetaledge_benchmarks.plan import choose_variants
-from fetaledge_benchmarks.targets.base import Target
+from fetaledge_benchmarks.targets.address import parse_address
+from fetaledge_benchmarks.targets.base import ConnectionLost, Target
 from fetaledge_benchmarks.targets.remote import RemoteTarget
 from fetaledge_runtimes.bundle import Bundle, Variant
-from fetaledge_runtimes.errors import GateFailed, TargetError
+from fetaledge_runtimes.errors import GateFailed, OutputError, TargetError, UsageError
 from fetaledge_runtimes.files import sha256
 
 if TYPE_CHECKING:
@@ -57,15 +58,19 @@ def deploy(
         progress: called with one line before each step that takes long.
 
     Raises:
-        UsageError: no such variant, or a version that cannot be read.
+        UsageError: no such variant; a version that cannot be read, before the target is asked anything; with
+            ``strict``, one for this machine, where what is installed is used.
         TargetError: the device is lost, full, or of a kind that nothing runs on; with ``strict``, no variant or not
             every named one can run there.
         GateFailed: with ``strict``, no variant or not every named one passed the self-test.
     """
+    pinned = pinned_versions(engines)
     bundle = Bundle.open(bundle_folder)
     chosen = choose_variants(bundle, variants)
     if not isinstance(target, RemoteTarget):
-        return in_place(bundle, chosen, target)
+        if strict:
+            check_engines(engines, [target.name])
+        return in_place(bundle, chosen, target, pinned)
     with target.session():
         named = tuple(variants or ()) if strict else ()
         try:
@@ -73,6 +78,19 @@ def deploy(
         finally:
             with suppress(TargetError):  # a connection that is lost says so itself
                 target.remove()
+
+
+def check_engines(engines: Sequence[str], targets: Sequence[str]) -> None:
+    """Refuse versions of engines that cannot be read, or that none of the targets could be given.
+
+    Raises:
+        UsageError: with the one that was given.
+    """
+    if pinned_versions(engines) and all(parse_address(target).kind == "local" for target in targets):
+        raise UsageError(
+            f"the engine {engines[0]!r} was given for this machine, where what is installed is used",
+            "install that version here, or name a device",
+        )
 
 
 def remove(target: Target) -> bool:
@@ -113,7 +131,7 @@ class _Deploying:
         platform = self.target.facts().platform
         if platform is None:
             raise TargetError(f"{self.target.name} does not say what it is", "look whether a shell answers there")
-        self._say(describe(platform))
+        self.progress(describe(platform))
         runner = self._runner(platform)
         choice = self._choose(platform, runner)
         self._insist(TargetError, choice.refused, bool(choice.variants))
@@ -135,14 +153,14 @@ class _Deploying:
                 "the native runner has no build for it",
             )
         formats = [name for name in LIBRARIES if any(variant.format == name for variant in self.chosen)]
-        return build_runner(formats or list(LIBRARIES)[:1], self.engines, self._say)
+        return build_runner(formats or list(LIBRARIES)[:1], self.engines, self.progress)
 
     def _choose(self, platform: Platform, runner: Runner | None) -> Choice:
         if runner is not None:
             return choose_native(self.bundle.manifest, self.chosen, platform, runner.versions)
         return choose(self.bundle.manifest, self.chosen, platform, self.engines)
 
-    def _send(self, store: Store, inventory: Inventory, contents: Contents) -> None:
+    def _send(self, store: Store, inventory: Inventory, contents: Contents, free_mb: int | None) -> None:
         """Bring what is missing: the files of bundle and runner, wheels that are not unpacked yet."""
         wheels = {sha256(wheel): name for name, wheel in contents.sites.items() if name not in inventory.sites}
         candidates = [variant.name for variant in contents.choice.variants]
@@ -151,10 +169,10 @@ class _Deploying:
         unpacked = sum(unpacked_mb(contents.sites[name]) for name in wheels.values())
         self.sent_mb = sum(path.stat().st_size for path in missing.values()) / 1e6
         if missing:
-            self._say(f"sending {len(missing)} files, {self.sent_mb:.1f} MB")
-            store.send(missing, self.sent_mb + unpacked)
+            self.progress(f"sending {len(missing)} files, {self.sent_mb:.1f} MB")
+            store.send(missing, self.sent_mb + unpacked, free_mb)
         if wheels:
-            self._say(f"unpacking {len(wheels)} packages")
+            self.progress(f"unpacking {len(wheels)} packages")
             store.unpack(wheels)
 
     def _reuse(self, store: Store, inventory: Inventory, contents: Contents) -> Deployment | None:
@@ -173,7 +191,7 @@ class _Deploying:
 
     def _renew(self, store: Store, inventory: Inventory, contents: Contents, platform: Platform) -> Deployment:
         """Build a release beside what is there, test it, give it its name, and switch over."""
-        self._send(store, inventory, contents)
+        self._send(store, inventory, contents, platform.free_mb)
         key = contents.key()
         release = next(
             name
@@ -181,24 +199,22 @@ class _Deploying:
             if name not in inventory.releases
         )
         partial = f"{release}.partial"
-        store.script(f"rm -rf releases/{partial}")
-        if contents.runner is not None:
-            store.make(f"releases/{partial}/runner", contents.for_runner())
-            store.script(f"chmod 755 releases/{partial}/runner/*")
-        refused = self._test(store, contents, platform, partial)
+        runner = {} if contents.runner is None else {"runner": contents.for_runner()}
+        tests = {f"tests/{n}": contents.for_test(v.name) for n, v in enumerate(contents.choice.variants)}
+        store.begin(partial, {**runner, **tests})
+        refused = self._test(contents, platform, partial)
         passed = [variant.name for variant in contents.choice.variants if variant.name not in refused]
         if not passed or any(name in refused for name in self.named):
             store.script(f"rm -rf releases/{partial}")
             self._insist(GateFailed, refused, bool(passed))
             return self._deployment(contents, None, refused=refused)
-        store.make(f"releases/{partial}/bundle", contents.for_use(passed))
         texts = {
             "run": f'#!/bin/sh\nexec {shlex.join(contents.worker(self.target.root, release))} "$@"\n',
             "needs": contents.needs(passed),
             "release.json": json.dumps({"schema": SCHEMA, "variants": passed, "refused": refused}),
             "key": key,
         }
-        store.finish(partial, release, texts)
+        store.finish(partial, release, contents.for_use(passed), texts)
         current = self.strict or inventory.current is None
         if current:
             store.switch(release, inventory.current)
@@ -206,23 +222,21 @@ class _Deploying:
         store.prune([name for name in (release, inventory.current, before) if name])
         return self._deployment(contents, release, passed, refused, True, current)
 
-    def _test(self, store: Store, contents: Contents, platform: Platform, release: str) -> dict[str, str]:
+    def _test(self, contents: Contents, platform: Platform, release: str) -> dict[str, str]:
         """Each variant in a bundle and a process of its own; why those that fail do."""
         refused = {}
         variants = contents.choice.variants
         worker = contents.worker(self.target.root, release)
         for number, variant in enumerate(variants):
-            self._say(f"self-test {number + 1} of {len(variants)}: {variant.name}")
-            folder = f"releases/{release}/tests/{number}"
-            store.make(folder, contents.for_test(variant.name))
-            place = f"{self.target.root}/{folder}"
+            self.progress(f"self-test {number + 1} of {len(variants)}: {variant.name}")
+            place = f"{self.target.root}/releases/{release}/tests/{number}"
             package = ENGINES[variant.format]
             version = contents.choice.versions[package]
+            faults = known_faults(package, version, platform.machine, platform.cpu_parts, variant.precision)
             if contents.runner is not None:
                 model = f"{place}/{variant.files[0].file}"
-                reason = probe_native(self.target, worker, model, self.bundle, variant, f"{package} {version}")
+                reason = probe_native(self.target, worker, model, self.bundle, variant, f"{package} {version}", faults)
             else:
-                faults = known_faults(package, version, platform.machine, platform.cpu_parts, variant.precision)
                 reason = probe(self.target, worker, place, variant, f"{package} {version}", faults)
             if reason is not None:
                 refused[variant.name] = reason
@@ -250,7 +264,10 @@ class _Deploying:
         current: bool = False,
     ) -> Deployment:
         if release is not None:
-            remember(self.target.name, {"bundle": self.bundle.manifest.name, "variants": list(variants)})
+            try:
+                remember(self.target.name, {"bundle": self.bundle.manifest.name, "variants": list(variants)})
+            except OutputError as error:  # the device has switched over already
+                self.progress(f"deployed, but `fetaledge devices` will not list it: {error}")
         choice = contents.choice
         return Deployment(
             target=self.target,
@@ -266,14 +283,13 @@ class _Deploying:
             current=current,
         )
 
-    def _say(self, line: str) -> None:
-        self.progress(f"{self.target.name}: {line}")
-
 
 def _earlier(store: Store, release: str) -> dict[str, Any] | None:
-    """What the self-test of a release found; None where that cannot be read."""
+    """What the self-test of a release found; None where that is missing or cannot be read."""
     try:
         document: dict[str, Any] = json.loads(store.script(f"cat releases/{release}/release.json"))
         return document if document["schema"] == SCHEMA and document["variants"] else None
-    except (ValueError, KeyError, TypeError):
+    except ConnectionLost:
+        raise
+    except (TargetError, ValueError, KeyError, TypeError):
         return None

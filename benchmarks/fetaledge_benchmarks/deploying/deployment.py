@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -43,8 +43,14 @@ class Deployment:
     current: bool = True
 
 
-def in_place(bundle: Bundle, variants: Sequence[Variant], target: Target) -> Deployment:
-    """A deployment on this machine: nothing is copied, and what is installed is used."""
+def in_place(
+    bundle: Bundle, variants: Sequence[Variant], target: Target, pinned: Mapping[str, str] | None = None
+) -> Deployment:
+    """A deployment on this machine: nothing is copied, and what is installed is used.
+
+    Args:
+        pinned: package -> ``PACKAGE==VERSION``, of the devices beside it; a variant that runs in another is noted.
+    """
     usable = [variant for variant in variants if is_installed(variant.format)]
     versions = {}
     for package in sorted({ENGINES[variant.format] for variant in usable}):
@@ -52,6 +58,13 @@ def in_place(bundle: Bundle, variants: Sequence[Variant], target: Target) -> Dep
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:  # a predecessor provides the engine
             continue
+    notes: dict[str, tuple[str, ...]] = {}
+    for variant in usable:
+        package = ENGINES[variant.format]
+        pin, installed = (pinned or {}).get(package), versions.get(package)
+        if pin is not None and pin != f"{package}=={installed}":
+            here = f"{package} {installed}" if installed else "another package"
+            notes[variant.name] = (f"runs in what is installed here, {here}, not in {pin}",)
     return Deployment(
         target=target,
         place=target.send(bundle.folder),
@@ -60,6 +73,6 @@ def in_place(bundle: Bundle, variants: Sequence[Variant], target: Target) -> Dep
         variants=tuple(variant.name for variant in usable),
         refused={v.name: "its engine is not installed" for v in variants if v not in usable},
         versions=versions,
-        notes={},
+        notes=notes,
         tested=False,
     )

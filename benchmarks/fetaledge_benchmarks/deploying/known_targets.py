@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fetaledge_benchmarks.cache import folder
-from fetaledge_runtimes.errors import FetalEdgeError
+from fetaledge_runtimes.errors import FetalEdgeError, OutputError
 from fetaledge_runtimes.files import read_json, write_json
 
 SCHEMA = "fetaledge/target/1"
@@ -19,7 +19,12 @@ def remember(address: str, facts: dict[str, Any]) -> None:
 
 
 def forget(address: str) -> None:
-    _note(address).unlink(missing_ok=True)
+    """Delete the note of a target. Raises OutputError where the cache cannot be written."""
+    note = _note(address)
+    try:
+        note.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot delete {note}: {error.strerror}", "delete it: the target is gone") from None
 
 
 def known_targets() -> list[dict[str, Any]]:

@@ -45,12 +45,17 @@ def probe(
         return failure_text(done).replace(place, variant.name)
     if result["result"] == "ok":
         return None
-    known = [f"known: {fault}" for fault in faults]
-    return "; ".join([*_shortened([text.replace(place, "the bundle") for text in result["details"]]), *known])
+    return _differs([text.replace(place, "the bundle") for text in result["details"]], faults)
 
 
 def probe_native(
-    target: Target, worker: Sequence[str], model: str, bundle: Bundle, variant: Variant, engine: str
+    target: Target,
+    worker: Sequence[str],
+    model: str,
+    bundle: Bundle,
+    variant: Variant,
+    engine: str,
+    faults: Sequence[Fault],
 ) -> str | None:
     """The same on a device without Python: prepared frames go there, and the logits are judged here.
 
@@ -72,7 +77,7 @@ def probe_native(
         except TimeoutError as error:
             return f"the self-test {error}"
         if done.returncode < 0:
-            return crash_text(done, engine, ())
+            return crash_text(done, engine, faults)
         if done.returncode != 0:
             return failure_text(done)
         target.fetch(into, answered)
@@ -83,7 +88,7 @@ def probe_native(
         except InputError as error:
             return f"{engine} gave no usable logits: {error.message}"
     details = compare_golden(bundle, variant.name, predictions)
-    return "; ".join(_shortened(details)) if details else None
+    return _differs(details, faults) if details else None
 
 
 def crash_text(done: Completed, engine: str, faults: Sequence[Fault]) -> str:
@@ -98,6 +103,6 @@ def crash_text(done: Completed, engine: str, faults: Sequence[Fault]) -> str:
     return "; ".join([f"{engine} {text}", *known])
 
 
-def _shortened(details: Sequence[str]) -> list[str]:
-    more = len(details) - SHOWN
-    return [*details[:SHOWN], *([f"and {more} more"] if more > 0 else [])]
+def _differs(details: Sequence[str], faults: Sequence[Fault]) -> str:
+    more = [f"and {len(details) - SHOWN} more"] if len(details) > SHOWN else []
+    return "; ".join([*details[:SHOWN], *more, *(f"known: {fault}" for fault in faults)])

@@ -21,6 +21,7 @@ from fetaledge_runtimes.errors import TargetError
 from fetaledge_runtimes.files import sha256
 
 if TYPE_CHECKING:
+    from fetaledge_benchmarks.targets.base import Completed
     from fetaledge_benchmarks.targets.remote import RemoteTarget
 
 TIMEOUT_S = 1800.0
@@ -38,8 +39,9 @@ done
 UNPACK = f"""
 import os, shutil, sys, zipfile
 os.chdir(sys.argv[1])
-for wheel, place in zip(sys.argv[2::2], sys.argv[3::2]):
-    partial = place + ".partial"
+os.makedirs("site", exist_ok=True)
+for wheel, place in zip(sys.argv[3::2], sys.argv[4::2]):
+    partial = place + "." + sys.argv[2] + ".partial"
     for old in (partial, place):
         shutil.rmtree(old, ignore_errors=True)
     with zipfile.ZipFile(wheel) as archive:
@@ -94,7 +96,12 @@ class Store:
 
     def script(self, text: str, timeout_s: float = TIMEOUT_S) -> str:
         """Run a script in the folder; its output. Raises TargetError where it fails."""
-        done = self.target.shell(f"umask 077\ncd {shlex.quote(self.target.root)} || exit 99\n{text}", timeout_s)
+        root = shlex.quote(self.target.root)
+        done = self.target.shell(f"umask 077\nmkdir -p {root} && cd {root} || exit 99\n{text}", timeout_s)
+        return self._succeeded(done)
+
+    def _succeeded(self, done: Completed) -> str:
+        """What a command printed. Raises TargetError where it failed."""
         if done.returncode != 0:
             said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
             hint = "free some space there" if "No space left" in done.stderr else "look at its folder .fetaledge"
@@ -102,7 +109,6 @@ class Store:
         return done.stdout
 
     def inventory(self) -> Inventory:
-        self.target.shell(f"mkdir -p {shlex.quote(self.target.root)}", 60.0)
         lines = [line.split(" ") for line in self.script(INVENTORY).splitlines() if line.strip()]
         names = [line[0] for line in lines if len(line) == 1]
         marked = {line[0]: line[1].removeprefix("releases/") for line in lines if len(line) == 2}
@@ -119,18 +125,19 @@ class Store:
         there = self.target.hashes([f"store/{content}" for content in files])
         return {content: path for content, path in files.items() if there.get(f"store/{content}") != content}
 
-    def send(self, files: Mapping[str, Path], expected_mb: float) -> None:
+    def send(self, files: Mapping[str, Path], expected_mb: float, free_mb: int | None) -> None:
         """Bring files into the store and compare their hashes; what arrived altered is sent once more.
 
-        ``expected_mb``: of space that they and what is unpacked from them will take.
+        Args:
+            expected_mb: of space that they and what is unpacked from them will take.
+            free_mb: of space there, where that is known.
         """
         if not files:
             return
-        facts = self.target.facts()
-        free = facts.platform.free_mb if facts.platform is not None else None
-        if free is not None and free < expected_mb + MARGIN_MB:
+        if free_mb is not None and free_mb < expected_mb + MARGIN_MB:
+            needed = f"about {expected_mb + MARGIN_MB:.0f} MB are needed"
             raise TargetError(
-                f"{self.target.name} has {free} MB of free space and about {expected_mb + MARGIN_MB:.0f} MB are needed",
+                f"{self.target.name} has {free_mb} MB of free space and {needed}",
                 "free some space there; what is deployed keeps working",
             )
         wrong = dict(files)
@@ -143,42 +150,56 @@ class Store:
         raise TargetError(f"{names} arrived altered on {self.target.name}, twice", "check its disk and try again")
 
     def unpack(self, wheels: Mapping[str, str]) -> None:
-        """Unpack wheels (hex SHA-256 in the store -> name in ``site``) with the device's own Python."""
-        if wheels:
-            pairs = [word for content, name in wheels.items() for word in (f"store/{content}", f"site/{name}")]
-            words = " ".join(map(shlex.quote, [UNPACK, ".", *pairs]))
-            self.script(f"mkdir -p site && python3 -I -S -c {words}")
+        """Unpack wheels (hex SHA-256 in the store -> name in ``site``) with the device's own Python.
 
-    def make(self, place: str, folder: Folder) -> None:
-        """Make a folder with links into the store and small text files."""
-        up = "../" * (place.count("/") + 1)
-        lines = ["set -e", f"mkdir -p {shlex.quote(place)}"]
-        lines += [
-            f"ln -sf {up}store/{content} {shlex.quote(f'{place}/{name}')}" for name, content in folder.links.items()
-        ]
-        lines += [f"printf %s {shlex.quote(t)} >{shlex.quote(f'{place}/{name}')}" for name, t in folder.texts.items()]
-        self.script("\n".join(lines))
+        As a command of the target's: it ends with this process and with the connection.
+        """
+        if not wheels:
+            return
+        pairs = [word for content, name in wheels.items() for word in (f"store/{content}", f"site/{name}")]
+        command = ["python3", "-I", "-S", "-c", UNPACK, self.target.root, self.target.token, *pairs]
+        try:
+            self._succeeded(self.target.run(command, TIMEOUT_S))
+        except TimeoutError as error:
+            raise TargetError(f"{self.target.name}: unpacking {error}", "is its storage sound?") from None
 
-    def finish(self, partial: str, release: str, texts: dict[str, str]) -> None:
-        """Give a release its name when it is whole, and on the disk."""
-        self.make(f"releases/{partial}", Folder({}, texts))
+    def begin(self, partial: str, folders: Mapping[str, Folder]) -> None:
+        """Make the folders of a release that is to be tested; all of ``runner`` can be executed."""
+        made = [_made(f"releases/{partial}/{name}", folder) for name, folder in folders.items()]
+        executable = [f"chmod 755 releases/{partial}/runner/*"] if "runner" in folders else []
+        self.script("\n".join(["set -e", f"rm -rf releases/{partial}", *made, *executable]))
+
+    def finish(self, partial: str, release: str, bundle: Folder, texts: dict[str, str]) -> None:
+        """Add what is used of a tested release, and give it its name when it is whole, and on the disk."""
+        made = [_made(f"releases/{partial}/bundle", bundle), _made(f"releases/{partial}", Folder({}, texts))]
         steps = f"rm -rf {partial}/tests && chmod 755 {partial}/run && sync && mv {partial} {release}"
-        self.script(f"cd releases && {steps}")
+        self.script("\n".join(["set -e", *made, f"cd releases && {steps}"]))
 
     def switch(self, release: str, before: str | None) -> None:
         """Make a release the current one, in one step; remember the one before."""
         android = self.target.root.startswith("/data/")
+        steps = []
         for name, value in (("previous", before), ("current", release)):
             if value is None:
                 continue
             if android:  # whose mv may not know how to replace a link to a folder
-                self.script(f"echo releases/{value} >{name}.new && mv -f {name}.new {name}")
+                steps.append(f"echo releases/{value} >{name}.new && mv -f {name}.new {name}")
             else:
-                self.script(f"ln -sfn releases/{value} {name}.new && mv -fT {name}.new {name}")
+                steps.append(f"ln -sfn releases/{value} {name}.new && mv -fT {name}.new {name}")
+        self.script(" && ".join(steps))
 
     def prune(self, keep: Sequence[str]) -> None:
         """Delete every release but these, and whatever no release needs."""
         self.script(f"KEEP={shlex.quote(' '.join(keep))}\n{PRUNE}")
+
+
+def _made(place: str, folder: Folder) -> str:
+    """A script that makes a folder with links into the store and small text files."""
+    up = "../" * (place.count("/") + 1)
+    lines = [f"mkdir -p {shlex.quote(place)}"]
+    lines += [f"ln -sf {up}store/{content} {shlex.quote(f'{place}/{name}')}" for name, content in folder.links.items()]
+    lines += [f"printf %s {shlex.quote(t)} >{shlex.quote(f'{place}/{name}')}" for name, t in folder.texts.items()]
+    return "\n".join(lines)
 
 
 def site_name(wheel: Path) -> str:

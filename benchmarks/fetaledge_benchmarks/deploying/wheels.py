@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from hashlib import sha256 as hasher
 from pathlib import Path
@@ -30,6 +31,9 @@ NO_NETWORK = re.compile(
     re.IGNORECASE,
 )
 UNSATISFIED = re.compile(r"Could not find a version that satisfies the requirement (\S+).*?\(from versions: (.*?)\)")
+
+
+_ONE_AT_A_TIME = threading.Lock()  # devices side by side share one download
 
 
 class NoSuchWheel(TargetError):
@@ -57,6 +61,11 @@ def resolve(platform: Platform, requirements: Sequence[str]) -> tuple[Path, ...]
         OutputError: the cache cannot be written.
     """
     tags = wheel_tags(platform)
+    with _ONE_AT_A_TIME:
+        return _resolve(tags, requirements)
+
+
+def _resolve(tags: WheelTags, requirements: Sequence[str]) -> tuple[Path, ...]:
     notes = {requirement: _note(tags, requirement) for requirement in dict.fromkeys(requirements)}
     found = {requirement: _kept(note) for requirement, note in notes.items()}
     missing = [requirement for requirement, wheel in found.items() if wheel is None]

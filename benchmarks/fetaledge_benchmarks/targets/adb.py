@@ -17,6 +17,8 @@ from fetaledge_benchmarks.targets.programs import Programs
 from fetaledge_benchmarks.targets.remote import RemoteTarget
 from fetaledge_runtimes.errors import TargetError
 
+ALIVE_S = 20.0
+ALIVE_COUNT = 2
 ROOT = "/data/local/tmp/fetaledge"
 STATES = (
     "device|offline|unauthorized|authorizing|no permissions|connecting|"
@@ -75,6 +77,14 @@ class AdbTarget(RemoteTarget):
 
     def shell_command(self, line: str) -> list[str]:
         return [*adb_command(), "-s", self.serial, "shell", "-T", line]
+
+    def check_alive(self) -> None:
+        """A phone that hangs keeps its connection for hours where it is reached over the network."""
+        for _ in range(ALIVE_COUNT):
+            with suppress(TimeoutError):
+                self.programs.run(self.shell_command(":"), ALIVE_S)
+                return
+        raise self.lost("does not answer any more")
 
     def upload(self, folder: Path, timeout_s: float) -> Completed:
         return self._adb(["-s", self.serial, "push", f"{folder}/.", ROOT], timeout_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -79,6 +80,10 @@ class Target(ABC):
     def wait(self, seconds: float) -> bool:
         """Wait up to ``seconds`` for a machine that dropped out; whether it can be reached."""
         return True
+
+    def pause(self, seconds: float) -> None:
+        """Wait, or raise Cancelled as soon as :meth:`cancel` is called."""
+        time.sleep(seconds)
 
     @abstractmethod
     def cancel(self) -> None:

@@ -89,7 +89,7 @@ ADB = (
     Failure(
         r"PTY args|shell_v2|does not support",
         "the phone {name} is too old for adb's exit codes",
-        "Android 7 or newer is needed",
+        "a newer release of Android is needed",
     ),
     Failure(
         r"cannot connect to daemon|failed to start|cannot bind|ADB server didn't ACK",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from fetaledge_benchmarks.host import Facts, read_facts, read_text
@@ -24,9 +27,11 @@ class LocalTarget(Target):
         self._process: subprocess.Popen[str] | None = None
 
     def facts(self) -> Facts:
+        self.pause(0)
         return read_facts(read_text)
 
     def send(self, folder: Path) -> str:
+        self.pause(0)
         return str(folder.resolve())
 
     def run(self, command: Sequence[str], timeout_s: float) -> Completed:
@@ -44,27 +49,39 @@ class LocalTarget(Target):
             raise TargetError(f"{command[0]} cannot be started: {error.strerror}", "install Python again") from None
         self._process = process
         try:
-            if self._cancelled.is_set():
-                raise Cancelled
+            self.pause(0)
             stdout, stderr = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            raise TimeoutError(f"did not finish within {timeout_s:.0f} s") from None
+            self.pause(0)
+        except BaseException as error:
+            _kill(process)
+            with suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=5)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise TimeoutError(f"did not finish within {timeout_s:.0f} s") from None
+            raise
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
-        if self._cancelled.is_set():
-            raise Cancelled
+            self._process = None
         return Completed(process.returncode, stdout, stderr)
 
     def fetch(self, place: str, folder: Path) -> None:
+        self.pause(0)
         if Path(place) != folder.resolve():
             shutil.copytree(place, folder, dirs_exist_ok=True)
 
     def remove(self) -> None:
         """Nothing was copied, so nothing is deleted."""
 
+    def pause(self, seconds: float) -> None:
+        if self._cancelled.wait(seconds):
+            raise Cancelled
+
     def cancel(self) -> None:
         self._cancelled.set()
-        if self._process is not None:
-            self._process.kill()
+        if (process := self._process) is not None:
+            _kill(process)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill a process and what it started, even where only that is left and keeps the pipes open."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

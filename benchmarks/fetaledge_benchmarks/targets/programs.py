@@ -7,13 +7,15 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from fetaledge_benchmarks.targets.base import Cancelled, Completed
 from fetaledge_runtimes.errors import TargetError
 
 # Every message is in English, so that it can be told what went wrong.
 ENVIRONMENT = {"LC_ALL": "C"}
+CHECK_S = 30.0
 
 
 class Programs:
@@ -25,12 +27,20 @@ class Programs:
         self._cancelled: set[subprocess.Popen[bytes]] = set()
 
     def run(
-        self, argv: Sequence[str], timeout_s: float, *, text: str = "", hold: bool = False, last: bool = False
+        self,
+        argv: Sequence[str],
+        timeout_s: float,
+        *,
+        text: str = "",
+        hold: bool = False,
+        last: bool = False,
+        check: Callable[[], object] = lambda: None,
     ) -> Completed:
         """Run a program to its end, ``text`` on its standard input.
 
         With ``hold`` the standard input stays open until the program ends or this process does: whoever reads it
-        elsewhere learns of that at once. With ``last`` it cleans up, and :meth:`cancel` is not meant for it.
+        elsewhere learns of that at once. With ``last`` it cleans up, and :meth:`cancel` is not meant for it. ``check``
+        is called every ``CHECK_S`` seconds while it runs; it dies with what that raises.
 
         Raises:
             TimeoutError: it did not end; it is dead then.
@@ -53,9 +63,18 @@ class Programs:
                     self._running.add(process)
                     if self.cancelled.is_set():
                         raise Cancelled
-                stdout, stderr = process.communicate(None if hold else text.encode(), timeout=timeout_s)
-            except subprocess.TimeoutExpired:
-                raise TimeoutError(f"did not finish within {timeout_s:.0f} s") from None
+                until = time.monotonic() + timeout_s
+                given = None if hold else text.encode()
+                while True:
+                    try:
+                        left_s = max(0.0, until - time.monotonic())
+                        stdout, stderr = process.communicate(given, timeout=min(CHECK_S, left_s))
+                        break
+                    except subprocess.TimeoutExpired:
+                        given = None
+                        if time.monotonic() >= until:
+                            raise TimeoutError(f"did not finish within {timeout_s:.0f} s") from None
+                        check()
             finally:
                 self._running.discard(process)
                 end_program(process)

@@ -26,22 +26,48 @@ def framed(script: str, mark: str) -> str:
     return f"echo; echo '{mark} begin'\n(\n{script}\n)\ncode=$?\necho; echo \"{mark} end $code\"\n"
 
 
-# The lock is the folder root/lock; its owner is a line: token, the uptime in seconds at which it expires, boot id.
-_COMMON = r"""
-boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
-uptime() { read -r up rest </proc/uptime; echo "${up%%.*}"; }
-holder() { owner= expires=0 since=; read -r owner expires since 2>/dev/null <"$root/lock/owner"; }
-lease() {
-    echo "$token $(($(uptime) + $1)) $boot" >"$root/lock/owner.$token" &&
-    mv -f "$root/lock/owner.$token" "$root/lock/owner"
+# Prints when a process began (clock ticks since boot), or an empty line. A process that reads its own file may be told
+# something else by an emulator: called in $( ), another one reads it.
+_STARTED = r"""
+started() { stat=; read -r stat 2>/dev/null <"/proc/$1/stat"; set -- ${stat##*\) }; echo "${20}"; }
+"""
+
+# The lock is the folder root/lock with one file, whose name says it all: token.expires.boot; "expires" is the uptime in
+# seconds. Renewing it and taking it over rename that file: of two who try, one finds it gone.
+_COMMON = (
+    _STARTED
+    + r"""
+boot=
+read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id
+entry() {
+    entry=
+    for each in "$root/lock/$1"*; do entry=${each##*/}; done
+    case $entry in '' | *'*') entry= expires=0; return 1 ;; esac
+    expires=${entry#*.}
+    since=${expires#*.}
+    expires=${expires%%.*}
+    case $expires in '' | *[!0-9]*) expires=0 ;; esac
 }
-drop() { mv "$root/lock" "$root/stale.$token" 2>/dev/null; rm -rf "$root/stale.$token"; }
+mine() { entry "$token." || entry "$token."; }
+now() { read -r now </proc/uptime; now=${now%%.*}; }
+lease() {
+    now
+    next=$token.$((now + $1)).$boot
+    [ "$entry" = "$next" ] || mv -f "$root/lock/$entry" "$root/lock/$next" 2>/dev/null
+}
+# keep SECONDS ENOUGH: is the lock ours? Where less than ENOUGH is left of it, it is ours for SECONDS then.
+keep() {
+    mine || return 1
+    now
+    [ "$since" = "$boot" ] && [ $((expires - now)) -ge "$2" ] || lease "$1" || mine
+}
 finish() { kill -9 "-$1" || kill -9 "$1"; } 2>/dev/null
 stop_jobs() {
     for file in "$1"/*.pid; do
-        pid= since=
-        read -r pid since 2>/dev/null <"$file" || continue
-        if [ "$since" = "$boot" ]; then
+        pid= since= began=
+        read -r pid since began 2>/dev/null <"$file" || continue
+        there=$(started "$pid")
+        if [ "$since" = "$boot" ] && { [ -z "$there" ] || [ "$there" = "$began" ]; }; then
             finish "$pid"
             tries=0
             while kill -0 "$pid" 2>/dev/null && [ "$tries" -lt 50 ]; do
@@ -53,35 +79,41 @@ stop_jobs() {
     done
 }
 """
+)
 
 # Prints "taken", or "held S" with the seconds until it expires. What others left under jobs, whose lock is void, goes.
+# Whoever was stopped between making the folder and the file in it finds that it is not alone there, and steps back.
 LOCK = (
     _COMMON
     + r"""
 umask 077
 mkdir -p "$root/jobs" || exit 1
+alone() { set -- "$root/lock"/*; [ $# -eq 1 ]; }
 tries=0
-while ! mkdir "$root/lock" 2>/dev/null; do
-    if [ ! -d "$root/lock" ]; then
-        mkdir "$root/lock" && break
-        [ -d "$root/lock" ] || exit 1
-    fi
-    holder
-    [ "$owner" = "$token" ] && break
+until keep "$seconds" "$seconds"; do
     tries=$((tries + 1))
     [ "$tries" -lt 9 ] || exit 1
-    if [ -z "$owner" ] && [ "$tries" -lt 4 ]; then
+    if mkdir "$root/lock" 2>/dev/null || { [ ! -d "$root/lock" ] && mkdir "$root/lock"; }; then
+        now
+        file=$root/lock/$token.$((now + seconds)).$boot
+        echo "$token" >"$file" || { rm -f "$file"; rmdir "$root/lock"; exit 1; }
+        alone || { rm -f "$file"; sleep 1; }
+    elif [ ! -d "$root/lock" ]; then
+        exit 1
+    elif entry ""; then
+        now
+        left=$((expires - now))
+        if [ "$since" = "$boot" ] && [ "$left" -gt 0 ]; then
+            echo "held $left"
+            exit 0
+        fi
+        lease "$seconds"
+    elif [ "$tries" -lt 4 ]; then
         sleep 1
-        continue
+    else
+        rmdir "$root/lock" 2>/dev/null
     fi
-    left=$((expires - $(uptime)))
-    if [ "$since" = "$boot" ] && [ "$left" -gt 0 ]; then
-        echo "held $left"
-        exit 0
-    fi
-    drop
 done
-lease "$seconds" || { drop; exit 1; }
 echo taken
 for folder in "$root"/jobs/*; do
     [ -d "$folder" ] && [ "$folder" != "$root/jobs/$token" ] || continue
@@ -91,9 +123,22 @@ done
 """
 )
 
-RENEW = _COMMON + '\nholder\n[ "$owner" = "$token" ] && lease "$seconds"\n'
+_KEEP = _COMMON + '\nkeep "$seconds" $((seconds * 7 / 8))\n'
 
-UNLOCK = _COMMON + '\nholder\n[ "$owner" = "$token" ] || exit 0\ndrop\n'
+UNLOCK = (
+    _COMMON
+    + r"""
+while mine; do rm -f "$root/lock/$entry" || exit 1; done
+rmdir "$root/lock" 2>/dev/null
+exit 0
+"""
+)
+
+
+def owned(values: str, script: str) -> str:
+    """A script that does not run where the lock is lost, and renews it where it is not; it says so under ``mark``."""
+    return f'{values}(\n{_KEEP}) >/dev/null 2>&1 || {{ echo; echo "$mark refused"; exit; }}\n{script}'
+
 
 # "$@" is the command. Standard input stays open for as long as whoever asked for it is there: when it ends, so does the
 # command; so it does after "limit" seconds. "setsid" gives each its own process group, where there is one. adbd hangs
@@ -102,17 +147,23 @@ JOB = (
     _COMMON
     + r"""
 echo
-holder
-[ "$owner" = "$token" ] || { echo "$mark refused"; exit 0; }
+keep $((limit + 60)) $((limit + 60)) || { echo "$mark refused"; exit 0; }
 umask 077
-mkdir -p "$root/jobs/$token" && cd "$root/jobs/$token" && lease $((limit + 60)) || { echo "$mark failed"; exit 0; }
+mkdir -p "$root/jobs/$token" && cd "$root/jobs/$token" && echo >"$number.pid" || { echo "$mark failed"; exit 0; }
 echo "$mark begin"
 trap '' HUP
 exec 3<&0 </dev/null
 group=$(command -v setsid)
 step=$limit
 [ -n "$group" ] || step=5
-$group sh -c 'echo "$$ $1" >"$0"; shift; exec "$@"' "$number.pid" "$boot" "$@" 3<&- &
+$group sh -c '
+"""
+    + _STARTED
+    + r"""
+    echo "$$ $1 $(started "$$")" >"$0"
+    shift
+    exec "$@"
+' "$number.pid" "$boot" "$@" 3<&- &
 job=$!
 $group sh -c '
     left=$1
@@ -120,7 +171,7 @@ $group sh -c '
     kill -9 "-$2" || kill -9 "$2"
 ' sh "$limit" "$job" "$step" >/dev/null 2>&1 3<&- &
 guard=$!
-echo "$guard $boot" >"$number.guard.pid"
+echo "$guard $boot $(started "$guard")" >"$number.guard.pid"
 $group sh -c '
     cat >/dev/null
     : >"$0"
@@ -133,8 +184,7 @@ code=$?
 for each in "$job" "$guard" "$watch"; do finish "$each"; done
 [ -e "$number.alone" ] && seconds=60
 rm -f "$number.pid" "$number.guard.pid" "$number.alone"
-holder
-[ "$owner" = "$token" ] && lease "$seconds"
+mine && lease "$seconds"
 echo
 echo "$mark end $code"
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ def deploy(
 ) -> None:
     """Bring a bundle and its engines to a device, test it there with the golden frames, and switch over to it."""
     from fetaledge_benchmarks import open_target
+    from fetaledge_benchmarks.deploying import check_engines
     from fetaledge_benchmarks.deploying import deploy as deploy_to
     from fetaledge_benchmarks.deploying import remove as remove_from
     from fetaledge_runtimes.errors import FetalEdgeError, UsageError
@@ -43,6 +45,7 @@ def deploy(
         )
     if remove and (variant or engine):
         raise UsageError("--variant or --engine were given with --remove", "--remove deletes all of it")
+    check_engines(engine, target)
     targets = [open_target(address) for address in dict.fromkeys(target)]
     entries: list[dict[str, Any]] = []
     errors: list[FetalEdgeError] = []
@@ -54,7 +57,14 @@ def deploy(
                     say(f"{place.name}: {'removed' if there else 'nothing was there'}")
                     entries.append({"target": place.name, "removed": there})
                     continue
-                found = deploy_to(bundle, place, variants=variant or None, engines=engine, again=again, progress=say)
+                found = deploy_to(
+                    bundle,
+                    place,
+                    variants=variant or None,
+                    engines=engine,
+                    again=again,
+                    progress=partial(_say, place.name),
+                )
             except FetalEdgeError as error:
                 errors.append(error)
                 entries.append({"target": place.name, "error": str(error)})
@@ -72,6 +82,10 @@ def deploy(
         failed = FetalEdgeError(f"{len(errors)} of {len(targets)} targets failed", "the lines above say why")
         failed.exit_code = errors[0].exit_code
         raise failed
+
+
+def _say(target: str, line: str) -> None:
+    say(f"{target}: {line}")
 
 
 def _entry(found: Deployment) -> dict[str, Any]:
