@@ -72,14 +72,12 @@ STAND_INS = {"pi4", "pi5", "pi5_trixie", "phone", "stand_in_host", "stand_in_roo
 TAKES_SECONDS = {"small_run", "exported", "record", *STAND_INS}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """What needs a trained run, an export, a benchmark or an emulated device is slow, whichever test needs it first.
 
     With several workers (``-n 2 --dist loadgroup``) one has all emulated devices; the others share out the files.
     """
-    for item in items:
-        needed = set(getattr(item, "fixturenames", ()))
-        if needed & TAKES_SECONDS:
-            item.add_marker(pytest.mark.slow)
-        group = "stand-ins" if needed & STAND_INS else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    needed = set(getattr(item, "fixturenames", ()))
+    if needed & TAKES_SECONDS:
+        item.add_marker(pytest.mark.slow)
+    item.add_marker(pytest.mark.xdist_group("stand-ins" if needed & STAND_INS else item.path.stem))
