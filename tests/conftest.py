@@ -68,16 +68,12 @@ def small_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-STAND_INS = {"pi4", "pi5", "pi5_trixie", "phone", "stand_in_host", "stand_in_roots"}
-TAKES_SECONDS = {"small_run", "exported", "record", *STAND_INS}
+TAKES_SECONDS = {
+    "small_run", "exported", "record", "pi4", "pi5", "pi5_trixie", "phone", "stand_in_host", "stand_in_roots",
+}  # fmt: skip
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """What needs a trained run, an export, a benchmark or an emulated device is slow, whichever test needs it first.
-
-    With several workers (``-n 2 --dist loadgroup``) one has all emulated devices; the others share out the files.
-    """
-    needed = set(getattr(item, "fixturenames", ()))
-    if needed & TAKES_SECONDS:
+    """What needs a trained run, an export, a benchmark or an emulated device is slow, whichever test needs it first."""
+    if TAKES_SECONDS & set(getattr(item, "fixturenames", ())):
         item.add_marker(pytest.mark.slow)
-    item.add_marker(pytest.mark.xdist_group("stand-ins" if needed & STAND_INS else item.path.stem))
