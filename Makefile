@@ -20,7 +20,7 @@ demo: $(VENV)/ready
 
 # Two workers, a file at a time, so that what a file makes for its tests is made once.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
