@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import platform
-import re
 import resource
 import shutil
 import signal
@@ -644,18 +643,3 @@ def test_it_needs_no_library_of_the_phone(
         for name, pixels in frames.items():
             given = read_logits(tmp_path / "masks" / f"{name}.logits", LOGITS)
             np.testing.assert_allclose(given, open_engine(format_name, model, 1)(pixels), atol=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("environment", [{}, {"FETALEDGE_MARK": "1"}])
-def test_marks_stand_around_each_sample(
-    emulated: Start, models: dict[str, Path], prepared: Path, tmp_path: Path, environment: dict[str, str]
-) -> None:
-    done = emulated(*usual(models["tflite"], prepared, samples=2), env=environment, log=tmp_path / "log")
-    assert done.returncode == 0
-    calls = [line for line in (tmp_path / "log").read_text().splitlines() if "getpriority(" in line]
-    assert len(calls) == (4 if environment else 0)
-    marked = [re.search(r"getpriority\((\w+),(\w+)\)", call) for call in calls]
-    assert [[int(value, 0) for value in found.groups()] for found in marked if found] == [
-        [0xFE7A, index] for index in range(len(calls))
-    ]
