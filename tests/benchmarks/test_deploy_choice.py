@@ -96,9 +96,7 @@ def test_a_pin_is_kept_to_even_where_it_is_known_to_fail(index: Callable[..., As
     assert any("23957" in note for note in chosen.notes["onnx-fp32"])
 
 
-@pytest.mark.parametrize(
-    "pin", ["onnxruntime", "onnxruntime>=1.2", "torch==2.0", "--no-deps", "onnxruntime==1 ; x"]
-)
+@pytest.mark.parametrize("pin", ["onnxruntime", "onnxruntime>=1.2", "torch==2.0", "--no-deps", "onnxruntime==1 ; x"])
 def test_a_pin_that_is_none_is_refused(pin: str) -> None:
     given = manifest("onnx-fp32")
     with pytest.raises(UsageError, match="PACKAGE==VERSION"):
