@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from fetaledge_benchmarks.cores import big_cores, cpu_mask, designs, pinned_cores
-from fetaledge_benchmarks.device_scripts import CONDITIONS_SCRIPT, FACTS_SCRIPT, TOOLS
+from fetaledge_benchmarks.device_scripts import CONDITIONS_SCRIPT, FACTS_SCRIPT
 from fetaledge_benchmarks.host import (
     FLAGS_OF_INTEREST,
     Battery,
@@ -27,7 +27,6 @@ __all__ = [
     "CONDITIONS_SCRIPT",
     "FACTS_SCRIPT",
     "THROTTLE_SINCE_START",
-    "TOOLS",
     "Platform",
     "big_cores",
     "cpu_mask",
@@ -188,7 +187,7 @@ def _platform(sections: dict[str, str], cpuinfo: str, meminfo: str) -> Platform:
         memory_mb=memory_mb(meminfo) or 0,
         available_mb=memory_mb(meminfo, "MemAvailable"),
         free_mb=_free_mb(sections.get("SPACE", "")),
-        tools=frozenset(sections.get("TOOLS", "").split()) & frozenset(TOOLS),
+        taskset="taskset" in sections.get("TASKSET", ""),
     )
 
 

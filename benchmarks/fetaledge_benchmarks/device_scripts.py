@@ -6,7 +6,6 @@ program is missing, and start few processes: under an emulator each costs tens o
 
 from __future__ import annotations
 
-TOOLS = ("python3", "rsync", "sha256sum", "tar", "timeout", "setsid", "taskset", "vcgencmd")
 PROPERTIES = (
     "ro.product.model", "ro.product.manufacturer", "ro.product.cpu.abi", "ro.product.cpu.abilist", "ro.soc.model",
     "ro.soc.manufacturer", "ro.board.platform", "ro.hardware", "ro.kernel.qemu", "ro.boot.qemu",
@@ -54,10 +53,9 @@ echo @@LIBC
 getconf GNU_LIBC_VERSION || for f in /lib/ld-musl-*.so.1 /lib/*-linux-gnu*/libc.so.6 /lib64/libc.so.6; do
   [ -x "$f" ] && { echo "$f"; case $f in *libc.so.6) "$f" ;; esac; break; }
 done
-echo @@TOOLS; for t in TOOL_NAMES; do command -v $t >/dev/null && echo $t; done
+echo @@TASKSET; command -v taskset
 command -v getprop >/dev/null && { echo @@PROPERTIES; getprop | grep -E '^\[(PROPERTY_NAMES)\]'; }
 """
-_FACTS = _FACTS.replace("TOOL_NAMES", " ".join(TOOLS))
 _FACTS = _FACTS.replace("PROPERTY_NAMES", "|".join(name.replace(".", "[.]") for name in PROPERTIES))
 CONDITIONS_SCRIPT = f"{_START}echo @@FILES; grep . /dev/null {_CONDITION_FILES}{_CONDITIONS}{_END}"
 """Prints what ``device.parse_conditions`` reads; for before and after each process."""

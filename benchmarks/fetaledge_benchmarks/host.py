@@ -1,17 +1,13 @@
 """What a machine is and how it is doing, read from the text files in which Linux tells it.
 
-Nothing here names the machine or its user. A reader returns the text of a file or None, so that the same functions
-serve this machine and one that is reached by a shell.
+Nothing here names the machine or its user. A reader returns the text of a file or None.
 """
 
 from __future__ import annotations
 
-import os
-import platform
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 Reader = Callable[[str], str | None]
@@ -100,7 +96,7 @@ class Platform:
         cpu_parts: distinct core designs in lower case, ``cortex-a72``; one that has no name here as ``0x41-0xd99``.
         memory_mb, available_mb, free_mb: 10⁶ bytes of memory, of memory that is free now, and of free space where
             fetaledge's folder is or will be.
-        tools: those of ``device.TOOLS`` that it has.
+        taskset: it has the program that pins a process to cores.
     """
 
     system: str
@@ -111,7 +107,7 @@ class Platform:
     memory_mb: int
     available_mb: int | None
     free_mb: int | None
-    tools: frozenset[str]
+    taskset: bool
 
 
 @dataclass(frozen=True)
@@ -133,36 +129,6 @@ class Facts:
     platform: Platform | None = None
     emulated: bool = False
     core_speed: Clocks = ()
-
-
-def read_text(path: str) -> str | None:
-    """A text file of this machine, or None where it cannot be read."""
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-
-
-def read_facts(read: Reader) -> Facts:
-    """Facts of the machine that runs this process."""
-    cpuinfo = read("/proc/cpuinfo") or ""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    conditions = read_conditions(read, os.cpu_count() or 1)
-    flags = cpu_flags(cpuinfo)
-    machine = {
-        "cpu": cpu_model(cpuinfo) or board(read) or platform.processor() or platform.machine(),
-        "architecture": platform.machine(),
-        "cores": os.cpu_count(),
-        "cores_usable": cores,
-        "flags": [flag for flag in FLAGS_OF_INTEREST if flag in flags],
-        "virtual": "hypervisor" in flags,
-        "memory_mb": memory_mb(read("/proc/meminfo") or ""),
-        "governor": conditions.governor,
-        "os": os_name(read("/etc/os-release") or "") or platform.system(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-    }
-    return Facts(machine, cores, conditions, core_speed=core_speed(read, os.cpu_count() or 1))
 
 
 def read_conditions(read: Reader, cores: int) -> Conditions:
@@ -211,11 +177,6 @@ def cpu_flags(cpuinfo: str) -> frozenset[str]:
     """The instruction-set words in the text of ``/proc/cpuinfo`` (``flags`` on x86, ``Features`` on Arm)."""
     found = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     return frozenset(found.group(1).split()) if found else frozenset()
-
-
-def board(read: Reader) -> str | None:
-    """The board's name in the device tree, or None."""
-    return _stripped(read("/proc/device-tree/model"))
 
 
 def memory_mb(meminfo: str, entry: str = "MemTotal") -> int | None:

@@ -9,11 +9,11 @@ from statistics import fmean, median
 from typing import Any
 
 from fetaledge_benchmarks import agreement
-from fetaledge_benchmarks.host import read_facts, read_text
 from fetaledge_benchmarks.measurement import Measurement
 from fetaledge_benchmarks.plan import Row, Sampling
 from fetaledge_benchmarks.share import Share, facts_document
 from fetaledge_benchmarks.table import MEASURES
+from fetaledge_benchmarks.this_machine import read_facts
 from fetaledge_benchmarks.validity import reasons_against
 from fetaledge_benchmarks.worker import SERIES
 from fetaledge_benchmarks.workload import Workload
@@ -43,7 +43,7 @@ def build_record(
         "notice": NOTICE,
         "bundle": manifest.name,
         "data": data,
-        "host": read_facts(read_text).machine,
+        "host": read_facts().machine,
         "devices": {share.target.name: facts_document(share) for share in shares},
         "lost": {share.target.name: share.lost for share in shares if share.lost is not None},
         "model": {

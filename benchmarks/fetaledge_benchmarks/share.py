@@ -191,7 +191,7 @@ class Share:
 
     def _pin(self) -> None:
         """Hold each row's workers to the fastest cores that its threads fill, where the cores are not all alike."""
-        if self.facts is None or self.facts.platform is None or "taskset" not in self.facts.platform.tools:
+        if self.facts is None or self.facts.platform is None or not self.facts.platform.taskset:
             return
         for measurement in self.measurements:
             cores = pinned_cores(self.facts, measurement.row.threads)

@@ -17,7 +17,7 @@ from fetaledge_benchmarks.host import Platform
 from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
 from fetaledge_runtimes.errors import TargetError, UsageError
 
-PI4 = Platform("linux", "aarch64", "glibc 2.36", (3, 11), ("cortex-a72",), 3978, 2983, 1500, frozenset({"python3"}))
+PI4 = Platform("linux", "aarch64", "glibc 2.36", (3, 11), ("cortex-a72",), 3978, 2983, 1500, True)
 GATED = {"onnx": "1.31.1", "openvino": "2026.4.1", "tflite": "2.3.0"}
 
 
@@ -154,7 +154,7 @@ def test_the_estimate_of_memory_is_above_what_was_measured() -> None:
 
 
 def test_a_phone_runs_what_its_runner_holds() -> None:
-    phone = Platform("android", "aarch64", "bionic", None, ("cortex-a76",), 7838, 3919, 1500, frozenset())
+    phone = Platform("android", "aarch64", "bionic", None, ("cortex-a76",), 7838, 3919, 1500, True)
     given = manifest("onnx-fp32", "openvino-fp32")
     chosen = choose_native(given, given.variants, phone, {"onnxruntime": "1.31.1"})
     assert [variant.name for variant in chosen.variants] == ["onnx-fp32"]

@@ -21,7 +21,7 @@ from fetaledge_runtimes.errors import GateFailed, OutputError, UsageError
 from fetaledge_runtimes.files import sha256, write_json
 from tests.benchmarks.test_deploy import NAMES, Folder, brought, bundle, device, tested_bundle  # noqa: F401
 
-PI4 = Platform("linux", "aarch64", "glibc 2.36", (3, 11), ("cortex-a72",), 3978, 2983, 1500, frozenset({"python3"}))
+PI4 = Platform("linux", "aarch64", "glibc 2.36", (3, 11), ("cortex-a72",), 3978, 2983, 1500, True)
 PHONE = {"system": "android", "machine": "aarch64", "python": None, "cpu_parts": ("cortex-a53", "cortex-a73")}
 
 

@@ -177,11 +177,11 @@ def test_an_address_of_no_kind_is_refused() -> None:
 )
 def test_why_nothing_can_run(system: str, machine: str, libc: str, python: tuple[int, int] | None, words: str) -> None:
     with pytest.raises(TargetError, match=words):
-        runnable_formats(Platform(system, machine, libc, python, (), 1000, None, None, frozenset()))
+        runnable_formats(Platform(system, machine, libc, python, (), 1000, None, None, True))
 
 
 def test_a_phone_runs_what_the_native_runner_can() -> None:
-    phone = Platform("android", "aarch64", "bionic", None, (), 8000, None, None, frozenset())
+    phone = Platform("android", "aarch64", "bionic", None, (), 8000, None, None, True)
     assert "tflite" in runnable_formats(phone) and "openvino" not in runnable_formats(phone)
 
 

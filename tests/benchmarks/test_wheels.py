@@ -18,7 +18,7 @@ from fetaledge_benchmarks.deploying.wheels import NoSuchWheel, Unreachable, name
 from fetaledge_benchmarks.host import Platform
 from fetaledge_runtimes.errors import FetalEdgeError, TargetError
 
-PI4 = Platform("linux", "aarch64", "glibc 2.36", (3, 11), ("cortex-a72",), 3978, 2983, 1500, frozenset({"python3"}))
+PI4 = Platform("linux", "aarch64", "glibc 2.36", (3, 11), ("cortex-a72",), 3978, 2983, 1500, True)
 
 
 @pytest.fixture(autouse=True)

@@ -195,7 +195,7 @@ def _wheels(libraries: Sequence[EngineLibrary]) -> tuple[Path, ...]:
         memory_mb=0,
         available_mb=None,
         free_mb=None,
-        tools=frozenset(),
+        taskset=False,
     )
     return resolve(brought, [f"{library.package}=={library.version}" for library in libraries])
 

@@ -192,7 +192,7 @@ def _platform(cpu: str) -> Platform:
         memory_mb=8000,
         available_mb=None,
         free_mb=None,
-        tools=frozenset(),
+        taskset=False,
     )
 
 

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from fetaledge_benchmarks.host import Facts, read_facts, read_text
+from fetaledge_benchmarks import this_machine
+from fetaledge_benchmarks.host import Conditions, Facts
 from fetaledge_benchmarks.targets.base import Cancelled, Completed, Target
 from fetaledge_runtimes.errors import TargetError
 
@@ -28,7 +29,13 @@ class LocalTarget(Target):
 
     def facts(self) -> Facts:
         self.pause(0)
-        return read_facts(read_text)
+        facts = this_machine.read_facts()
+        self.emulated = facts.emulated
+        return facts
+
+    def conditions(self) -> Conditions:
+        self.pause(0)
+        return this_machine.read_conditions()
 
     def send(self, folder: Path) -> str:
         self.pause(0)

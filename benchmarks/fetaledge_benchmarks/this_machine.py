@@ -1,0 +1,56 @@
+"""This machine, asked by the same scripts as a device that is reached by a shell."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from dataclasses import replace
+
+from fetaledge_benchmarks.device import EMULATED_BOARDS, parse_conditions, parse_facts
+from fetaledge_benchmarks.device_scripts import CONDITIONS_SCRIPT, FACTS_SCRIPT
+from fetaledge_benchmarks.host import Conditions, Facts
+from fetaledge_runtimes.errors import TargetError
+
+TIMEOUT_S = 60.0
+
+
+def read_facts() -> Facts:
+    """What this machine is, and how it is doing now; nothing in ``machine`` names it or its user.
+
+    Emulated is where another processor's instructions are translated, as in a container of another architecture; a
+    virtual machine is not.
+
+    Raises:
+        TargetError: no shell answers.
+    """
+    facts = parse_facts(_ask(FACTS_SCRIPT))
+    own = {"python": platform.python_version(), "cores": os.cpu_count() or 1}
+    if platform.system() != "Linux":
+        own |= {"cpu": platform.processor(), "architecture": platform.machine(), "os": platform.platform()}
+    emulated = facts.emulated and facts.machine["model"] not in EMULATED_BOARDS
+    return replace(facts, machine=facts.machine | own, platform=None, emulated=emulated)
+
+
+def read_conditions() -> Conditions:
+    """How this machine is doing now.
+
+    Raises:
+        TargetError: no shell answers.
+    """
+    return parse_conditions(_ask(CONDITIONS_SCRIPT))
+
+
+def _ask(script: str) -> str:
+    try:
+        return subprocess.run(
+            ["/bin/sh", "-s"],
+            input=script,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_S,
+            check=False,
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise TargetError(f"this machine's shell does not tell what it is: {error}") from None
