@@ -63,7 +63,7 @@ FAULTS = (
         precisions=("int8",),
         sentence="openvino 2026.4 cannot run int8 models on a Cortex-A72",
         source="2026.4.1 seen under emulation of that core: the model cannot be compiled",
-        instead="2025.4.1",
+        instead=None,
     ),
     Fault(
         package="openvino",

@@ -79,5 +79,5 @@ def main() -> None:
         sys.exit(error.exit_code)
     except SystemExit as leaving:
         if leaving.code == INTERRUPTED:
-            print("interrupted; nothing half-written was left", file=sys.stderr)
+            print("interrupted", file=sys.stderr)
         raise
