@@ -98,15 +98,17 @@ def draw_distributions(record: dict[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
     rows = drawable(record)
+    series = _series(rows)
     figure = Figure(figsize=(9.6, 2.1 + 0.62 * len(rows)), dpi=150, layout="constrained")
     axes = figure.subplots()
     rng = np.random.default_rng(0)
     for place, result in enumerate(rows):
         tone = colour(result["engine"])
-        for series, offset, height, face in (("kernel", -0.17, 0.26, tone), ("end_to_end", 0.19, 0.18, "white")):
-            values = np.array(result["samples_ms"][series])
-            if not len(values):  # a native runner measures the kernel alone
+        for name, offset, height in series:
+            values = np.array(result["samples_ms"][name])
+            if not len(values):
                 continue
+            kernel = name == "kernel"
             box = axes.boxplot(
                 values,
                 orientation="horizontal",
@@ -116,10 +118,14 @@ def draw_distributions(record: dict[str, Any], path: Path) -> None:
                 showfliers=False,
                 patch_artist=True,
                 manage_ticks=False,
-                boxprops={"facecolor": face, "edgecolor": tone, "alpha": 0.85 if series == "kernel" else 1.0},
+                boxprops={
+                    "facecolor": tone if kernel else "white",
+                    "edgecolor": tone,
+                    "alpha": 0.85 if kernel else 1.0,
+                },
                 whiskerprops={"color": tone},
                 capprops={"color": tone},
-                medianprops={"color": INK if series == "end_to_end" else "white", "linewidth": 1.6},
+                medianprops={"color": "white" if kernel else INK, "linewidth": 1.6},
             )
             for artist in box["boxes"]:
                 artist.set_zorder(3)
@@ -128,23 +134,32 @@ def draw_distributions(record: dict[str, Any], path: Path) -> None:
     several = len({result["threads"] for result in rows}) > 1
     axes.set_yticks(range(len(rows)), [row_label(result, several) for result in rows])
     axes.set_ylim(len(rows) - 0.45, -0.55)
-    every = np.concatenate([result["samples_ms"][name] for result in rows for name in ("kernel", "end_to_end")])
+    every = np.concatenate([result["samples_ms"][name] for result in rows for name, _, _ in series])
     _style(axes)
     _latency_axis(axes, every, "latency, ms (log scale; left is faster)", margin=1.15)
-    _median_column(axes, rows)
+    _median_column(axes, rows, series)
     _title(axes, record, "Latency of every sample")
-    _distribution_legend(figure)
+    _distribution_legend(figure, len(series))
     _footer(figure, record)
     figure.savefig(path)
 
 
+def _series(rows: Sequence[dict[str, Any]]) -> tuple[tuple[str, float, float], ...]:
+    """What was timed, with the place and the height of its box in a row; a native runner times the kernel alone."""
+    if any(result["samples_ms"]["end_to_end"] for result in rows):
+        return (("kernel", -0.17, 0.26), ("end_to_end", 0.19, 0.18))
+    return (("kernel", 0.0, 0.26),)
+
+
 def draw_sustained(record: dict[str, Any], path: Path) -> None:
-    """Kernel p50 of each process of the sustained runs over the minutes, the temperature below it; a PNG."""
+    """Kernel p50 of each process of the sustained runs over the minutes, the temperature, if known, below it; a PNG."""
     from matplotlib.figure import Figure
 
     rows = [result for result in record["results"] if result["sustained"] and result["sustained"]["moments"]]
-    figure = Figure(figsize=(9.6, 6.4), dpi=150, layout="constrained")
-    latency, heat = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+    warm = any(moment["temperature_c"] is not None for row in rows for moment in row["sustained"]["moments"])
+    figure = Figure(figsize=(9.6, 6.4 if warm else 5.0), dpi=150, layout="constrained")
+    heights = (3, 1) if warm else (1,)
+    latency, *heats = panels = figure.subplots(len(heights), sharex=True, height_ratios=heights, squeeze=False)[:, 0]
     several = len({result["threads"] for result in rows}) > 1
     for result in rows:
         moments = result["sustained"]["moments"]
@@ -152,14 +167,17 @@ def draw_sustained(record: dict[str, Any], path: Path) -> None:
         precision = result["variant"].rpartition("-")[2]
         look = {"color": colour(result["engine"]), "marker": MARKERS.get(precision, ("D", 100))[0], "markersize": 5}
         latency.plot(minutes, [m["p50"] for m in moments], label=row_label(result, several), linewidth=1.6, **look)
-        heat.plot(minutes, [np.nan if m["temperature_c"] is None else m["temperature_c"] for m in moments], **look)
-    for axes in (latency, heat):
+        for heat in heats:
+            heat.plot(minutes, [np.nan if m["temperature_c"] is None else m["temperature_c"] for m in moments], **look)
+            heat.set_ylabel("hottest zone, °C")
+    for axes in panels:
         _style(axes)
     latency.set_ylim(bottom=0)
     latency.set_ylabel("kernel p50 of each process, ms")
-    heat.set_ylabel("hottest zone, °C")
-    heat.set_xlabel("minutes since the row's first process", color=INK)
-    latency.legend(frameon=False, fontsize=9.5, ncols=3, loc="lower left")
+    panels[-1].set_xlabel("minutes since the row's first process", color=INK)
+    named = latency.get_legend_handles_labels()
+    place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "borderaxespad": 4}  # below the words
+    panels[-1].legend(*named, frameon=False, fontsize=9.5, ncols=3, **place)
     _title(latency, record, "Sustained")
     _footer(figure, record)
     figure.savefig(path)
@@ -174,8 +192,8 @@ def _style(axes: Axes) -> None:
 
 
 def _title(axes: Axes, record: dict[str, Any], text: str) -> None:
-    title = f"{text}: {record['bundle']} on {record['data']}"
-    axes.set_title(title, loc="left", color=INK, fontsize=13, fontweight="bold")
+    title = f"{text}: {record['bundle']} on {record['data']}"  # folders' names: a dollar in them is no formula
+    axes.set_title(title, loc="left", color=INK, fontsize=13, fontweight="bold", parse_math=False)
 
 
 def _latency_axis(axes: Axes, values: np.ndarray[Any, Any], label: str, margin: float) -> None:
@@ -194,7 +212,7 @@ def _footer(figure: Figure, record: dict[str, Any]) -> None:
     lines = [f"{host['cpu']}, {host['cores_usable']} usable cores · {NOTICE}"]
     if record["frames"]["note"]:
         lines.insert(0, record["frames"]["note"])
-    figure.supxlabel("\n".join(lines), fontsize=8.5, color=SOFT)
+    figure.supxlabel("\n".join(lines), fontsize=8.5, color=SOFT, parse_math=False)
 
 
 def _scatter_legend(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
@@ -222,24 +240,25 @@ def _scatter_legend(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
     )
 
 
-def _distribution_legend(figure: Figure) -> None:
+def _distribution_legend(figure: Figure, count: int) -> None:
     from matplotlib.patches import Patch
 
     handles = [
         Patch(facecolor=GREY, edgecolor=GREY, label="kernel: the engine's call alone"),
         Patch(facecolor="white", edgecolor=GREY, label="end to end: decoded frame to measures"),
-    ]
+    ][:count]
     figure.axes[0].legend(
         handles=handles, loc="upper left", bbox_to_anchor=(0, -0.16 * 4 / max(4, len(figure.axes[0].get_yticks()))),
         ncols=2, frameon=False, fontsize=9.5, borderaxespad=1.2,
     )  # fmt: skip
 
 
-def _median_column(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
-    """Both medians, right of the plot, in line with each row."""
+def _median_column(axes: Axes, rows: Sequence[dict[str, Any]], series: Sequence[tuple[str, float, float]]) -> None:
+    """The medians, right of the plot, in line with each row."""
     place = axes.get_yaxis_transform()
     axes.text(1.015, -0.62, "p50, ms", transform=place, fontsize=9, color=SOFT, va="bottom")
     for index, result in enumerate(rows):
-        for series, offset, weight in (("kernel", -0.17, "bold"), ("end_to_end", 0.19, "normal")):
-            text = milliseconds((result["latency_ms"][series] or {}).get("p50"))
+        for name, offset, _ in series:
+            text = milliseconds((result["latency_ms"][name] or {}).get("p50"))
+            weight = "bold" if name == "kernel" else "normal"
             axes.text(1.015, index + offset, text, transform=place, fontsize=9, va="center", fontweight=weight)

@@ -89,19 +89,20 @@ def table(
 def change_header(task: str) -> tuple[str, ...]:
     """Names of the columns that :func:`change_cells` fills."""
     name, unit = MEASURES[task].name, MEASURES[task].sign.strip()
-    return ("ΔDice", f"mean |Δ{name}| {unit}", f"bias Δ{name} {unit}", f"p95 |Δ{name}| {unit}")
+    return ("ΔDice (n)", f"mean |Δ{name}| {unit} (n)", f"bias Δ{name} {unit} (n)", f"p95 |Δ{name}| {unit}")
 
 
 def change_cells(change: Mapping[str, Any] | None, task: str) -> tuple[str, ...]:
-    """``change``: a :class:`PairedChange` as a dictionary, or None."""
+    """``change``: a :class:`PairedChange` as a dictionary, or None; a mean never without its count."""
     if change is None:
         return (NOTHING,) * len(change_header(task))
     key, unit = MEASURES[task].key, MEASURES[task].unit
     mean, bias, p95 = (change[f"{key}_{what}_{unit}"] for what in ("abs_mean", "bias", "p95"))
+    count = change[f"{key}_n"]
     return (
-        signed(change["dice_drop"], 4),
-        NOTHING if mean is None else f"{mean:.3f}",
-        NOTHING if bias is None else signed(bias, 3),
+        f"{signed(change['dice_drop'], 4)} ({change['n']})",
+        NOTHING if mean is None else f"{mean:.3f} ({count})",
+        NOTHING if bias is None else f"{signed(bias, 3)} ({count})",
         NOTHING if p95 is None else f"{p95:.3f}",
     )
 

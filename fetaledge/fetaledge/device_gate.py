@@ -9,18 +9,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from fetaledge.data.dataset import Subset, open_dataset
 from fetaledge.evaluation import check_task
 from fetaledge_benchmarks import open_target, run_benchmark
 from fetaledge_benchmarks.deploying import check_engines, deploy
 from fetaledge_benchmarks.plan import choose_variants
+from fetaledge_benchmarks.targets.local import LocalTarget
 from fetaledge_export.exporter import EVALUATION
-from fetaledge_export.gate import Limits, judge, unjudged
+from fetaledge_export.gate import MEASURES, Limits, judge, unjudged
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.engines import engine_class
 from fetaledge_runtimes.errors import FetalEdgeError, InputError, UsageError
-from fetaledge_runtimes.evaluation import case_scores, paired_change
+from fetaledge_runtimes.evaluation import CaseScore, case_scores, paired_change, score_case
 from fetaledge_runtimes.files import read_json
+from fetaledge_runtimes.frame import LabelledFrames
+from fetaledge_runtimes.selftest import verify_bundle
 
 SCHEMA = "fetaledge/device-gate/1"
 VERIFY_SCHEMA = "fetaledge/device-verify/1"
@@ -34,7 +40,7 @@ def verify_on_targets(
     engines: Sequence[str],
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Run the golden frames of every variant on each target, now.
+    """Run the golden frames of every variant on each target, now, on one thread.
 
     Returns:
         The document ``fetaledge/device-verify/1``: ``results`` with ``target``, ``variant``, ``engine``,
@@ -45,8 +51,6 @@ def verify_on_targets(
     """
     bundle = Bundle.open(bundle_folder)
     chosen = choose_variants(bundle, variants)
-    if "local" in targets:
-        raise UsageError("this machine was named as a target", "leave --target out to verify here")
     check_engines(engines, targets)
     results: list[dict[str, Any]] = []
     lost = {}
@@ -68,6 +72,12 @@ def verify_on_targets(
             except FetalEdgeError as error:
                 lost[address] = str(error)
                 continue
+        refused = dict(deployment.refused)
+        if isinstance(target, LocalTarget):  # where deploying tests nothing
+            usable = [variant for variant in chosen if variant.name not in refused]
+            tested = verify_bundle(bundle, usable) if usable else []
+            refused |= {one["variant"]: "; ".join(one["details"]) for one in tested if one["result"] != "ok"}
+        passed = set(deployment.variants) - set(refused)
         for variant in chosen:
             engine = engine_class(variant.format)
             versions = [deployment.versions[package] for package in engine.packages if package in deployment.versions]
@@ -77,9 +87,9 @@ def verify_on_targets(
                     "variant": variant.name,
                     "engine": engine.name,
                     "engine_version": versions[0] if versions else None,
-                    "result": "ok" if variant.name in deployment.variants else "refused",
+                    "result": "ok" if variant.name in passed else "refused",
                     "details": "; ".join(
-                        filter(None, (deployment.refused.get(variant.name), *deployment.notes.get(variant.name, ())))
+                        filter(None, (refused.get(variant.name), *deployment.notes.get(variant.name, ())))
                     ),
                 }
             )
@@ -110,10 +120,12 @@ def gate_on_targets(
 
     Returns:
         The document ``fetaledge/device-gate/1``: ``results`` with ``target``, ``variant``, ``passed``, ``reasons``,
-        ``against_fp32`` and ``against_local``; ``devices`` and ``lost`` as in a benchmark record.
+        ``notes`` (what could not be judged, and what is known of the variant there), ``against_fp32`` and
+        ``against_local``; ``devices`` and ``lost`` as in a benchmark record.
 
     Raises:
-        InputError: ``data`` lacks a frame of the gate, or the bundle's record of it cannot be read.
+        InputError: ``data`` lacks a frame of the gate, one is not the frame that the gate saw, or the bundle's record
+            of the gate cannot be read.
         UsageError: no such variant or target, or frames labelled for another task.
     """
     bundle = Bundle.open(bundle_folder)
@@ -130,10 +142,12 @@ def gate_on_targets(
             "name the data set that the bundle was exported with",
         )
     opened = [open_target(address) for address in targets]
+    frames = Subset(dataset, items)
+    _check_truth(reference, frames, task, data)
     try:
         record = run_benchmark(
             bundle_folder,
-            Subset(dataset, items),
+            frames,
             threads=[threads],
             variants=variants,
             reference=None,
@@ -148,12 +162,16 @@ def gate_on_targets(
         for target in opened:
             target.close()
     limits = Limits(**gate["limits"])
+    measurable = not unjudged(paired_change(reference, reference), task)
     results = []
     for row in record["results"]:
         key = row["variant"] if row["target"] == "local" else f"{row['variant']} on {row['target']}"
         evaluation = record["evaluations"].get(key)
         change = None if evaluation is None else paired_change(reference, case_scores(evaluation))
+        unknown = () if change is None else unjudged(change, task)
         reasons = tuple(row["reasons"]) if change is None else judge(change, limits, task)
+        if measurable:
+            reasons, unknown = (*reasons, *unknown), ()
         results.append(
             {
                 "target": row["target"],
@@ -162,7 +180,7 @@ def gate_on_targets(
                 "engine_version": row["engine_version"],
                 "passed": not reasons,
                 "reasons": list(reasons),
-                "notes": [] if change is None else list(unjudged(change, task)),
+                "notes": [*unknown, *record["devices"][row["target"]]["notes"].get(row["variant"], ())],
                 "against_fp32": None if change is None else asdict(change),
                 "against_local": row["against_local"],
             }
@@ -180,3 +198,31 @@ def gate_on_targets(
         "lost": record["lost"],
         "results": results,
     }
+
+
+def _check_truth(reference: Sequence[CaseScore], frames: LabelledFrames, task: str, data: Path) -> None:
+    """Raise InputError where a frame's label or measure is not the one that the gate was judged by.
+
+    Names prove nothing: those of phantoms are the same in every folder.
+    """
+    expected = {score.name: score for score in reference}
+    for case in frames:
+        found, known = score_case(case, case.mask, task), expected[case.name]
+        if not np.allclose(_truth(found), _truth(known), rtol=0, atol=0.01, equal_nan=True):
+            raise InputError(
+                f"{case.name} of {data} is not the frame that the gate was judged on: "
+                f"{_truth_text(found, task)} where the gate had {_truth_text(known, task)}",
+                "name the data set that the bundle was exported with, its spacings included",
+            )
+
+
+def _truth(score: CaseScore) -> npt.NDArray[np.float64]:
+    """All that a score says of the truth alone, NaN where it is unknown."""
+    return np.array([score.counts.true, score.counts.pixels, score.hc_true_mm, score.aop_true_deg], np.float64)
+
+
+def _truth_text(score: CaseScore, task: str) -> str:
+    measure = MEASURES[task]
+    value = getattr(score, f"{measure.key}_true_{measure.unit}")
+    counts = f"{score.counts.true} labelled pixels of {score.counts.pixels}"
+    return f"{counts}, {measure.name} " + ("unknown" if value is None else f"{value:.2f}{measure.sign}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,24 @@ def test_table_says_bound() -> None:
     }
     assert failed[-1] == "not run"
     assert len(failed) == len(table_header())
+
+
+@pytest.mark.slow
+def test_roofline_labels_run_along_their_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.figure import Figure
+
+    found: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path: found.append(figure))
+    draw_roofline({**document(), "bundle": "b $a_$"}, Path("unused.png"))  # no formula
+    (figure,) = found
+    figure.draw_without_rendering()
+    assert figure.get_suptitle() == f"Roofline of b $a_$: {WHAT}"
+    for axes in figure.axes:
+        (x0, y0), (x1, y1) = axes.transData.transform([(1, 1), (10, 10)])  # every such line: a byte's worth, 45 degrees
+        labels = [text for text in axes.texts if "GB/s" in text.get_text()]
+        assert [text.get_text().partition(":")[0] for text in labels] == ["cache", "memory"]
+        for label in labels:
+            assert label.get_rotation() == pytest.approx(math.degrees(math.atan2(y1 - y0, x1 - x0)), abs=0.5)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -23,11 +24,11 @@ from fetaledge_export.device_model import (
 from fetaledge_export.formats import FORMATS, INT8_OF_TRANSFORMERS, PRECISIONS
 from fetaledge_export.gate import Limits
 from fetaledge_export.parity import Difference, Parity
-from fetaledge_export.results import ExportResult, change_header, table
+from fetaledge_export.results import ExportResult, change_cells, change_header, table
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import InputError
-from fetaledge_runtimes.evaluation import score_case
+from fetaledge_runtimes.evaluation import paired_change, score_case
 from fetaledge_runtimes.frame import Frame, LabelledFrame
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.preprocess import resize
@@ -171,9 +172,11 @@ def test_parity_is_against_the_largest_value() -> None:
 def test_the_columns_follow_the_task(frames) -> None:
     scores = [score_case(case, case.mask, "ps-fh") for case in frames["validation"]]
     header, rows = table(scores, (), "ps-fh")
-    assert header[2:4] == ("Dice", "ΔDice") and not [name for name in header if "HC" in name]
-    assert header[4:7] == ("mean |ΔAoP| °", "bias ΔAoP °", "p95 |ΔAoP| °") == change_header("ps-fh")[1:]
+    assert header[2:4] == ("Dice", "ΔDice (n)") and not [name for name in header if "HC" in name]
+    assert header[4:7] == ("mean |ΔAoP| ° (n)", "bias ΔAoP ° (n)", "p95 |ΔAoP| °") == change_header("ps-fh")[1:]
     assert rows == [("torch-fp32", "–", "1.0000", "–", "–", "–", "–", "reference")]
+    cells = change_cells(asdict(replace(paired_change(scores, scores), n=9)), "ps-fh")
+    assert cells == ("+0.0000 (9)", f"0.000 ({len(scores)})", f"+0.000 ({len(scores)})", "0.000")
 
 
 @pytest.mark.slow

@@ -44,7 +44,11 @@ def test_shares(folder: Path) -> None:
 @pytest.mark.slow
 def test_the_picture(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "heat.map"  # a PNG, whatever its name
-    command = ["data", "heatmap", str(folder), "--out", str(out)]
+    named = tmp_path / "scans $a_$"  # no formula: the name is the picture's title
+    named.mkdir()
+    for part in ("images", "masks"):
+        (folder / part).rename(named / part)
+    command = ["data", "heatmap", str(named), "--out", str(out)]
     assert CliRunner().invoke(app, command).exit_code == 0
     picture = cv2.imread(str(out))
     assert picture is not None and picture.shape[1] > 2 * picture.shape[0] and picture.std() > 50

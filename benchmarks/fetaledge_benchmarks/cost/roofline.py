@@ -59,10 +59,12 @@ def draw_roofline(document: Document, path: Path) -> None:
         title = f"{cpu['board']}: one {cpu['name']} at {cpu['clock_ghz']:g} GHz"
         axes.set_title(title, loc="left", color=SOFT, fontsize=10.5)
     panels[0].set_ylabel("10⁹ multiply-adds a second, if the bound were reached", color=INK)
-    figure.suptitle(f"Roofline of {document['bundle']}: {WHAT}", color=INK, fontsize=13, fontweight="bold")
+    title = f"Roofline of {document['bundle']}: {WHAT}"
+    figure.suptitle(title, color=INK, fontsize=13, fontweight="bold", parse_math=False)
     figure.supxlabel(
         f"Each point is a {WHAT}: multiply-adds of the network over the least time of its counted instructions.\n"
-        "A point above its roof executes fewer multiplications than the network states (Winograd's convolution).\n"
+        "A point above its peak executes fewer multiplications than the network states (Winograd's convolution);\n"
+        "one above the dashed line is reached only where caches hold part of what it loads.\n"
         f"Counted in an emulator; no board was timed. {document['notice'].capitalize()}.",
         fontsize=8.5,
         color=SOFT,
@@ -105,7 +107,7 @@ def _roofs(axes: Axes, cpu: Document, span: tuple[float, float], reach: tuple[fl
             foot,
             foot * rate * beside,
             f"{name}: {rate:.3g} GB/s",
-            rotation=math.degrees(math.atan(rate)),  # in the data; matplotlib finds the angle on the page
+            rotation=math.degrees(math.atan(rate * beside)),  # in the data; matplotlib finds the angle on the page
             rotation_mode="anchor",
             transform_rotates_text=True,
             va="bottom" if beside > 1 else "top",

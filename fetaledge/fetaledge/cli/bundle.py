@@ -13,9 +13,9 @@ from fetaledge.cli.tables import print_json, print_table, say
 def verify(
     bundle: Path = typer.Argument(..., metavar="BUNDLE"),
     variant: list[str] = typer.Option([], help="Only this variant; more than once for several."),
-    threads: int = typer.Option(1, help="Threads of the engine."),
+    threads: int = typer.Option(1, help="Threads of the engine; on a device only with --data."),
     target: list[str] = typer.Option(
-        [], help="Verify on ssh://[user@]host[:port] or adb://SERIAL; more than once for several."
+        [], help="Verify on ssh://[user@]host[:port], adb://SERIAL or local; more than once for several."
     ),
     data: Path | None = typer.Option(
         None, metavar="DIR", help="With --target: the data set of the export; repeats the gate on its frames there."
@@ -26,14 +26,19 @@ def verify(
     """Check every file's hash, and run the golden frames through every engine: here, or on devices."""
     from fetaledge_runtimes.errors import UsageError
 
-    if not target:
+    if target and data is not None:
+        _gate_there(bundle, variant, threads, target, engine, data, as_json)
+    elif set(target) <= {"local"}:
         if data is not None or engine:
             raise UsageError("--data and --engine are for devices", "name one with --target")
         _verify_here(bundle, variant, threads, as_json)
-    elif data is None:
-        _verify_there(bundle, variant, target, engine, as_json)
+    elif threads != 1:
+        raise UsageError(
+            f"--threads {threads} was given, but on a device the golden frames run on one thread",
+            "add --data to repeat the gate with so many, or leave --threads out",
+        )
     else:
-        _gate_there(bundle, variant, threads, target, engine, data, as_json)
+        _verify_there(bundle, variant, target, engine, as_json)
 
 
 def _verify_here(bundle: Path, names: list[str], threads: int, as_json: bool) -> None:
@@ -90,7 +95,7 @@ def _gate_there(
                 result["variant"],
                 *change_cells(result["against_fp32"], document["task"]),
                 "–" if result["against_local"] is None else f"{result['against_local']['dice_min']:.5f}",
-                "passed" if result["passed"] else "; ".join(result["reasons"]),
+                "; ".join((*(result["reasons"] or ["passed"]), *result["notes"])),
             )
             for result in document["results"]
         ]

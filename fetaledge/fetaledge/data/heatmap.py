@@ -75,6 +75,6 @@ def draw_frequencies(frequencies: Frequencies, path: Path) -> None:
         place.set_yticks([])
         figure.colorbar(picture, ax=place, label="share of frames", shrink=0.85)
     kind = "synthetic frames" if frequencies.synthetic else "frames"
-    figure.suptitle(f"{frequencies.data}: {frequencies.frames} {kind}")
+    figure.suptitle(f"{frequencies.data}: {frequencies.frames} {kind}", parse_math=False)
     with atomic_path(path) as partial:
         figure.savefig(partial, format="png", dpi=120)
