@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.stand_ins.fixtures import phone, pi4, pi5, pi5_trixie, stand_in_host, stand_in_roots  # noqa: F401
 
+Call = Callable[..., tuple[int, str, str]]
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -16,6 +19,35 @@ def _shared(part: str) -> Path:
     if not path.exists():
         pytest.skip(f"shared/{part} is not beside this checkout")
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_list_of_devices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is fetched and built is shared with the user's cache; devices that only tests know are not noted there."""
+    from fetaledge_benchmarks.cache import folder
+
+    own = tmp_path_factory.mktemp("cache")
+    for name in ("android-runner", "cost", "emulation", "wheels", "zig"):
+        (own / name).symlink_to(folder(name).absolute())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FETALEDGE_CACHE", str(own))
+        yield
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+    """Run the command in this process: (exit code, stdout, stderr)."""
+    from fetaledge.cli import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["fetaledge", *map(str, arguments)])
+        with pytest.raises(SystemExit) as leaving:
+            main()
+        shown = capfd.readouterr()
+        assert "Traceback" not in shown.err
+        return int(leaving.value.code or 0), shown.out, shown.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -40,11 +40,6 @@ def designs(cpuinfo: str) -> list[str]:
     ]
 
 
-def big_cores(facts: Facts) -> tuple[int, ...]:
-    """The cores of the highest maximal clock; empty where all are alike, or nothing tells them apart."""
-    return pinned_cores(facts, 1)
-
-
 def pinned_cores(facts: Facts, threads: int) -> tuple[int, ...]:
     """The cores to pin so many threads to: the fastest kind, and the next ones where it has too few cores.
 

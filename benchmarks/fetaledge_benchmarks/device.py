@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from fetaledge_benchmarks.cores import big_cores, cpu_mask, designs, pinned_cores
-from fetaledge_benchmarks.device_scripts import CONDITIONS_SCRIPT, FACTS_SCRIPT
+from fetaledge_benchmarks.cores import designs
 from fetaledge_benchmarks.host import (
+    CORES,
     FLAGS_OF_INTEREST,
     Battery,
+    Clocks,
     Conditions,
     Facts,
     Platform,
@@ -23,27 +24,17 @@ from fetaledge_benchmarks.host import (
 )
 from fetaledge_runtimes.errors import TargetError
 
-__all__ = [
-    "CONDITIONS_SCRIPT",
-    "FACTS_SCRIPT",
-    "THROTTLE_SINCE_START",
-    "Platform",
-    "big_cores",
-    "cpu_mask",
-    "parse_conditions",
-    "parse_facts",
-    "pinned_cores",
-    "throttle_words",
-]
-
+SIBLINGS = CORES + "/cpu{}/topology/thread_siblings_list"
 EMULATED_BOARDS = ("linux,dummy-virt", "goldfish", "ranchu")
 THROTTLE_BITS = ("under-voltage", "clock capped", "throttled", "soft temperature limit")
 THROTTLE_SINCE_START = 16
+WAKEFULNESS = {"Awake": True, "Dreaming": True, "Dozing": False, "Asleep": False}
+"""Android's states of power (``PowerManagerInternal``), and whether the screen is on in them."""
 ELF_MACHINES = {"03": "i686", "28": "armv7l", "3e": "x86_64", "b7": "aarch64", "f3": "riscv64"}
 
 
 def parse_facts(text: str) -> Facts:
-    """The facts in the output of :data:`FACTS_SCRIPT`.
+    """The facts in the output of ``device_scripts.FACTS_SCRIPT``.
 
     Raises:
         TargetError: the output did not arrive whole.
@@ -59,7 +50,7 @@ def parse_facts(text: str) -> Facts:
     allowed = re.search(r"^Cpus_allowed_list:\s*(\S+)", files.get("/proc/self/status", ""), re.MULTILINE)
     usable = set(core_numbers(allowed.group(1)) if allowed else online) & set(online or range(_span(files)))
     flags = cpu_flags(cpuinfo)
-    speed = core_speed(files.get, _span(files))
+    speed = _whole_cores(core_speed(files.get, _span(files)), usable, files)
     maximal = conditions.clock_max_khz or ()
     python = re.search(r"Python (\S+)", sections.get("PYTHON", ""))
     machine = {
@@ -83,7 +74,7 @@ def parse_facts(text: str) -> Facts:
 
 
 def parse_conditions(text: str) -> Conditions:
-    """The conditions in the output of :data:`CONDITIONS_SCRIPT`, or of :data:`FACTS_SCRIPT`.
+    """The conditions in the output of ``device_scripts.CONDITIONS_SCRIPT``, or of its ``FACTS_SCRIPT``.
 
     Raises:
         TargetError: the output did not arrive whole.
@@ -125,18 +116,46 @@ def _span(files: dict[str, str]) -> int:
     return max([described, 1, *(core + 1 for core in (*core_numbers(text), *clocked))])
 
 
+def _whole_cores(speed: Clocks, usable: set[int], files: dict[str, str]) -> Clocks:
+    """The speeds without those of cores that a process may not use, and of second hardware threads of a core.
+
+    Two threads held to one core would halve each other's speed. Phones and Raspberry Pis have none such.
+    """
+    siblings = (core_numbers(files.get(SIBLINGS.format(core), "")) for core in range(len(speed)))
+    first = [min(usable.intersection(numbers), default=core) for core, numbers in enumerate(siblings)]
+    return tuple(clock if core in usable and core == first[core] else None for core, clock in enumerate(speed))
+
+
 def _conditions(sections: dict[str, str], files: dict[str, str]) -> Conditions:
     conditions = read_conditions(files.get, _span(files))
-    throttled = re.search(r"throttled=0x([0-9a-fA-F]+)", sections.get("THROTTLED", ""))
+    throttled, history = _throttled(sections.get("THROTTLED", ""))
+    awake = re.search(r"^\s*mWakefulness=(\w+)", sections.get("POWER", ""), re.MULTILINE)
     thermal = sections.get("THERMAL", "")
     status = re.search(r"^Thermal Status: (\d+)", thermal, re.MULTILINE)
     return replace(
         conditions,
         temperature_c=_phone_temperature(thermal) or conditions.temperature_c,
-        throttled=int(throttled.group(1), 16) if throttled else None,
+        throttled=throttled,
+        throttle_history=history,
         thermal_status=int(status.group(1)) if status else None,
         battery=_battery(sections.get("BATTERY", ""), sections.get("LOW_POWER", "").strip()),
+        screen_on=WAKEFULNESS.get(awake.group(1)) if awake else None,
     )
+
+
+def _throttled(text: str) -> tuple[int | None, bool | None]:
+    """The word, and whether it tells what was since the start.
+
+    vcgencmd's does. What the kernel's file tells of earlier is of the last two seconds: raspberrypi-hwmon, which
+    refreshes it, asks the firmware to forget each time. It counts as now.
+    """
+    told = re.search(r"throttled=0x([0-9a-fA-F]+)", text)
+    if told:
+        return int(told.group(1), 16), True
+    if not re.fullmatch(r"[0-9a-f]+", text.strip()):
+        return None, None
+    word = int(text, 16)
+    return (word | word >> THROTTLE_SINCE_START) & 0xFFFF, False
 
 
 def _phone_temperature(thermal: str) -> float | None:
@@ -176,7 +195,7 @@ def _battery(text: str, low_power: str) -> Battery | None:
 
 
 def _platform(sections: dict[str, str], cpuinfo: str, meminfo: str) -> Platform:
-    python = re.search(r"Python (\d+)\.(\d+)", sections.get("PYTHON", ""))
+    python = re.search(r"^Python (\d+)\.(\d+)\S*(?: (/.*))?", sections.get("PYTHON", ""))
     system = "android" if "PROPERTIES" in sections else "linux"
     return Platform(
         system=system,
@@ -188,6 +207,8 @@ def _platform(sections: dict[str, str], cpuinfo: str, meminfo: str) -> Platform:
         available_mb=memory_mb(meminfo, "MemAvailable"),
         free_mb=_free_mb(sections.get("SPACE", "")),
         taskset="taskset" in sections.get("TASKSET", ""),
+        python_path=python.group(3) if python else None,
+        volatile=bool(re.search(r"^(overlay\w*|tmpfs|ramfs)\s", sections.get("SPACE", ""), re.MULTILINE)),
     )
 
 

@@ -107,21 +107,24 @@ def _device(target: Target) -> Device:
     except FetalEdgeError as error:
         return Device(target.name, None, problem=error.message, hint=error.hint)
     try:
-        return Device(target.name, facts, runnable_formats(facts.platform))
+        return Device(target.name, facts, _installed() if target.name == "local" else runnable_formats(facts.platform))
     except TargetError as error:
         return Device(target.name, facts, problem=error.message, hint=error.hint)
 
 
-def runnable_formats(platform: Platform | None) -> tuple[str, ...]:
-    """The model formats that can be deployed to such a device; of this machine (None) those whose engine is installed.
+def _installed() -> tuple[str, ...]:
+    """The model formats whose engine is installed on this machine."""
+    from fetaledge_runtimes.engines import ENGINES, is_installed
+
+    return tuple(name for name in ENGINES if is_installed(name))
+
+
+def runnable_formats(platform: Platform) -> tuple[str, ...]:
+    """The model formats that can be deployed to such a device.
 
     Raises:
         TargetError: why none can.
     """
-    if platform is None:
-        from fetaledge_runtimes.engines import ENGINES, is_installed
-
-        return tuple(name for name in ENGINES if is_installed(name))
     if platform.system == "android":
         from fetaledge_benchmarks.android.build import LIBRARIES
 

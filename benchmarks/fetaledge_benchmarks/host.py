@@ -55,13 +55,17 @@ class Conditions:
 
     Attributes:
         governor, driver: of the first core's clock.
-        throttle_events: how often any core was slowed down by heat since the machine started.
+        throttle_events: the kernel's counts of slowing down by heat since the machine started, summed over the cores;
+            one event may add several, as every core shows the count of its package too.
         temperature_c: of the hottest zone, degrees Celsius; on a phone of the hottest core.
         cores_online: how many cores run.
         clock_khz, clock_limit_khz, clock_max_khz: by core number, its clock now, the highest that the system allows
             now, and the highest of its kind.
         throttled: a Raspberry Pi's word (``vcgencmd get_throttled``, see ``device.throttle_words``).
+        throttle_history: whether that word also tells what was since the start; False where only the kernel's file
+            could be read, which forgets after two seconds.
         thermal_status: Android's, 0 (none) to 6 (shutdown).
+        screen_on: a phone's screen is on, which changes its clocks; None where the system does not tell.
         boot_id: differs after every start of the machine; it is compared, and stands in no record.
     """
 
@@ -77,6 +81,8 @@ class Conditions:
     thermal_status: int | None = None
     battery: Battery | None = None
     boot_id: str | None = None
+    throttle_history: bool | None = None
+    screen_on: bool | None = None
 
     def document(self) -> dict[str, Any]:
         """All of it for a record, except what could tell machines apart."""
@@ -97,6 +103,8 @@ class Platform:
         memory_mb, available_mb, free_mb: 10⁶ bytes of memory, of memory that is free now, and of free space where
             fetaledge's folder is or will be.
         taskset: it has the program that pins a process to cores.
+        python_path: absolute path of its ``python3``, spaces and all; None without one.
+        volatile: fetaledge's folder is or will be in a file system that may not outlive a restart (overlay, tmpfs).
     """
 
     system: str
@@ -108,6 +116,8 @@ class Platform:
     available_mb: int | None
     free_mb: int | None
     taskset: bool
+    python_path: str | None = None
+    volatile: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,16 +127,16 @@ class Facts:
     Attributes:
         machine: JSON-able facts that do not change during a measurement.
         cores: those that a process may use.
-        platform: None for this machine.
+        platform: of its programs.
         emulated: its times say nothing about a real device.
         core_speed: by core number, its highest clock in kHz; where no clock can be read, the kernel's
-            ``cpu_capacity``. Comparable among the cores of one machine only.
+            ``cpu_capacity``. Comparable among the cores of one machine only. None where nothing is to be pinned to.
     """
 
     machine: dict[str, Any]
     cores: int
     conditions: Conditions
-    platform: Platform | None = None
+    platform: Platform
     emulated: bool = False
     core_speed: Clocks = ()
 

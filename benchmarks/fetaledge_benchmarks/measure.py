@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from fetaledge_benchmarks.record import build_record
 from fetaledge_benchmarks.share import Share, Wanted
 from fetaledge_benchmarks.targets import open_target
 from fetaledge_benchmarks.targets.base import Cancelled, Target
+from fetaledge_benchmarks.this_machine import read_facts
 from fetaledge_benchmarks.workload import write_workload
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import UsageError
@@ -71,6 +73,7 @@ def run_benchmark(
     Raises:
         UsageError: no such variant, a thread count below 1, fewer samples than rounds, a target named twice.
         BundleError, InputError: the bundle or the data set cannot be used.
+        TargetError: this machine's shell does not answer.
     """
     wanted = Wanted(
         threads=tuple(dict.fromkeys(threads)),
@@ -96,6 +99,7 @@ def run_benchmark(
     bundle = Bundle.open(bundle_folder)
     choose_variants(bundle, wanted.variants)
     grid, output = bundle.manifest.input, bundle.manifest.output
+    host = read_facts()
     with tempfile.TemporaryDirectory(prefix="fetaledge-benchmark-") as name:
         work = Path(name)
         progress(f"writing {len(data)} frames")
@@ -113,7 +117,8 @@ def run_benchmark(
         here = local[0] if local else None
         if here is None and any(share.masks for share in shares):
             here = Share(open_target(LOCAL), bundle, workload, work / "share-local", _named(progress, None, 2))
-            _side_by_side([partial(_take, here, wanted, None, True, alone=False)], [here.target])
+            ran = replace(wanted, variants=tuple(dict.fromkeys(name for share in shares for name in share.masks)))
+            _side_by_side([partial(_take, here, ran, None, True, alone=False)], [here.target])
             if here.lost is not None:
                 progress(f"no comparison with this machine: {here.lost}")
         progress(f"scoring the masks of {len(data)} frames")
@@ -130,7 +135,7 @@ def run_benchmark(
                 measurement.agreement = scores.agreement(*key)
                 if key in scores.failures:
                     measurement.failure = measurement.failure or scores.failures[key].replace(str(work), ".")
-        return build_record(bundle, data.name, workload, wanted.sampling, shares)
+        return build_record(bundle, data.name, workload, wanted.sampling, host, shares)
 
 
 def _take(share: Share, wanted: Wanted, reference: Reference | None, accuracy_only: bool, *, alone: bool) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from fetaledge_runtimes.bundle import Bundle, Variant
 from fetaledge_runtimes.engines import engine_class
 from fetaledge_runtimes.errors import UsageError
-
-WARMUP = 5
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,11 @@ class Reference:
     engine: str
     command: tuple[str, ...]
     threads: tuple[int, ...]
+
+
+def threads_text(count: int) -> str:
+    """``1 thread``, ``4 threads``."""
+    return f"{count} thread{'' if count == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Row:
 
     @property
     def label(self) -> str:
-        return f"{self.name}, {self.threads} thread{'' if self.threads == 1 else 's'}"
+        return f"{self.name}, {threads_text(self.threads)}"
 
     @property
     def format(self) -> str:
@@ -76,7 +80,7 @@ class Sampling:
     samples: int
     rounds: int
     seed: int
-    warmup: int = WARMUP
+    warmup: ClassVar[int] = 5
 
     def __post_init__(self) -> None:
         if self.rounds < 1 or self.samples < self.rounds:
@@ -121,14 +125,8 @@ def plan_rows(
     """The rows of a benchmark, the reference's first.
 
     ``native``: the worker is a runner that takes the model's file, not ``python -m fetaledge_runtimes``.
-
-    Raises:
-        UsageError: no thread count, or one below 1.
     """
     counts = tuple(dict.fromkeys(threads))
-    everything = (*counts, *(reference.threads if reference else ()))
-    if not counts or min(everything) < 1:
-        raise UsageError(f"the thread counts {list(everything)} were given", "give one or more whole numbers above 0")
     rows = []
     if reference is not None:
         rows += [

@@ -9,12 +9,12 @@ from statistics import fmean, median
 from typing import Any
 
 from fetaledge_benchmarks import agreement
+from fetaledge_benchmarks.host import Facts
 from fetaledge_benchmarks.measurement import Measurement
 from fetaledge_benchmarks.plan import Row, Sampling
-from fetaledge_benchmarks.share import Share, facts_document
+from fetaledge_benchmarks.share import Share
 from fetaledge_benchmarks.table import MEASURES
-from fetaledge_benchmarks.this_machine import read_facts
-from fetaledge_benchmarks.validity import reasons_against
+from fetaledge_benchmarks.validity import reasons_against, remarks_on
 from fetaledge_benchmarks.worker import SERIES
 from fetaledge_benchmarks.workload import Workload
 from fetaledge_runtimes.bundle import MANIFEST, Bundle
@@ -32,9 +32,12 @@ def record_valid(record: dict[str, Any]) -> bool:
 
 
 def build_record(
-    bundle: Bundle, data: str, workload: Workload, sampling: Sampling, shares: Sequence[Share]
+    bundle: Bundle, data: str, workload: Workload, sampling: Sampling, host: Facts, shares: Sequence[Share]
 ) -> dict[str, Any]:
-    """The JSON-able record; null, never NaN, where something was not measured. Sizes are in MB (10⁶ bytes)."""
+    """The JSON-able record; null, never NaN, where something was not measured. Sizes are in MB (10⁶ bytes).
+
+    ``host``: this machine's facts. They are not asked for here: measuring is over, and no failure may lose it.
+    """
     manifest = bundle.manifest
     task = manifest.task
     return {
@@ -43,8 +46,8 @@ def build_record(
         "notice": NOTICE,
         "bundle": manifest.name,
         "data": data,
-        "host": read_facts().machine,
-        "devices": {share.target.name: facts_document(share) for share in shares},
+        "host": host.machine,
+        "devices": {share.target.name: _facts(share) for share in shares},
         "lost": {share.target.name: share.lost for share in shares if share.lost is not None},
         "model": {
             "task": task,
@@ -71,6 +74,22 @@ def build_record(
         },
         "results": [_result(m, share, sampling, task) for share in shares for m in share.measurements],
         "evaluations": _evaluations(shares, task, data, workload.synthetic > 0),
+    }
+
+
+def _facts(share: Share) -> dict[str, Any]:
+    """A target's entry under ``devices`` in the record."""
+    facts, deployment = share.facts, share.deployment
+    return {
+        "facts": facts.machine if facts else None,
+        "emulated": share.emulated,
+        "before": facts.conditions.document() if facts else None,
+        "after": share.after.document() if share.after else None,
+        "engines": dict(deployment.versions) if deployment else {},
+        "refused": dict(deployment.refused) if deployment else {},
+        "order": share.order,
+        "interruptions": share.interruptions,
+        "notes": {name: list(notes) for name, notes in deployment.notes.items()} if deployment else {},
     }
 
 
@@ -102,6 +121,7 @@ def _result(measurement: Measurement, share: Share, sampling: Sampling, task: st
         "reference": row.reference,
         "valid": not reasons,
         "reasons": reasons,
+        "notes": remarks_on(measurement.conditions, share.facts.machine.get("model") if share.facts else None),
         "latency_ms": latency,
         "engine_independent_ms": round(median(around), 4) if measurement.timed and around else None,
         "load_ms": median(a.load_ms for a in answers) if answers else None,
@@ -147,8 +167,7 @@ def _sustained(measurement: Measurement) -> dict[str, Any] | None:
 
 
 def _reasons(measurement: Measurement, share: Share, sampling: Sampling) -> list[str]:
-    if share.facts is None:
-        return [share.lost or "the target was not reached"]
+    assert share.facts is not None  # they come before the rows
     reasons = reasons_against(
         measurement.row.threads,
         len(measurement.pinned) or share.facts.cores,

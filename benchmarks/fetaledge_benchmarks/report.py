@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from fetaledge_benchmarks import figures
-from fetaledge_benchmarks.device import throttle_words
+from fetaledge_benchmarks.device import THROTTLE_SINCE_START, throttle_words
 from fetaledge_benchmarks.devices import clocks_text
+from fetaledge_benchmarks.plan import threads_text
 from fetaledge_benchmarks.record import record_valid
-from fetaledge_benchmarks.table import MEASURES, agreement_table, has_devices, milliseconds, table_header, table_rows
+from fetaledge_benchmarks.remarks import remarks
+from fetaledge_benchmarks.table import MEASURES, agreement_table, baselines, has_devices, table_header, table_rows
 from fetaledge_runtimes.files import atomic_folder, write_json
 
 PAGE, RECORD = "report.html", "benchmark.json"
@@ -48,6 +50,7 @@ def write_report(record: dict[str, Any], folder: Path, *, force: bool = False) -
             rows=list(zip(record["results"], table_rows(record), strict=True)),
             pictures=pictures,
             machines=_machines(record),
+            baselines=baselines(record),
             agreement=agreement_table(record),
             devices=has_devices(record),
             timed=any(result["latency_ms"] for result in record["results"]),
@@ -108,42 +111,42 @@ def _machines(record: dict[str, Any]) -> list[Machine]:
             if versions:
                 facts.append((engine, ", ".join(versions)))
         for threads, cores in {r["threads"]: r["pinned"] for r in rows if r["pinned"]}.items():
-            facts.append(
-                (f"{threads} thread{'' if threads == 1 else 's'}", f"on the cores {', '.join(map(str, cores))}")
-            )
+            facts.append((threads_text(threads), f"on the cores {', '.join(map(str, cores))}"))
         for name, when in (("before", "Before"), ("after", "After")):
-            if target != "local" and device[name]:
+            if device[name]:
                 facts.append((when, conditions_text(device[name])))
-        remarks = [note for notes in device["notes"].values() for note in notes]
-        if device["interruptions"]:
-            remarks.append(f"The connection dropped {device['interruptions']} times; what was interrupted began anew.")
-        remarks += [googles_tool_text(result) for result in rows if result["benchmark_model"]]
-        machines.append(Machine(target, facts, list(dict.fromkeys(remarks)), record["lost"].get(target)))
+        machines.append(Machine(target, facts, remarks(record, target), record["lost"].get(target)))
     return machines
-
-
-def googles_tool_text(result: dict[str, Any]) -> str:
-    """What Google's ``benchmark_model`` said of a row's model."""
-    told = result["benchmark_model"]
-    row = f"benchmark_model on {result['variant']}, {result['threads']} threads"
-    if "failure" in told:
-        return f"{row}: {told['failure']}"
-    return f"{row}: mean {milliseconds(told['mean_ms'])} ms of {told['runs']} runs on random input"
 
 
 def conditions_text(conditions: dict[str, Any]) -> str:
     """What of a target's state can be said in a line."""
-    battery, word, status = conditions["battery"], conditions["throttled"], conditions["thermal_status"]
+    battery, screen = conditions["battery"], conditions["screen_on"]
     parts = [
         None if conditions["temperature_c"] is None else f"{conditions['temperature_c']:.0f} °C",
         None if conditions["governor"] is None else f"governor {conditions['governor']}",
-        None if word is None else ", ".join(throttle_words(word)) or "not throttled",
-        None if status is None else f"thermal status {status} of 6",
+        *_throttling(conditions),
     ]
     if battery is not None:
         parts += [f"battery {battery['level_percent']:.0f} %"] if battery["level_percent"] is not None else []
         parts += [battery["status"], "battery saver on" if battery["low_power"] else None]
-    return ", ".join(part for part in parts if part) or "unknown"
+    if screen is not None:
+        parts.append("screen on" if screen else "screen off")
+    return ", ".join(part for part in parts if part)
+
+
+def _throttling(conditions: dict[str, Any]) -> list[str]:
+    """By a Raspberry Pi's word, a phone's status, or a processor's counts; each has one of them, or nothing tells."""
+    word, status, events = conditions["throttled"], conditions["thermal_status"], conditions["throttle_events"]
+    if word is not None:
+        now, earlier = ", ".join(throttle_words(word)), ", ".join(throttle_words(word, THROTTLE_SINCE_START))
+        since = [f"throttled since its start ({earlier})"] if earlier else []
+        return [f"throttled now ({now})" if now else "not throttled now" if earlier else "not throttled", *since]
+    if status is not None:
+        return [f"thermal status {status} of 6"]
+    if events is not None:
+        return ["slowed down by heat since its start" if events else "not slowed down by heat since its start"]
+    return ["throttling unknown"]
 
 
 def _facts(facts: dict[str, Any]) -> Sequence[tuple[str, str]]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fetaledge_benchmarks.agreement import LOCAL
 from fetaledge_benchmarks.cores import pinned_cores
@@ -25,6 +25,8 @@ from fetaledge_runtimes.errors import FetalEdgeError, TargetError
 
 TIMEOUT_S = 300.0
 TIMEOUT_PER_FRAME_S = 60.0
+SLOWEST_PACE = 20.0
+"""How many times longer a frame may take in a timed process than it took on average in the one for accuracy."""
 ATTEMPTS = 3
 """How often one process is begun on a target whose connection drops."""
 RECONNECT_S = 120.0
@@ -63,6 +65,7 @@ class Share:
         masks: per model, the folder here with its masks, ``NAME.png`` or, from a native runner, ``NAME.logits``.
         order: the rows' labels in the order their processes ran, a list a round; None: no round was begun.
         interruptions: how often the connection dropped.
+        pace_s: per model, how long a frame took in its process for accuracy, start and load included.
         hidden: paths that an error's text may hold -> what stands for them in a record that people pass on.
     """
 
@@ -80,6 +83,7 @@ class Share:
     order: list[list[str]] | None = None
     interruptions: int = 0
     hidden: dict[str, str] = field(default_factory=dict)
+    pace_s: dict[str, float] = field(default_factory=dict)
 
     @property
     def emulated(self) -> bool:
@@ -126,8 +130,9 @@ class Share:
                 chosen, wanted.threads, deployment.worker, deployment.place, reference, native=deployment.native
             )
         ]
-        self._predict()
-        if not self.emulated and not accuracy_only:
+        if self._runs:
+            self._predict()
+        if self._runs and not self.emulated and not accuracy_only:
             self._measure(wanted, deployment.native)
         with suppress(TargetError):
             self.after = self.target.conditions()
@@ -162,6 +167,11 @@ class Share:
         raise AssertionError("unreachable")
 
     @property
+    def _runs(self) -> bool:
+        """Whether any row is left; else there is nothing to send frames for."""
+        return any(measurement.failure is None for measurement in self.measurements)
+
+    @property
     def _frames(self) -> tuple[Path, Path]:
         return self.workload.folders(self.deployment is not None and self.deployment.native)
 
@@ -179,6 +189,7 @@ class Share:
             folder = into / first.row.name
             place = f"{masks_place}/{first.row.name}"
             timeout_s = TIMEOUT_S + TIMEOUT_PER_FRAME_S * self.workload.frames
+            begun = time.monotonic()
             try:
                 first.answer_of_accuracy = self._worker(first, every, 0, 0, timeout_s, place)
             except WorkerFailed as failure:
@@ -186,12 +197,13 @@ class Share:
                     if measurement.row.name == first.row.name:
                         measurement.failure = str(failure)
                 continue
+            self.pace_s[first.row.name] = (time.monotonic() - begun) / self.workload.frames
             self.steady(partial(self.target.fetch, place, folder))
             self.masks[first.row.name] = folder
 
     def _pin(self) -> None:
         """Hold each row's workers to the fastest cores that its threads fill, where the cores are not all alike."""
-        if self.facts is None or self.facts.platform is None or not self.facts.platform.taskset:
+        if self.facts is None or not self.facts.platform.taskset:
             return
         for measurement in self.measurements:
             cores = pinned_cores(self.facts, measurement.row.threads)
@@ -227,7 +239,8 @@ class Share:
 
     def sampled(self, measurement: Measurement, timing: str, samples: int, warmup: int) -> Answer:
         """One process of a row that takes so many samples over the frames at ``timing`` there."""
-        timeout_s = TIMEOUT_S + TIMEOUT_PER_FRAME_S * (samples + warmup)
+        per_frame_s = min(TIMEOUT_PER_FRAME_S, SLOWEST_PACE * self.pace_s[measurement.row.name])
+        timeout_s = TIMEOUT_S + per_frame_s * (samples + warmup)
         return self._worker(measurement, timing, samples, warmup, timeout_s, None)
 
     def cooled(self, longest_s: float | None) -> Conditions:
@@ -273,19 +286,3 @@ def _hidden(place: str, bundle: Bundle, work: Path) -> dict[str, str]:
     if str(Path.home()) != Path.home().anchor:
         hidden[str(Path.home())] = "~"
     return hidden
-
-
-def facts_document(share: Share) -> dict[str, Any]:
-    """A target's entry under ``devices`` in the record."""
-    facts, deployment = share.facts, share.deployment
-    return {
-        "facts": facts.machine if facts else None,
-        "emulated": share.emulated,
-        "before": facts.conditions.document() if facts else None,
-        "after": share.after.document() if share.after else None,
-        "engines": dict(deployment.versions) if deployment else {},
-        "refused": dict(deployment.refused) if deployment else {},
-        "order": share.order,
-        "interruptions": share.interruptions,
-        "notes": {name: list(notes) for name, notes in deployment.notes.items()} if deployment else {},
-    }

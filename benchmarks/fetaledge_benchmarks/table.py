@@ -67,7 +67,8 @@ def terminal_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
 def agreement_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Header and rows of how each device's masks agree with those of the same model on this machine; once a model."""
     key, unit, name, sign = MEASURES[record["model"]["task"]]
-    header = ["target", "variant", "engine", "Dice to local, mean", "min", f"mean |Δ{name}| to local{sign} (n)", "p95"]
+    header = ["target", "variant", "engine", "mean Dice to local (n)", "smallest Dice"]
+    header += [f"mean |Δ{name}| to local{sign} (n)", f"p95 |Δ{name}|{sign}"]
     rows: dict[tuple[str, str], list[str]] = {}
     for result in record["results"]:
         local = result["against_local"]
@@ -76,12 +77,22 @@ def agreement_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]
                 result["target"],
                 result["variant"],
                 f"{result['engine']} {result['engine_version']}",
-                _number(local["dice_mean"], 5),
+                _counted(local["dice_mean"], 5, local["n"]),
                 _number(local["dice_min"], 5),
                 _counted(local[f"{key}_abs_mean_{unit}"], 3, local[f"{key}_n"]),
                 _number(local[f"{key}_p95_{unit}"], 3),
             ]
     return header, list(rows.values())
+
+
+def baselines(record: dict[str, Any]) -> str:
+    """What the columns "to fp32" are measured from; by target where several were asked."""
+    found: dict[str, dict[str, None]] = {}
+    for result in record["results"]:
+        if result["against_fp32"]:
+            found.setdefault(result["target"], {})[result["against_fp32"]["fp32"]] = None
+    texts = [", ".join(names) + (f" on {target}" if has_devices(record) else "") for target, names in found.items()]
+    return "; ".join(texts) or "fp32, which was not measured"
 
 
 def _cells(result: dict[str, Any], task: str, devices: bool) -> list[str]:

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 from dataclasses import replace
+from typing import Any
 
 from fetaledge_benchmarks.device import EMULATED_BOARDS, parse_conditions, parse_facts
 from fetaledge_benchmarks.device_scripts import CONDITIONS_SCRIPT, FACTS_SCRIPT
@@ -25,11 +26,14 @@ def read_facts() -> Facts:
         TargetError: no shell answers.
     """
     facts = parse_facts(_ask(FACTS_SCRIPT))
-    own = {"python": platform.python_version(), "cores": os.cpu_count() or 1}
+    cores = os.cpu_count() or 1
+    own: dict[str, Any] = {"python": platform.python_version(), "cores": cores}
     if platform.system() != "Linux":
+        facts = replace(facts, cores=cores)
         own |= {"cpu": platform.processor(), "architecture": platform.machine(), "os": platform.platform()}
+        own |= {"cores_usable": cores}
     emulated = facts.emulated and facts.machine["model"] not in EMULATED_BOARDS
-    return replace(facts, machine=facts.machine | own, platform=None, emulated=emulated)
+    return replace(facts, machine=facts.machine | own, emulated=emulated)
 
 
 def read_conditions() -> Conditions:

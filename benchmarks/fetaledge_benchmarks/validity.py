@@ -57,6 +57,35 @@ def reasons_against(
     return reasons + _clock_reasons(conditions, pairs) + _core_reasons(pairs) + _battery_reasons(conditions, pairs)
 
 
+def remarks_on(conditions: Sequence[Conditions], model: str | None) -> list[str]:
+    """What cannot be told of a row; it is no reason against it. ``conditions`` as in :func:`reasons_against`.
+
+    A Raspberry Pi's bits "since the start" are cleared by a restart alone: where they were set before a process, what
+    is seen of its throttling is only what lasts until its end, or still caps a clock then.
+
+    Args:
+        model: of the machine, in its own words.
+    """
+    if conditions and (model or "").startswith("Raspberry Pi"):
+        histories = {c.throttle_history for c in conditions}
+        if None in histories:
+            return [
+                "neither vcgencmd nor the kernel tells whether the board throttled: let the user into the group video"
+            ]
+        if False in histories:
+            return [
+                "vcgencmd does not answer and the kernel's copy forgets after two seconds, so that a short throttling "
+                "cannot be told: let the user into the group video"
+            ]
+    words = [word for c in conditions[::2] for word in throttle_words(c.throttled or 0, THROTTLE_SINCE_START)]
+    if not words:
+        return []
+    return [
+        f"the board had throttled since its start ({', '.join(_distinct(words))}), so that a short throttling during "
+        "the measurement cannot be told: restart it and measure again"
+    ]
+
+
 def _sample_reasons(kernel_ms: Sequence[float], asked: int) -> list[str]:
     reasons = []
     if len(kernel_ms) < FEWEST_SAMPLES:
@@ -78,7 +107,7 @@ def _clock_reasons(conditions: Sequence[Conditions], pairs: Pairs) -> list[str]:
     slow = {c.governor for c in conditions if c.governor in SLOW_GOVERNORS and c.driver not in SELF_CLOCKED}
     if slow:
         reasons.append(f"the clock governor was {', '.join(sorted(map(str, slow)))}: set it to performance")
-    if len({c.governor for c in conditions}) > 1:
+    if len({c.governor for c in conditions if c.governor is not None}) > 1:
         reasons.append("the clock governor changed during the measurement")
     capped = [cap for cap in map(_cap, conditions) if cap is not None]
     if capped:
@@ -87,9 +116,8 @@ def _clock_reasons(conditions: Sequence[Conditions], pairs: Pairs) -> list[str]:
             f"the clock was capped: core {core} was held to {limit / 1000:.0f} of {highest / 1000:.0f} MHz: "
             "let it cool, or raise scaling_max_freq"
         )
-    throttled = sum((after.throttle_events or 0) - (before.throttle_events or 0) for before, after in pairs)
-    if throttled > 0:
-        reasons.append(f"heat slowed the processor down {throttled} time{'' if throttled == 1 else 's'}")
+    if any((after.throttle_events or 0) > (before.throttle_events or 0) for before, after in pairs):
+        reasons.append("heat slowed the processor down")
     return reasons + _throttle_reasons(conditions, pairs) + _thermal_reasons(conditions)
 
 
@@ -101,7 +129,10 @@ def _cap(conditions: Conditions) -> tuple[int, int, int] | None:
 
 
 def _throttle_reasons(conditions: Sequence[Conditions], pairs: Pairs) -> list[str]:
-    """A Raspberry Pi's word: bits that are set now, and bits "since the start" that a process's run has added."""
+    """A Raspberry Pi's word: bits that are set now, and bits "since the start" that a process's run has added.
+
+    Where they were set before, :func:`remarks_on` says so.
+    """
     words = [word for c in conditions for word in throttle_words(c.throttled or 0)]
     for before, after in pairs:
         if before.throttled is not None and after.throttled is not None:

@@ -162,17 +162,16 @@ class Bundle:
     manifest: Manifest
 
     @classmethod
-    def open(cls, folder: Path | str, *, check: bool = True) -> Bundle:
-        """Open a bundle; with ``check``, every file's size and SHA-256 is compared with the manifest.
+    def open(cls, folder: Path | str) -> Bundle:
+        """Open a bundle; every file's size and SHA-256 is compared with the manifest.
 
         Raises:
             BundleError: not a bundle, or a file is missing, truncated or altered.
         """
         folder = Path(folder)
         bundle = cls(folder, Manifest.read(folder))
-        if check:
-            for stored in bundle.files():
-                bundle.check(stored)
+        for stored in bundle.files():
+            bundle.check(stored)
         return bundle
 
     def files(self) -> tuple[StoredFile, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,19 +22,33 @@ PIXEL_MM = (0.5, 0.5)
 
 
 @dataclass(frozen=True)
-class Heads:
-    """Labelled frames of bright ellipses on dark noise, of two sizes, two frames a subject."""
+class Drawn(Sequence[LabelledFrame]):
+    """Labelled frames, each drawn from its number."""
 
-    name: str = "bright ellipses"
-    count: int = 10
+    name: str
+    count: int
     synthetic: bool = True
+
+    @abstractmethod
+    def draw(self, index: int) -> LabelledFrame: ...
 
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> LabelledFrame:
+    def __getitem__(self, index: int) -> LabelledFrame:  # type: ignore[override]
         if not 0 <= index < self.count:
             raise IndexError(index)
+        return self.draw(index)
+
+
+@dataclass(frozen=True)
+class Heads(Drawn):
+    """Bright ellipses on dark noise, of two sizes, two frames a subject."""
+
+    name: str = "bright ellipses"
+    count: int = 10
+
+    def draw(self, index: int) -> LabelledFrame:
         rng = np.random.default_rng(index)
         shape = (120, 160) if index % 2 else (150, 140)
         mask = np.zeros(shape, np.uint8)
@@ -43,27 +58,32 @@ class Heads:
         name = f"frame{index:02d}"
         return LabelledFrame(Frame(pixels, PIXEL_MM, name), mask, name, f"subject{index // 2}", None, self.synthetic)
 
-    def __iter__(self) -> Iterator[LabelledFrame]:
-        return (self[index] for index in range(self.count))
 
+def write_onnx(
+    path: Path, size: tuple[int, int], weights: np.ndarray, bias: Sequence[float] | None = None, stride: int = 1
+) -> None:
+    """A model whose logits are one convolution of the grey values, whose edges are padded with zeros.
 
-def write_onnx(path: Path, threshold: float) -> None:
-    """A model whose logits are the 3x3 mean of the grey values minus ``threshold``, over 10."""
+    Args:
+        size: rows and columns of the frame.
+        weights: a filter a class: classes x 1 x k x k, k odd.
+    """
     import onnx
-    from onnx import TensorProto, helper
+    from onnx import TensorProto, helper, numpy_helper
 
-    weights = np.full((1, 1, 3, 3), 1 / 90, np.float32)
+    classes, edge = len(weights), weights.shape[-1] // 2
+    bias_values = np.zeros(classes) if bias is None else np.array(bias)
     graph = helper.make_graph(
         [
             helper.make_node("Cast", ["frame"], ["grey"], to=TensorProto.FLOAT),
-            helper.make_node("Conv", ["grey", "weights", "bias"], ["logits"], pads=[1, 1, 1, 1]),
+            helper.make_node("Conv", ["grey", "weights", "bias"], ["logits"], pads=[edge] * 4, strides=[stride] * 2),
         ],
-        "bright",
-        [helper.make_tensor_value_info("frame", TensorProto.UINT8, [1, 1, SIZE, SIZE])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 1, SIZE, SIZE])],
+        "one convolution",
+        [helper.make_tensor_value_info("frame", TensorProto.UINT8, [1, 1, *size])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, classes, *(n // stride for n in size)])],
         [
-            onnx.numpy_helper.from_array(weights, "weights"),
-            onnx.numpy_helper.from_array(np.array([-threshold / 10], np.float32), "bias"),
+            numpy_helper.from_array(weights.astype(np.float32), "weights"),
+            numpy_helper.from_array(bias_values.astype(np.float32), "bias"),
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
@@ -76,8 +96,8 @@ def write_bundle(folder: Path) -> Path:
     import openvino
 
     folder.mkdir()
-    write_onnx(folder / "onnx-fp32.onnx", 110)
-    write_onnx(folder / "onnx-int8.onnx", 125)
+    for name, threshold in (("onnx-fp32", 110), ("onnx-int8", 125)):  # of the mean grey value around a pixel
+        write_onnx(folder / f"{name}.onnx", (SIZE, SIZE), np.full((1, 1, 3, 3), 1 / 90), [-threshold / 10])
     variants = [_variant(folder, name, "ONNX Runtime", [f"{name}.onnx"]) for name in ("onnx-fp32", "onnx-int8")]
     openvino.save_model(openvino.convert_model(folder / "onnx-fp32.onnx"), folder / "openvino-fp32.xml", False)
     variants.append(_variant(folder, "openvino-fp32", "OpenVINO", ["openvino-fp32.xml", "openvino-fp32.bin"]))

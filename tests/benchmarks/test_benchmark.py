@@ -24,8 +24,8 @@ from fetaledge_runtimes.evaluation import score_case
 pytestmark = pytest.mark.slow  # every test here runs real benchmarks, in processes of their own
 RunBenchmark = Callable[..., dict[str, Any]]
 RESULT_KEYS = {
-    "target", "variant", "engine", "engine_version", "threads", "emulated", "valid", "reasons", "latency_ms", "load_ms",
-    "peak_rss_mb", "file_mb", "accuracy", "against_fp32", "speedup_over_torch",
+    "target", "variant", "engine", "engine_version", "threads", "emulated", "valid", "reasons", "notes", "latency_ms",
+    "load_ms", "peak_rss_mb", "file_mb", "accuracy", "against_fp32", "speedup_over_torch",
     "pinned", "against_local", "benchmark_model", "interruptions", "sustained",
     "reference", "engine_independent_ms", "temperature_c", "samples_ms", "rounds",
 }  # fmt: skip

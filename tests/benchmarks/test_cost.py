@@ -18,11 +18,15 @@ from fetaledge_runtimes.bundle import Bundle, Manifest, StoredFile
 from fetaledge_runtimes.errors import OutputError, TargetError, UsageError
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.selftest import GOLDEN, write_golden
+from tests.stand_ins.fixtures import program
 
-needs_emulator = pytest.mark.skipif(
-    shutil.which("qemu-aarch64") is None or shutil.which("mmdebstrap") is None,
-    reason="the Debian packages qemu-user and mmdebstrap are not installed",
-)
+needs_emulator = pytest.mark.usefixtures("emulator")
+
+
+@pytest.fixture(scope="module")
+def emulator() -> None:
+    for name in ("qemu-aarch64", "mmdebstrap"):
+        program(name)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +42,7 @@ def golden_bundle(bundle_folder: Path, heads: Any, tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture(scope="module")
-def counted(golden_bundle: Path) -> dict[str, Any]:
+def counted(golden_bundle: Path, emulator: None) -> dict[str, Any]:
     return measure_cost(golden_bundle, cpus=["cortex-a72", "cortex-a76"], variants=["onnx-fp32", "openvino-fp32"])
 
 

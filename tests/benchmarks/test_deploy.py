@@ -18,6 +18,7 @@ import pytest
 from fetaledge_benchmarks import open_target
 from fetaledge_benchmarks.deploying import Deployment, deploy, known_targets, remove
 from fetaledge_benchmarks.deploying import choice as choice_module
+from fetaledge_benchmarks.deploying.known_targets import remember
 from fetaledge_benchmarks.deploying.wheels import package_of
 from fetaledge_benchmarks.host import Facts, Platform
 from fetaledge_benchmarks.targets.base import Completed, ConnectionLost
@@ -41,6 +42,11 @@ importlib.import_module(__name__)
 """
 MODULES = {"opencv-python-headless": "cv2"}
 CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGILL)\n"
+KILLED = """
+import os, signal, sys
+if "onnx-int8" in sys.argv and os.path.exists({!r}):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 class Folder(RemoteTarget):
@@ -52,8 +58,10 @@ class Folder(RemoteTarget):
         self.changes: dict[str, Any] = {}
         self.trouble: Callable[[Path], None] = lambda place: None
         self.sent: list[str] = []
-        (home / "bin").mkdir(parents=True)
+        (home / "bin" / "other").mkdir(parents=True)
         (home / "bin" / "python3").symlink_to(Path(sys.executable).resolve())
+        (home / "bin" / "other" / "python3").write_text("#!/bin/sh\nexit 9\n")
+        (home / "bin" / "other" / "python3").chmod(0o755)
 
     @property
     def root(self) -> str:
@@ -80,7 +88,6 @@ class Folder(RemoteTarget):
 
     def facts(self) -> Facts:
         facts = super().facts()
-        assert facts.platform is not None
         return replace(facts, platform=replace(facts.platform, **self.changes))
 
     @property
@@ -88,9 +95,13 @@ class Folder(RemoteTarget):
         return Path(self.root) / "current"
 
     def works(self) -> list[str]:
-        """The variants that the deployment in use gives the golden masks with, asked as its user would."""
+        """The variants that the deployment in use gives the golden masks with, asked as its user would.
+
+        Another Python comes first in the user's PATH.
+        """
         words = [str(self.current / "run"), "verify", str(self.current / "bundle"), "--json"]
-        done = subprocess.run(self.shell_command('exec "$0" "$@"') + words, capture_output=True, text=True, check=True)
+        environment = {"PATH": f"{self.home / 'bin' / 'other'}:/usr/bin:/bin"}
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
         return [each["variant"] for each in json.loads(done.stdout)["variants"] if each["result"] == "ok"]
 
 
@@ -186,7 +197,7 @@ def test_the_second_time_nothing_is_sent(device: Folder, bundle: Path) -> None:
     second = deploy(bundle, device)
     assert (device.sent, second.sent_mb, second.tested) == ([], 0.0, False)
     assert (second.place, second.variants) == (first.place, first.variants)
-    assert deploy(bundle, device, again=True).tested
+    assert deploy(bundle, device, again=True).tested and device.sent == []
 
 
 def test_only_what_changed_is_sent(device: Folder, bundle: Path) -> None:
@@ -197,7 +208,41 @@ def test_only_what_changed_is_sent(device: Folder, bundle: Path) -> None:
     assert device.sent == [sha256(bundle / GOLDEN)]
     assert found.variants == ("onnx-fp32",) and "Dice" in found.refused["onnx-int8"]
     device.sent.clear()
-    assert deploy(bundle, device).refused == found.refused and device.sent == []
+    (reason,) = found.refused.values()
+    assert deploy(bundle, device).refused == {"onnx-int8": f"{reason} (tested earlier)"} and device.sent == []
+
+
+def test_what_was_killed_once_is_tried_again(
+    device: Folder, bundle: Path, brought: dict[str, str], tmp_path: Path
+) -> None:
+    full = tmp_path / "memory is full"
+    full.touch()
+    brought["onnxruntime"] = KILLED.format(str(full)) + BORROWED
+    found = deploy(bundle, device)
+    assert found.variants == ("onnx-fp32",) and "memory runs out" in found.refused["onnx-int8"]
+    full.unlink()
+    later = deploy(bundle, device)
+    assert (later.variants, later.refused, later.tested) == (NAMES, {}, True)
+    assert not deploy(bundle, device).tested
+
+
+def test_a_package_that_was_damaged_there_is_brought_again(device: Folder, bundle: Path) -> None:
+    one = NAMES[:1]
+    deploy(bundle, device, variants=one)
+    (package,) = (Path(device.root) / "site").glob("onnxruntime-*")
+    (package / "onnxruntime" / "__init__.py").write_text("raise ImportError('rotten')")
+    device.sent.clear()
+    change_name(bundle, "another")
+    lines: list[str] = []
+    found = deploy(bundle, device, variants=one, progress=lines.append)
+    assert found.variants == one and len(device.sent) == 1
+    assert f"damaged there, and brought again: {package.name}" in lines
+
+    (unread,) = (Path(device.root) / "site").glob("fetaledge_runtimes-*/*.dist-info/METADATA")
+    unread.unlink()
+    assert deploy(bundle, device, variants=one, again=True).variants == one and len(device.sent) == 2
+    assert unread.is_file()
+    assert device.works() == list(one)
 
 
 def test_what_was_damaged_there_is_brought_again(device: Folder, bundle: Path) -> None:
@@ -211,6 +256,7 @@ def test_what_was_damaged_there_is_brought_again(device: Folder, bundle: Path) -
 
 def test_a_failed_self_test_leaves_the_earlier_deployment_in_use(device: Folder, bundle: Path) -> None:
     first = deploy(bundle, device)
+    (Path(first.place).parent.parent / "interrupted.partial").mkdir()
     swap_golden(bundle)
     with pytest.raises(GateFailed, match=r"onnx-int8 failed its self-test on ssh://folder: .*Dice 0\.") as failed:
         deploy(bundle, device, variants=["onnx-fp32", "onnx-int8"])
@@ -335,11 +381,12 @@ def test_a_device_that_cannot_is_refused_before_anything_is_sent(
 def test_another_fetaledge_on_the_device_is_not_disturbed(device: Folder, bundle: Path, tmp_path: Path) -> None:
     other = Folder(tmp_path / "x")
     other.home = device.home
+    remember(device.name, {})
     with other.session(), pytest.raises(TargetError, match="for another fetaledge"):
         deploy(bundle, device)
     with other.session(), pytest.raises(TargetError, match="for another fetaledge"):
         remove(device)
-    assert deploy(bundle, device).variants == NAMES
+    assert len(known_targets()) == 1 and deploy(bundle, device).variants == NAMES
 
 
 def test_removing_deletes_the_folder_and_nothing_else(device: Folder, bundle: Path) -> None:

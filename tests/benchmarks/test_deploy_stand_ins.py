@@ -164,5 +164,7 @@ def test_a_phone_without_python(phone: Phone, bundle: Path) -> None:
         assert (again.sent_mb, again.tested, again.place) == (0.0, False, found.place)
         current = target.shell(f"cat {target.root}/current").stdout.strip()
         assert f"{target.root}/{current}/bundle" == found.place
+        inside = target.shell(f"ls {target.root}/{current}").stdout.split()
+        assert inside == ["bundle", "key", "needs", "release.json", "runner"]
         assert [entry.name for entry in phone.home.iterdir()] == ["fetaledge"]
         assert remove(target) and list(phone.home.iterdir()) == []

@@ -33,7 +33,7 @@ def test_a_pi_5_with_debian_13(pi5_trixie: Pi, small: Path, golden: list[Frame],
     with opened(pi5_trixie.address) as target:
         assert isinstance(target, SshTarget)
         platform = target.facts().platform
-        assert platform is not None and (platform.python, platform.libc) == ((3, 13), "glibc 2.41")
+        assert (platform.python, platform.libc) == ((3, 13), "glibc 2.41")
         found = deploy(small, target, variants=VARIANTS)
         assert set(found.variants) == set(VARIANTS) and found.refused == {} and found.tested
         assert set(found.versions) == {"ai-edge-litert", "onnxruntime"}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,10 +18,16 @@ from fetaledge_benchmarks import open_target
 from fetaledge_benchmarks.android import build
 from fetaledge_benchmarks.android.build import Runner, build_runner
 from fetaledge_benchmarks.deploying import check_engines, deploy, known_targets, remove, wheels
+from fetaledge_benchmarks.deploying.choice import Choice
+from fetaledge_benchmarks.deploying.contents import Contents
+from fetaledge_benchmarks.deploying.known_bad import FAULTS
+from fetaledge_benchmarks.deploying.known_targets import remember
+from fetaledge_benchmarks.deploying.probe import Refusal, probe
 from fetaledge_benchmarks.deploying.store import Store
 from fetaledge_benchmarks.host import Platform
-from fetaledge_benchmarks.targets.base import ConnectionLost
-from fetaledge_runtimes.errors import GateFailed, OutputError, UsageError
+from fetaledge_benchmarks.targets.base import Completed, ConnectionLost
+from fetaledge_runtimes.bundle import Bundle
+from fetaledge_runtimes.errors import GateFailed, OutputError, TargetError, UsageError
 from fetaledge_runtimes.files import sha256, write_json
 from tests.benchmarks.test_deploy import NAMES, Folder, brought, bundle, device, tested_bundle  # noqa: F401
 
@@ -87,6 +97,18 @@ def test_an_illegal_instruction_on_a_phone_is_a_sentence_with_the_known_fault(
 
 
 @pytest.mark.slow
+def test_a_phone_that_runs_nothing_of_it_needs_no_runner(
+    device: Folder,  # noqa: F811
+    bundle_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(build, "build_runner", lambda *_: pytest.fail("it was built"))
+    device.changes = PHONE
+    with pytest.raises(TargetError, match="openvino-fp32 cannot run on .*: the native runner has no openvino"):
+        deploy(bundle_folder, device, variants=["openvino-fp32"])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["missing", "unreadable"])
 def test_a_release_without_its_results_does_not_block_the_next(
     device: Folder,  # noqa: F811
@@ -103,7 +125,7 @@ def test_a_release_without_its_results_does_not_block_the_next(
 
     said = Store.script
 
-    def lost(store: Store, text: str, timeout_s: float = 1.0) -> str:
+    def lost(store: Store, text: str) -> str:
         if text.startswith("cat "):
             raise ConnectionLost("it dropped out")
         return said(store, text)
@@ -140,6 +162,90 @@ def test_a_version_is_for_devices() -> None:
     check_engines([], ["local"])
     with pytest.raises(UsageError, match="install that version here, or name a device"):
         check_engines(["onnxruntime==1.22.0"], ["local"])
+
+
+def test_a_device_that_is_gone_is_forgotten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FETALEDGE_CACHE", str(tmp_path))
+    gone = Folder(tmp_path / "home")
+    remember(gone.name, {})
+    monkeypatch.setattr(gone, "connect", lambda: None)
+    monkeypatch.setattr(gone, "shell_command", lambda line: ["sh", "-c", "echo no route to it >&2; exit 255"])
+    monkeypatch.setattr(gone, "failure", lambda text: TargetError(text.strip(), "is it on?"))
+    with pytest.raises(TargetError) as refused:
+        remove(gone)
+    assert str(refused.value) == "no route to it; is it on?; it is forgotten here, and what lies there stays"
+    assert known_targets() == []
+    remember(gone.name, {})
+    gone.reached = True
+    with pytest.raises(TargetError, match=r"is it on\?$"):
+        remove(gone)
+    assert len(known_targets()) == 1
+
+
+def test_a_release_is_of_one_processor_and_one_python(bundle_folder: Path) -> None:
+    bundle = Bundle.open(bundle_folder)  # noqa: F811
+    choice = Choice(bundle.manifest.variants, {}, (), {}, {})
+
+    def contents(**changes: Any) -> Contents:
+        return Contents.of(bundle, choice, None, replace(PI4, **changes))
+
+    others = [{}, {"cpu_parts": ("cortex-a76",)}, {"machine": "x86_64"}, {"python_path": "/opt/a b/python3"}]
+    assert len({contents(**changes).key() for changes in others}) == len(others)
+    assert contents(available_mb=1, free_mb=2).key() == contents().key()
+    assert "/opt/a b/python3" in contents(**others[-1]).worker("/root", "1")
+    assert "python3" in contents().worker("/root", "1")
+
+
+SIGKILL, SIGILL = -9, -4
+DIFFERS, UNUSABLE, NOTHING = ({"variants": [{"result": r, "details": [r]}]} for r in ("differs", "unusable", "ok"))
+
+
+@pytest.mark.parametrize(
+    ("code", "document", "known", "lasting"),
+    [
+        (SIGKILL, None, True, False),
+        (SIGILL, None, True, True),
+        (SIGILL, None, False, False),
+        (1, DIFFERS, False, True),
+        (1, UNUSABLE, False, False),
+        (1, UNUSABLE, True, True),
+        (3, None, True, False),
+        (0, NOTHING, True, None),
+    ],
+)
+def test_what_may_pass_the_next_time(code: int, document: Any, known: bool, lasting: bool | None) -> None:
+    said = "" if document is None else json.dumps(document)
+    target: Any = SimpleNamespace(run=lambda command, limit_s: Completed(code, said, "error: no module"))
+    variant: Any = SimpleNamespace(name="onnx-int8")
+    refusal = probe(target, ["worker"], "/place", variant, "onnxruntime 1.21.0", FAULTS[:1] if known else ())
+    assert (None if refusal is None else refusal.lasting) == lasting
+
+
+def test_a_self_test_without_end_may_pass_the_next_time() -> None:
+    def run(command: object, limit_s: float) -> Completed:
+        raise TimeoutError("did not end within 1800 s")
+
+    target: Any = SimpleNamespace(run=run)
+    variant: Any = SimpleNamespace(name="onnx-int8")
+    refusal = probe(target, [], "/place", variant, "", FAULTS[:1])
+    assert refusal == Refusal("the self-test did not end within 1800 s", False)
+
+
+def test_a_linux_whose_home_is_below_data_gets_links() -> None:
+    given: list[str] = []
+
+    def shell(script: str, limit_s: float) -> Completed:
+        given.append(script)
+        return Completed(1 if "false" in script else 0, "", "")
+
+    target: Any = SimpleNamespace(name="ssh://board", root="/data/home/pi/.fetaledge", shell=shell)
+    Store(target, android=False).switch("new", "old")
+    Store(target, android=True).switch("new", "old")
+    links, names = given
+    assert "ln -sfn releases/new current.new && mv -fT current.new current" in links and "echo" not in links
+    assert "echo releases/new >current.new && mv -f current.new current" in names and "ln " not in names
+    with pytest.raises(TargetError, match=r"look at /data/home/pi/\.fetaledge there"):
+        Store(target, android=False).script("false")
 
 
 def test_two_phones_share_one_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,25 +1,20 @@
 from __future__ import annotations
 
-import shutil
+import os
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from fetaledge_benchmarks.device import (
-    CONDITIONS_SCRIPT,
-    FACTS_SCRIPT,
-    big_cores,
-    cpu_mask,
-    parse_conditions,
-    parse_facts,
-    pinned_cores,
-    throttle_words,
-)
+from fetaledge_benchmarks.cores import cpu_mask, pinned_cores
+from fetaledge_benchmarks.device import parse_conditions, parse_facts, throttle_words
+from fetaledge_benchmarks.device_scripts import CONDITIONS_SCRIPT, FACTS_SCRIPT
 from fetaledge_benchmarks.targets import Target, open_target
 from fetaledge_benchmarks.validity import reasons_against
 from fetaledge_runtimes.errors import TargetError
+from tests.stand_ins.fixtures import program
 from tests.stand_ins.phone import Phone
 from tests.stand_ins.pi import Pi
 
@@ -75,7 +70,7 @@ def pi_answer(parts: str, clock: int, board: str, soc: str, *, temperature: int 
         "SHELL": SHELL,
         "BOARD": f"{board}\0",
         "COMPATIBLE": f"raspberrypi,model\0brcm,{soc}\0",
-        "PYTHON": "Python 3.11.2",
+        "PYTHON": "Python 3.11.2 /opt/a b/python3",
         "ELF": ELF64,
         "BITS": "64",
         "LIBC": "glibc 2.36",
@@ -118,10 +113,10 @@ Current temperatures from HAL:
 Current cooling devices from HAL:
 \tCoolingDevice{mValue=0, mType=2, mName=thermal-cpufreq-0}
 """
+ASLEEP = "  mWakefulness=Asleep"
 PIXEL = """[ro.build.version.release]: [14]
 [ro.build.version.sdk]: [34]
 [ro.hardware]: [shiba]
-[ro.product.cpu.abi]: [arm64-v8a]
 [ro.product.manufacturer]: [Google]
 [ro.product.model]: [Pixel 8]
 [ro.soc.manufacturer]: [Google]
@@ -143,6 +138,7 @@ def phone_answer(properties: str = PIXEL, frequencies: Mapping[str, str] | None 
         "BATTERY": BATTERY,
         "THERMAL": THERMAL,
         "LOW_POWER": "0",
+        "POWER": "  mWakefulness=Awake\n  mWakefulnessChanging=false\n",
         "SPACE": "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/fuse 1000 100 900 10% /data\n",
         "UNAME": "5.15.110-android14 aarch64",
         "SHELL": "lrwxrwxrwx 1 shell shell 0 2026-11-22 00:33 /proc/812/exe -> /system/bin/sh\n/system/bin/sh\0-\0\n",
@@ -179,15 +175,16 @@ def test_pi_4() -> None:
         "python": "3.11.2",
     }
     platform = facts.platform
-    assert platform is not None and not facts.emulated
+    assert not facts.emulated
     assert (platform.system, platform.machine, platform.libc) == ("linux", "aarch64", "glibc 2.36")
-    assert (platform.python, platform.cpu_parts) == ((3, 11), ("cortex-a72",))
+    assert (platform.python, platform.python_path) == ((3, 11), "/opt/a b/python3")
+    assert platform.cpu_parts == ("cortex-a72",)
     assert (platform.memory_mb, platform.available_mb, platform.free_mb) == (3978, 3391, 24381)
     assert platform.taskset
     conditions = facts.conditions
     assert (conditions.throttled, conditions.temperature_c, conditions.cores_online) == (0, 41.381, 4)
     assert conditions.clock_khz == (600000,) * 4 and conditions.clock_max_khz == (1800000,) * 4
-    assert (conditions.battery, conditions.thermal_status) == (None, None)
+    assert (conditions.battery, conditions.thermal_status, conditions.screen_on) == (None, None, None)
     assert "boot_id" not in conditions.document() and conditions.boot_id not in str(conditions.document())
 
 
@@ -200,25 +197,49 @@ def test_throttled_pi_5() -> None:
     assert word == 0xE0008
     assert throttle_words(word) == ("soft temperature limit",)
     assert throttle_words(word, 16) == ("clock capped", "throttled", "soft temperature limit")
+    assert facts.conditions.throttle_history
 
 
 def test_vcgencmd_without_permission_says_nothing() -> None:
     text = pi_answer(
         "0xd08", 1800000, "Raspberry Pi 4 Model B Rev 1.4", "bcm2711", THROTTLED="VCHI initialization failed"
     )
-    assert parse_facts(text).conditions.throttled is None
+    conditions = parse_facts(text).conditions
+    assert (conditions.throttled, conditions.throttle_history) == (None, None)
+
+
+@pytest.mark.parametrize(("said", "word"), [("0", 0), ("50005", 5), ("80000", 8)])
+def test_the_kernels_copy_of_the_throttling_word_where_vcgencmd_is_denied(tmp_path: Path, said: str, word: int) -> None:
+    """Its history is that of two seconds, so that it counts as now; its path differs among the boards."""
+    file = tmp_path / "soc@107c000000" / "soc@107c000000:firmware" / "get_throttled"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"{said}\n")
+    (tmp_path / "vcgencmd").write_text("#!/bin/sh\necho 'VCHI initialization failed'\nexit 255\n")
+    (tmp_path / "vcgencmd").chmod(0o755)
+    script = CONDITIONS_SCRIPT.replace("/sys/devices/platform", str(tmp_path))
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    ran = subprocess.run(["/bin/sh"], input=script, env=path, capture_output=True, text=True, timeout=60)
+    conditions = parse_conditions(ran.stdout)
+    assert (conditions.throttled, conditions.throttle_history) == (word, False)
+
+
+def test_a_folder_that_a_restart_empties_is_told() -> None:
+    for name, volatile in (("overlay", True), ("overlayroot", True), ("tmpfs", True), ("/dev/mmcblk0p2", False)):
+        facts = parse_facts(answer({}, SPACE=DF.replace("/dev/mmcblk0p2", name)))
+        assert facts.platform.volatile == volatile and facts.platform.free_mb == 24381
 
 
 def test_32_bit_programs_on_a_64_bit_kernel() -> None:
     text = pi_answer(
         "0xd03", 1200000, "Raspberry Pi 3 Model B Rev 1.2", "bcm2837",
-        ELF=ELF32, BITS="32", LIBC="glibc 2.31", PYTHON="Python 3.9.2",
+        ELF=ELF32, BITS="32", LIBC="glibc 2.31", PYTHON="Python 3.9.2 ",
     )  # fmt: skip
     facts = parse_facts(text)
-    assert facts.platform is not None and facts.platform.machine == "armv7l" and facts.platform.python == (3, 9)
+    assert facts.platform.machine == "armv7l"
+    assert (facts.platform.python, facts.platform.python_path) == ((3, 9), None)
     assert facts.machine["kernel"] == "6.6.31+rpt-rpi-v8 (aarch64)"
     without_od = parse_facts(text.replace(ELF32, ""))
-    assert without_od.platform is not None and without_od.platform.machine == "armv7l"
+    assert without_od.platform.machine == "armv7l"
 
 
 def test_phone() -> None:
@@ -227,9 +248,10 @@ def test_phone() -> None:
     assert (machine["model"], machine["soc"]) == ("Google Pixel 8", "Google Tensor G3")
     assert machine["cpu"] == "4 × cortex-a510 + 4 × cortex-a715 + 1 × cortex-x3"
     assert (machine["os"], machine["python"], machine["cores"]) == ("Android 14 (SDK 34)", None, 9)
-    assert facts.platform is not None and not facts.emulated
+    assert not facts.emulated
     assert (facts.platform.system, facts.platform.libc, facts.platform.python) == ("android", "bionic", None)
     assert (conditions.thermal_status, conditions.temperature_c) == (1, 41.25)
+    assert conditions.screen_on is True and conditions.document()["screen_on"] is True
     battery = conditions.battery
     assert battery is not None and (battery.level_percent, battery.charging, battery.plugged) == (87, True, "USB")
     assert (battery.status, battery.supply_ma, battery.low_power) == ("charging", 500, False)
@@ -244,13 +266,28 @@ def test_phone_that_denies_and_lacks_much() -> None:
     assert (conditions.clock_khz, conditions.governor, conditions.temperature_c) == (None, None, None)
     assert conditions.thermal_status is None and conditions.battery is not None
     assert conditions.battery.low_power is None
-    assert big_cores(facts) == () and facts.cores == 9
+    assert parse_facts(phone_answer(POWER="")).conditions.screen_on is None
+    assert parse_facts(phone_answer(POWER="  mWakefulness=Dozing")).conditions.screen_on is False
+    assert pinned_cores(facts, 1) == () and facts.cores == 9
 
 
 def test_capacity_where_the_clocks_are_denied() -> None:
     capacity = {f"/sys/devices/system/cpu/cpu{n}/cpu_capacity": "160" if n < 4 else "1024" for n in range(9)}
     facts = parse_facts(phone_answer(frequencies=capacity))
-    assert big_cores(facts) == (4, 5, 6, 7, 8) and facts.machine["core_max_mhz"] is None
+    assert pinned_cores(facts, 1) == (4, 5, 6, 7, 8) and facts.machine["core_max_mhz"] is None
+
+
+def test_one_hardware_thread_of_each_core_that_may_be_used() -> None:
+    """Two fast cores of two threads each, and three slow ones, of which one may not be used and one is off."""
+    files = clocks([47, 47, 47, 47, 35, 35, 35]) | {
+        "/proc/self/status": "Cpus_allowed_list:\t1-5\n",
+        "/sys/devices/system/cpu/online": "0-4,6",
+    }
+    for core, siblings in enumerate(("0-1", "0-1", "2,3", "2,3", "4")):
+        files[f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list"] = siblings
+    facts = parse_facts(answer(files))
+    assert facts.core_speed == (None, 47, 47, None, 35, None, None) and facts.cores == 4
+    assert (pinned_cores(facts, 2), pinned_cores(facts, 3)) == ((1, 2), ())
 
 
 def test_a_battery_that_is_not_there_or_not_read() -> None:
@@ -259,13 +296,12 @@ def test_a_battery_that_is_not_there_or_not_read() -> None:
     assert parse_facts(phone_answer(BATTERY="Can't find service: battery")).conditions.battery is None
 
 
-def test_big_cores_and_the_mask_that_pins_to_them() -> None:
+def test_the_fastest_cores_and_the_mask_that_pins_to_them() -> None:
     facts = parse_facts(phone_answer())
-    assert big_cores(facts) == (8,)
     assert pinned_cores(facts, 1) == (8,)
     assert pinned_cores(facts, 2) == pinned_cores(facts, 5) == (4, 5, 6, 7, 8)
     assert pinned_cores(facts, 6) == ()
-    assert big_cores(parse_facts(PI4)) == ()
+    assert pinned_cores(parse_facts(PI4), 1) == ()
     assert cpu_mask((4, 5, 6, 7)) == "f0" and cpu_mask((8,)) == "100"
 
 
@@ -296,7 +332,7 @@ def test_a_shell_that_was_told_about_qemu_is_no_emulator() -> None:
 def test_a_core_without_a_name_and_one_of_another_maker() -> None:
     files = {"/proc/cpuinfo": cpuinfo(["0xfff"]) + "\n" + cpuinfo(["0x804"], maker="0x51")}
     platform = parse_facts(answer(files)).platform
-    assert platform is not None and platform.cpu_parts == ("0x41-0xfff", "cortex-a76")
+    assert platform.cpu_parts == ("0x41-0xfff", "cortex-a76")
 
 
 @pytest.mark.parametrize("text", ["", "sh: 1: syntax error\n", PI4[: len(PI4) // 2]])
@@ -314,19 +350,28 @@ def test_a_shell_without_any_program_still_answers(tmp_path: Path) -> None:
         ["/bin/sh", "-s"], input=FACTS_SCRIPT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, timeout=60
     )
     facts = parse_facts(ran.stdout)
-    assert ran.stderr == "" and facts.platform is not None
-    assert not facts.platform.taskset and facts.cores == 1
+    assert ran.stderr == "" and not facts.platform.taskset and facts.cores == 1
+
+
+def test_a_python_in_an_odd_place_is_found_by_its_absolute_path(tmp_path: Path) -> None:
+    place = tmp_path / "a  b"
+    place.mkdir()
+    (place / "python3").symlink_to(sys.executable)
+    ran = subprocess.run(
+        ["/bin/sh"], input=FACTS_SCRIPT, env={"PATH": str(place)}, capture_output=True, text=True, timeout=60
+    )
+    platform = parse_facts(ran.stdout).platform
+    assert (platform.python, platform.python_path) == (sys.version_info[:2], str(place / "python3"))
 
 
 def userland(tmp_path: Path, many: str) -> str:
     """A folder with nothing but the programs of busybox or toybox, and a phone's own as a shell script gives them."""
-    if shutil.which(many) is None:
-        pytest.skip(f"{many} is not installed")
+    every = program(many)
     for name in ("grep", "df", "uname", "ls", "head", "cat", "od", "getconf", "taskset", "timeout"):
-        (tmp_path / name).symlink_to(str(shutil.which(many)))
+        (tmp_path / name).symlink_to(every)
     for name, text in {
         "getprop": PIXEL,
-        "dumpsys": f'case $1 in battery) echo "{BATTERY}" ;; *) echo "{THERMAL}" ;; esac',
+        "dumpsys": f'case $1 in battery) echo "{BATTERY}" ;; power) echo "{ASLEEP}" ;; *) echo "{THERMAL}" ;; esac',
         "settings": "echo 1",
     }.items():
         script = text if name != "getprop" else f'echo "{text}"'
@@ -339,30 +384,27 @@ def userland(tmp_path: Path, many: str) -> str:
 @pytest.mark.parametrize("many", ["busybox", "toybox"])
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
 def test_the_script_on_a_small_userland(shell: list[str], many: str, tmp_path: Path) -> None:
-    program = shutil.which(shell[0])
-    if program is None:
-        pytest.skip(f"{shell[0]} is not installed")
     path = userland(tmp_path, many)
-    command = [program, *shell[1:], "-s", "--", str(tmp_path / "not" / "there")]
-    ran = subprocess.run(command, input=FACTS_SCRIPT, env={"PATH": path}, capture_output=True, text=True, timeout=60)
+    command = [program(shell[0]), *shell[1:], "-s"]
+    environment = {"PATH": path, "ROOT": str(tmp_path / "not" / "there")}
+    ran = subprocess.run(command, input=FACTS_SCRIPT, env=environment, capture_output=True, text=True, timeout=60)
     facts = parse_facts(ran.stdout)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert facts.machine["model"] == "Google Pixel 8" and facts.machine["memory_mb"] > 100
     platform = facts.platform
-    assert platform is not None and platform.free_mb is not None and platform.machine != ""
+    assert platform.free_mb is not None and platform.machine != ""
     assert platform.taskset
     conditions = facts.conditions
     assert conditions.thermal_status == 1 and conditions.temperature_c == 41.25
     assert conditions.battery is not None and conditions.battery.low_power is True
-    assert conditions.boot_id and conditions.cores_online
+    assert conditions.boot_id and conditions.cores_online and conditions.screen_on is False
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("as_argument", [False, True])
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
 def test_the_scripts_here(shell: list[str], as_argument: bool) -> None:
-    if shutil.which(shell[0]) is None:
-        pytest.skip(f"{shell[0]} is not installed")
+    program(shell[0])
 
     def ask(script: str) -> str:
         command = [*shell, "-c", script] if as_argument else [*shell, "-s"]
@@ -371,7 +413,7 @@ def test_the_scripts_here(shell: list[str], as_argument: bool) -> None:
         ).stdout
 
     facts = parse_facts(ask(FACTS_SCRIPT))
-    assert facts.platform is not None and not facts.emulated
+    assert not facts.emulated
     assert facts.platform.system == "linux" and facts.platform.python is not None
     assert facts.platform.libc.startswith(("glibc 2.", "musl")) and (facts.platform.free_mb or 0) > 0
     conditions = parse_conditions(ask(CONDITIONS_SCRIPT))
@@ -393,7 +435,7 @@ def test_the_stand_in_of_a_pi(pi4: Pi) -> None:
         assert facts.machine["model"].startswith("Raspberry Pi 4") and facts.machine["python"].startswith("3.11.")
         assert (facts.machine["cores"], facts.machine["core_max_mhz"]) == (4, [1800] * 4)
         platform = facts.platform
-        assert platform is not None and platform.cpu_parts == ("cortex-a72",)
+        assert platform.cpu_parts == ("cortex-a72",)
         assert (platform.machine, platform.libc) == ("aarch64", "glibc 2.36")
         assert platform.taskset and (platform.free_mb or 0) > 0
         try:
@@ -416,14 +458,17 @@ def test_the_stand_in_of_a_phone(phone: Phone) -> None:
     with open_target(phone.address) as target:
         facts = target.facts()
         platform = facts.platform
-        assert facts.emulated and platform is not None
+        assert facts.emulated
         assert (platform.system, platform.machine, platform.python) == ("android", "aarch64", None)
         assert facts.machine["os"] == "Android 14 (SDK 34)"
-        assert big_cores(facts) == tuple(range(facts.machine["cores"] // 2, facts.machine["cores"]))
-        mask = cpu_mask(big_cores(facts))
+        assert pinned_cores(facts, 1) == tuple(range(facts.machine["cores"] // 2, facts.machine["cores"]))
+        mask = cpu_mask(pinned_cores(facts, 1))
         assert target.run(("taskset", mask, "/system/bin/sh", "-c", "echo pinned"), 60).stdout == "pinned\n"
         try:
             assert reasons(target, lambda: None) == ""
+            assert target.conditions().screen_on is True
+            phone.set_screen(False)
+            assert target.conditions().screen_on is False
             assert "low battery: 12 %" in reasons(target, lambda: phone.set_battery(level=12))
             assert "the battery discharges although USB" in reasons(target, lambda: phone.set_battery(charging=False))
             phone.set_battery()
@@ -432,5 +477,6 @@ def test_the_stand_in_of_a_phone(phone: Phone) -> None:
             assert "(thermal status 3, severe)" in reasons(target, lambda: phone.set_thermal(status=3))
         finally:
             phone.set_battery()
+            phone.set_screen(True)
             phone.set_low_power(False)
             phone.set_thermal()

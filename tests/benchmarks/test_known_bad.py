@@ -14,6 +14,7 @@ PI4, PI5 = ("cortex-a72",), ("cortex-a76",)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.package} {fault.versions}")
 def test_every_line_has_a_source_and_its_remedy_is_sound(fault) -> None:  # type: ignore[no-untyped-def]
     assert fault.sentence and fault.source
+    assert all(part.rpartition("-")[2].upper() in fault.sentence for part in fault.cpu_parts)
     if fault.instead is not None:
         assert re.fullmatch(fault.versions, fault.instead) is None
         for precision in fault.precisions or ("fp32", "int8"):

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fetaledge_benchmarks import run_benchmark
 from fetaledge_benchmarks.plan import Reference, Sampling, choose_variants, plan_rows
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import UsageError
@@ -63,7 +65,12 @@ def test_an_unknown_variant_is_refused_by_name(bundle_folder: Path) -> None:
         choose_variants(Bundle.open(bundle_folder), ["onnx-fp8"])
 
 
-@pytest.mark.parametrize("threads", [[], [0], [1, -2]])
-def test_thread_counts_must_be_positive(bundle_folder: Path, threads: list[int]) -> None:
+@pytest.mark.parametrize(("threads", "reference"), [([], None), ([0], None), ([1, -2], None), ([1], (0,))])
+def test_thread_counts_must_be_positive(
+    heads: Any, tmp_path: Path, threads: list[int], reference: tuple[int, ...] | None
+) -> None:
+    torch = None if reference is None else Reference("torch-fp32", "PyTorch", ("t",), reference)
     with pytest.raises(UsageError, match="thread"):
-        plan_rows(Bundle.open(bundle_folder).manifest.variants, threads, ("w",), "b", None)
+        run_benchmark(
+            tmp_path, heads, threads=threads, variants=None, reference=torch, targets=[], progress=lambda line: None
+        )

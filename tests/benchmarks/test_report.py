@@ -12,9 +12,14 @@ from typing import Any
 
 import cv2
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from fetaledge import benchmarking
+from fetaledge.cli.benchmark import benchmark
 from fetaledge_benchmarks import table_header, table_rows, write_report
-from fetaledge_runtimes.errors import OutputError
+from fetaledge_benchmarks.remarks import remarks
+from fetaledge_runtimes.errors import InvalidMeasurement, OutputError
 
 
 class Page(HTMLParser):
@@ -68,6 +73,9 @@ def test_the_page_says_what_must_be_said(page: str, record: dict[str, Any]) -> N
     assert "Research software, not a medical device." in text
     assert "Synthetic data:" in text and "say nothing about clinical accuracy" in text
     assert "Apache-2.0" in text and record["host"]["cpu"] in text
+    assert "<dt>Before</dt>" in text and "<dt>After</dt>" in text
+    assert "predicts each of 8 frames of the data set once, warms up with 5 more" in text
+    assert "ΔHC is against torch-fp32, frame by frame" in text
     for row in table_rows(record):
         assert all(f">{cell}</td>" in text for cell in row)
     for entry in record["results"]:
@@ -79,13 +87,35 @@ def test_a_record_of_failures_only_is_still_a_page(record: dict[str, Any], tmp_p
     for entry in failed["results"]:
         entry.update(dict.fromkeys(("latency_ms", "accuracy", "against_fp32", "load_ms", "peak_rss_mb")))
         entry.update(valid=False, reasons=["<b>killed</b>"], engine_version=None, speedup_over_torch=None)
+        entry["sustained"] = {"moments": [], "failure": "the worker was killed by SIGKILL"}
     failed["frames"]["note"] = None
     failed["data"] = "hc18"
     write_report(failed, tmp_path / "report")
     text = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;killed&lt;/b&gt;" in text and "Not all rows are valid" in text
     assert "Synthetic" not in text and "CC BY 4.0" in text
+    assert text.count("1 thread: it ended early: the worker was killed by SIGKILL</p>") == 4
     assert not list((tmp_path / "report").glob("*.png"))
+
+
+def test_the_terminal_says_what_the_page_says(record: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    told = copy.deepcopy(record)
+    told["results"][0] |= {
+        "notes": ["restart it"],
+        "sustained": {"moments": [], "failure": "the worker was killed by SIGKILL"},
+        "benchmark_model": {"mean_ms": 20.04, "runs": 50},
+    }
+    told["results"][1] |= {"valid": False, "reasons": ["unsteady"]}
+    told["devices"]["local"]["interruptions"] = 1
+    monkeypatch.setattr(benchmarking, "benchmark_bundle", lambda *_, **__: told)
+    app = typer.Typer()
+    app.command()(benchmark)
+    result = CliRunner().invoke(app, ["bundle", "--data", "frames"])
+    assert isinstance(result.exception, InvalidMeasurement) and "Δ is against torch-fp32" in result.stdout
+    for remark in remarks(told, "local"):
+        assert f"local: {remark}\n" in result.stderr
+    assert "not valid: onnx-fp32, 1 thread: unsteady" in result.stderr
+    assert len(remarks(told, "local")) == 4
 
 
 def test_a_report_replaces_only_a_report_and_only_when_told(record: dict[str, Any], tmp_path: Path) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fetaledge_benchmarks import open_target, share
+from fetaledge_benchmarks import measure, open_target, share, this_machine
 from fetaledge_benchmarks.deploying import Deployment
 from fetaledge_benchmarks.sustained import SUSTAINED_SAMPLES
 from fetaledge_benchmarks.targets.base import Completed, ConnectionLost
 from fetaledge_benchmarks.targets.local import LocalTarget
+from fetaledge_runtimes.errors import TargetError
 
 pytestmark = pytest.mark.slow  # real engines, in processes of their own
 RunBenchmark = Callable[..., dict[str, Any]]
@@ -79,14 +81,58 @@ def test_masks_are_compared_with_this_machines(benchmark_of: RunBenchmark) -> No
     assert list(record["evaluations"]) == ["onnx-fp32 on ssh://dropping"]
 
 
-def test_an_emulated_target_has_no_times(benchmark_of: RunBenchmark) -> None:
-    target = Dropping(at=(), comes_back=True)
-    target.emulated = True
-    (row,) = benchmark_of(targets=[target], samples=2, rounds=1)["results"]
+def test_an_emulated_target_has_no_times(benchmark_of: RunBenchmark, monkeypatch: pytest.MonkeyPatch) -> None:
+    emulated = replace(this_machine.read_facts(), emulated=True)
+    monkeypatch.setattr(this_machine, "read_facts", lambda: emulated)
+    (row,) = benchmark_of(targets=[Dropping(at=(), comes_back=True)], samples=2, rounds=1)["results"]
     assert row["emulated"] and not row["valid"] and row["latency_ms"] is None and row["load_ms"] is None
     assert row["peak_rss_mb"] is None and not any(row["samples_ms"].values())
     assert row["accuracy"]["dice_mean"] > 0.99 and row["against_local"]["dice_min"] == 1.0
     assert any("emulated" in reason for reason in row["reasons"])
+
+
+def test_what_was_refused_costs_nothing(benchmark_of: RunBenchmark, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No frame goes to a device that runs nothing, and this machine predicts only what some device ran."""
+
+    class Untouched(LocalTarget):
+        def send(self, folder: Path) -> str:
+            raise AssertionError(folder)
+
+    class Here(LocalTarget):
+        def run(self, command: Sequence[str], timeout_s: float) -> Completed:
+            ran.append(" ".join(command))
+            return super().run(command, timeout_s)
+
+    def deploy(folder: Path, target: Any, **_: Any) -> Deployment:
+        names = {"ssh://untouched": ("onnx-fp32", "onnx-int8"), "local": ()}.get(target.name, ("onnx-int8",))
+        refused = dict.fromkeys(names, "no wheel")
+        return Deployment(target, str(folder), target.worker, False, (), refused, {}, {})
+
+    ran: list[str] = []
+    untouched = Untouched()
+    untouched.name = "ssh://untouched"
+    monkeypatch.setattr(share, "deploy", deploy)
+    monkeypatch.setattr(measure, "open_target", lambda name: Here())
+    record = benchmark_of(targets=[untouched, Dropping((), True)], variants=["onnx-fp32", "onnx-int8"], samples=2)
+    assert [row["reasons"][0] for row in record["results"] if row["accuracy"] is None] == ["no wheel"] * 3
+    assert record["lost"] == {} and record["devices"]["ssh://untouched"]["order"] is None
+    assert len(ran) == 1 and "onnx-fp32" in ran[0]
+
+
+def test_a_shell_that_fails_when_all_is_measured_loses_nothing(
+    benchmark_of: RunBenchmark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(script: str) -> str:
+        raise TargetError("no shell")
+
+    def progress(line: str) -> None:
+        if line.startswith("scoring"):
+            monkeypatch.setattr(this_machine, "_ask", fail)
+
+    record = benchmark_of(progress=progress)
+    assert record["host"]["cores"] >= 1 and record["results"][0]["accuracy"]["cases"] == 10
+    with pytest.raises(TargetError):
+        this_machine.read_facts()
 
 
 def test_latency_over_time(benchmark_of: RunBenchmark, tmp_path: Path) -> None:

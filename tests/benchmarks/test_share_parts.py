@@ -10,14 +10,18 @@ from typing import Any
 import pytest
 
 from fetaledge_benchmarks.googles_tool import time_with_googles_tool
-from fetaledge_benchmarks.host import Conditions, Facts
+from fetaledge_benchmarks.host import Conditions, Facts, Platform
 from fetaledge_benchmarks.measurement import Measurement
 from fetaledge_benchmarks.plan import Row, Sampling
+from fetaledge_benchmarks.record import _result
 from fetaledge_benchmarks.share import Share
 from fetaledge_benchmarks.targets.base import Completed, ConnectionLost
 from fetaledge_benchmarks.targets.local import LocalTarget
+from fetaledge_benchmarks.worker import WorkerFailed
 
 COOL = Conditions(None, None, None, 50.0)
+PLATFORM = Platform("linux", "x86_64", "glibc 2.36", (3, 11), (), 8000, None, None, True)
+FACTS = Facts({}, 4, COOL, PLATFORM)
 TOLD = """\
 INFO: Running benchmark for at least 5 iterations and at least 0.5 seconds but terminate if exceeding 150 seconds.
 INFO: count=24 first=21000 curr=20400 min=20100 max=21000 avg=20500 std=200 p5=20150 median=20450 p95=20900
@@ -37,6 +41,7 @@ class Phone(LocalTarget):
         self.pauses: list[float] = []
         self.commands: list[list[str]] = []
         self.drops = 0
+        self.limits_s: list[float] = []
 
     def conditions(self) -> Conditions:
         return replace(COOL, temperature_c=self.celsius.pop(0) if len(self.celsius) > 1 else self.celsius[0])
@@ -46,6 +51,7 @@ class Phone(LocalTarget):
 
     def run(self, command: Sequence[str], timeout_s: float) -> Completed:
         self.commands.append(list(command))
+        self.limits_s.append(timeout_s)
         if self.drops and "chmod" not in command:
             self.drops -= 1
             raise ConnectionLost("dropped")
@@ -54,7 +60,7 @@ class Phone(LocalTarget):
 
 def share_of(target: LocalTarget, work: Path, *names: str) -> Share:
     nothing: Any = None
-    share = Share(target, nothing, nothing, work, lambda line: None, facts=Facts({}, 4, COOL))
+    share = Share(target, nothing, nothing, work, lambda line: None, facts=FACTS)
     rows = [Row(name, "LiteRT", 2, ("ld.so", "runner", f"/there/{name}.tflite"), 1.0) for name in names]
     share.measurements = [Measurement(row) for row in rows]
     return share
@@ -64,6 +70,29 @@ def test_a_hot_device_is_waited_for(tmp_path: Path) -> None:
     target = Phone([60, 55, 52.5, 51.9, 40])
     assert share_of(target, tmp_path).cooled(600).temperature_c == 51.9
     assert target.pauses == [5, 5, 5]
+
+
+def test_a_process_that_hangs_ends_long_before_the_slowest_board_would(tmp_path: Path) -> None:
+    target = Phone(answer=Completed(1, "", "error: none"))
+    share = share_of(target, tmp_path, "tflite-int8")
+    for share.pace_s in ({"tflite-int8": 0.02}, {"tflite-int8": 50.0}):
+        with pytest.raises(WorkerFailed):
+            share.sampled(share.measurements[0], "/frames", 1500, 0)
+    assert target.limits_s == [300 + 20 * 0.02 * 1500, 300 + 60 * 1500]
+
+
+def test_rows_are_held_to_the_fastest_cores(tmp_path: Path) -> None:
+    share = share_of(LocalTarget(), tmp_path, "tflite-int8")
+    share.facts = replace(FACTS, core_speed=(None, 2400, 2400, 3200, 1700))
+    share._pin()
+    assert share.measurements[0].pinned == (1, 2, 3)
+
+
+def test_a_row_says_what_cannot_be_told_of_it(tmp_path: Path) -> None:
+    share = share_of(Phone(), tmp_path, "tflite-int8", "onnx-int8")
+    share.measurements[0].conditions = [replace(COOL, throttled=0x50000)] * 2
+    first, second = (_result(measurement, share, Sampling(30, 2, 0), "head") for measurement in share.measurements)
+    assert "had throttled since its start (under-voltage, throttled)" in first["notes"][0] and second["notes"] == []
 
 
 def test_the_wait_has_an_end_and_must_be_asked_for(tmp_path: Path) -> None:

@@ -215,6 +215,36 @@ def test_a_lock_whose_taking_was_cut_off_is_let_go(fake: Callable[..., Path], mo
 
 
 @pytest.mark.slow
+def test_a_folder_that_vanishes_there_is_called_that(fake: Callable[..., Path]) -> None:
+    home = fake()
+    with opened("ssh://pi@x") as target, target.session():
+        shutil.rmtree(home / ".fetaledge")
+        for verb in (lambda: target.run(["true"], 10), lambda: target.shell("true")):
+            with pytest.raises(TargetError, match=r"\.fetaledge on ssh://pi@x has vanished since"):
+                verb()
+    assert not (home / ".fetaledge").exists()
+
+
+@pytest.mark.slow
+def test_a_large_folder_is_given_the_time_that_it_takes(
+    fake: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = fake()
+    (home / "logits").write_bytes(b"x" * 10_000_000)
+    limits = []
+
+    def download(place: str, folder: Path, timeout_s: float) -> Completed:
+        limits.append(timeout_s)
+        shutil.copytree(place, folder, dirs_exist_ok=True)
+        return Completed(0, "", "")
+
+    with opened("ssh://pi@x") as target:
+        monkeypatch.setattr(target, "download", download)
+        target.fetch(str(home), tmp_path / "fetched")
+    assert limits[0] > 660 + 10_000_000 / 50_000 - 1
+
+
+@pytest.mark.slow
 def test_a_hash_that_stays_wrong_is_an_error(fake: Callable[..., Path], tmp_path: Path) -> None:
     home = fake()
     (tmp_path / "bin").mkdir()

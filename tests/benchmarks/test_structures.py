@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,23 +16,19 @@ from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredF
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.evaluation import score_case
 from fetaledge_runtimes.frame import Frame, LabelledFrame
+from tests.benchmarks.conftest import Drawn, write_onnx
 
 SIZE = 128
 
 
 @dataclass(frozen=True)
-class TwoStructures:
+class TwoStructures(Drawn):
     """A bright symphysis, upper left of a grey head."""
 
     name: str = "two structures"
     count: int = 4
 
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> LabelledFrame:
-        if not 0 <= index < self.count:
-            raise IndexError(index)
+    def draw(self, index: int) -> LabelledFrame:
         rng = np.random.default_rng(index)
         mask = np.zeros((SIZE, SIZE), np.uint8)
         mask[Ellipse(72, 84, 34, 28, 0).rasterise(mask.shape) > 0] = 2
@@ -42,38 +37,14 @@ class TwoStructures:
         name = f"frame{index}"
         return LabelledFrame(Frame(pixels, None, name), mask, name, name, synthetic=True)
 
-    def __iter__(self) -> Iterator[LabelledFrame]:
-        return (self[index] for index in range(self.count))
-
-
-def write_onnx(path: Path, head_from: float) -> None:
-    """A model of three logits of the grey value g: 0, 2 g - 180 - head_from and g - head_from."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    graph = helper.make_graph(
-        [
-            helper.make_node("Cast", ["frame"], ["grey"], to=TensorProto.FLOAT),
-            helper.make_node("Conv", ["grey", "weights", "bias"], ["logits"]),
-        ],
-        "grey",
-        [helper.make_tensor_value_info("frame", TensorProto.UINT8, [1, 1, SIZE, SIZE])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 3, SIZE, SIZE])],
-        [
-            numpy_helper.from_array(np.array([0, 2, 1], np.float32).reshape(3, 1, 1, 1), "weights"),
-            numpy_helper.from_array(np.array([0, -180 - head_from, -head_from], np.float32), "bias"),
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
-
 
 def write_bundle(folder: Path) -> Path:
+    """Its logits of the grey value g: 0, 2 g - 180 - ``head_from`` and g - ``head_from``."""
     folder.mkdir()
     variants = []
     for name, head_from in (("onnx-fp32", 80.0), ("onnx-int8", 126.0)):
-        write_onnx(folder / f"{name}.onnx", head_from)
+        bias = [0, -180 - head_from, -head_from]
+        write_onnx(folder / f"{name}.onnx", (SIZE, SIZE), np.array([0, 2, 1]).reshape(3, 1, 1, 1), bias)
         stored = (StoredFile.of(folder / f"{name}.onnx"),)
         variants.append(Variant(name, "onnx", name.rpartition("-")[2], stored, "ONNX Runtime", "1", "1"))
     Manifest(

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fetaledge_benchmarks.targets import scripts
+from tests.stand_ins.fixtures import program
 
 TOOLS = ("cat", "dd", "mkdir", "mv", "rm", "rmdir", "sleep", "touch")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -23,18 +24,17 @@ Shell = Callable[..., tuple[str, float]]
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=["dash", "busybox", "mksh", "mksh without setsid"])
+@pytest.fixture(params=["dash", "busybox", "mksh with toybox", "mksh without setsid"])
 def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
     """Give a script to such a shell, beside which there is nothing but what every device has."""
-    name = str(request.param).split()[0]
-    program = shutil.which(name)
-    if program is None:
-        pytest.skip(f"no {name} on this machine")
+    path = program(str(request.param).split()[0])
     (tmp_path / "bin").mkdir()
     tools = (*TOOLS, "setsid") if request.param != "mksh without setsid" else TOOLS
     for tool in tools:
-        (tmp_path / "bin" / tool).symlink_to(str(shutil.which("busybox") or shutil.which(tool)))
-    (tmp_path / "bin" / "sh").symlink_to(program)
+        # Debian's toybox has no dd; a phone's has.
+        many = program("toybox" if str(request.param).endswith("toybox") and tool != "dd" else "busybox")
+        (tmp_path / "bin" / tool).symlink_to(many)
+    (tmp_path / "bin" / "sh").symlink_to(path)
 
     def run(
         script: str, *, token: str = "mine", close_s: float | None = None, **values: str | int
@@ -81,6 +81,18 @@ def test_a_job_and_its_exit_code(shell: Shell) -> None:
     assert shell(job("sh", "-c", "'kill -9 $$'"), number=2)[0] == "\n@@ begin\n\n@@ end 137\n"
     assert shell(job("/nowhere"), number=3)[0] == "\n@@ begin\n\n@@ end 127\n"
     assert shell("exit 7")[0] == "\n@@ begin\n\n@@ end 7\n"
+
+
+@pytest.mark.parametrize("shell", ["dash"], indirect=True)
+def test_a_setsid_that_leaves_its_command_behind_is_not_used(shell: Shell, tmp_path: Path) -> None:
+    own = tmp_path / "bin" / "setsid"
+    own.unlink()
+    own.write_text(f'#!/bin/sh\nexec {shutil.which("setsid")} -f "$@"\n')
+    own.chmod(0o755)
+    shell(scripts.LOCK)
+    assert shell(job("sh", "-c", "'exit 255'"), number=1)[0] == "\n@@ begin\n\n@@ end 255\n"
+    said, seconds = shell(job("sleep", "33"), number=2, close_s=1.0)
+    assert said == "\n@@ begin\n\n@@ end 137\n" and seconds < 10
 
 
 @pytest.mark.parametrize(("limit", "close_s"), [(1, None), (20, 1.0)])
@@ -136,13 +148,11 @@ def test_only_one_takes_a_void_lock_over(shell: Shell, tmp_path: Path) -> None:
     root = tmp_path / "r o'ot"
     shell(scripts.LOCK)
     set_owner(root, "dead.1.x")
-    (tmp_path / "bin" / "mv").rename(tmp_path / "bin" / "real-mv")
-    (tmp_path / "bin" / "mv").write_text('#!/bin/sh\nsleep 1\nexec real-mv "$@"\n')
-    (tmp_path / "bin" / "mv").chmod(0o755)
-    if (tmp_path / "bin" / "real-mv").resolve().name == "busybox":
-        (tmp_path / "bin" / "real-mv").unlink()
-        (tmp_path / "bin" / "real-mv").write_text(f'#!/bin/sh\nexec {shutil.which("busybox")} mv "$@"\n')
-        (tmp_path / "bin" / "real-mv").chmod(0o755)
+    slow = tmp_path / "bin" / "mv"
+    many = slow.resolve()
+    slow.unlink()
+    slow.write_text(f'#!/bin/sh\nsleep 1\nexec {many} mv "$@"\n')
+    slow.chmod(0o755)
     with ThreadPoolExecutor() as pool:
         answers = list(pool.map(lambda token: shell(scripts.LOCK, token=token)[0], ["a", "b", "c"]))
     assert sorted("taken" in answer for answer in answers) == [False, False, True]
@@ -162,6 +172,19 @@ def test_a_script_of_an_owner_renews_the_lock_and_one_of_a_loser_does_not_run(sh
     set_owner(root, "other.1.x")
     said = shell(script)[0]
     assert "@@ refused\n" in said and "on\n" not in said and owners(root) == ["other"]
+    shell(scripts.UNLOCK, token="other")
+    assert "@@ refused\n" in shell(script)[0]
+
+
+def test_a_folder_that_has_gone_is_not_taken_for_one_that_another_holds(shell: Shell, tmp_path: Path) -> None:
+    root = tmp_path / "r o'ot"
+    shell(scripts.LOCK)
+    shutil.rmtree(root)
+    values = scripts.assigned({"root": str(root), "token": "mine", "mark": "@@", "seconds": 600})
+    said = shell(scripts.owned(values, "echo on"))[0]
+    assert "@@ vanished\n" in said and "on\n" not in said
+    assert shell(job("echo"), number=1)[0] == "\n@@ vanished\n"
+    assert not root.exists()
 
 
 def set_owner(root: Path, name: str) -> None:

@@ -126,7 +126,7 @@ def target(device: StandIn) -> Iterator[RemoteTarget]:
     with opened(device) as target:
         target.shell(f"rm -rf '{target.root}'")
         yield target
-    assert until(lambda: not device.processes(), 5), device.processes()
+    assert until(lambda: not device.processes(), 30), device.processes()
 
 
 def opened(device: StandIn) -> RemoteTarget:

@@ -4,6 +4,7 @@ import getpass
 import json
 import os
 import platform
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ def test_this_machine_is_described_and_not_named() -> None:
     assert machine["cpu"] and machine["cores"] >= machine["cores_usable"] >= 1 and machine["memory_mb"] > 100
     assert machine["cores_usable"] == facts.cores == len(os.sched_getaffinity(0)) and not facts.emulated
     assert (machine["python"], machine["architecture"]) == (platform.python_version(), platform.machine())
+    assert facts.platform.taskset == (shutil.which("taskset") is not None)
     assert {"model", "soc", "core_max_mhz", "governor", "libc"} <= set(machine)
     words = json.dumps(list(machine.values()))
     assert f'"{platform.node()}"' not in words and f'"{getpass.getuser()}"' not in words

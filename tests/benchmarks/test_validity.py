@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fetaledge_benchmarks.host import Battery, Conditions
-from fetaledge_benchmarks.validity import reasons_against
+from fetaledge_benchmarks.validity import reasons_against, remarks_on
 
 QUIET = [10.0 + 0.01 * i for i in range(60)]
 COOL = Conditions("performance", "intel_pstate", 4, 50.0)
@@ -53,9 +54,13 @@ def test_a_governor_that_changed() -> None:
     assert "changed" in reasons(conditions=(COOL, Conditions("schedutil", "intel_pstate", 4, 50.0)))[0]
 
 
+def test_a_governor_that_could_not_be_read_once_has_not_changed() -> None:
+    assert reasons(conditions=(COOL, replace(COOL, governor=None))) == []
+
+
 def test_heat_is_counted_within_the_rows_own_processes_only() -> None:
     hot = Conditions("performance", "intel_pstate", 7, 99.0)
-    assert reasons(conditions=(COOL, hot)) == ["heat slowed the processor down 3 times"]
+    assert reasons(conditions=(COOL, hot)) == ["heat slowed the processor down"]
     assert reasons(conditions=(COOL, COOL, hot, hot)) == []
 
 
@@ -73,6 +78,9 @@ def state(**given: Any) -> Conditions:
     return Conditions("performance", "cpufreq-dt", None, 50.0, **given)
 
 
+PI = "Raspberry Pi 5 Model B Rev 1.0"
+
+
 def test_a_board_that_throttled() -> None:
     calm, earlier, now = state(throttled=0), state(throttled=0x50000), state(throttled=0x50005)
     assert reasons(conditions=(calm, calm)) == []
@@ -83,6 +91,24 @@ def test_a_board_that_throttled() -> None:
     assert "(under-voltage, throttled): use the supply" in reason
     assert reasons(conditions=(calm, calm, earlier, earlier)) == []
     assert reasons(conditions=(state(throttled=None), earlier)) == []
+
+
+def test_a_board_that_tells_little_of_its_throttling() -> None:
+    (remark,) = remarks_on((state(throttled=0, throttle_history=False),) * 2, PI)
+    assert "forgets after two seconds" in remark and "group video" in remark
+    (remark,) = remarks_on((COOL, COOL), PI)
+    assert remark.startswith("neither vcgencmd nor the kernel")
+    assert remarks_on((COOL, COOL), "Google Pixel 8") == remarks_on((COOL, COOL), None) == remarks_on((), PI) == []
+
+
+def test_what_cannot_be_told_of_a_board_that_had_throttled_before() -> None:
+    calm, earlier, worse = (state(throttled=word, throttle_history=True) for word in (0, 0x50000, 0x90000))
+    assert remarks_on((calm, calm), PI) == remarks_on((calm, earlier), PI) == []
+    (remark,) = remarks_on((calm, earlier, earlier, worse, worse, worse), PI)
+    assert remark == (
+        "the board had throttled since its start (under-voltage, throttled, soft temperature limit), so that a short "
+        "throttling during the measurement cannot be told: restart it and measure again"
+    )
 
 
 def test_a_capped_clock() -> None:

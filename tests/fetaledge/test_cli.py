@@ -17,24 +17,9 @@ import numpy as np
 import pytest
 
 import fetaledge
-from fetaledge.cli import main
+from tests.stand_ins.fixtures import lacking
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run the command in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fetaledge", *map(str, arguments)])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        shown = capfd.readouterr()
-        assert "Traceback" not in shown.err
-        return int(leaving.value.code or 0), shown.out, shown.err
-
-    return run
 
 
 def test_version_says_what_it_is_not(call: Callable[..., tuple[int, str, str]]) -> None:
@@ -215,7 +200,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         ["mount", "-t", "tmpfs", "-o", "size=600k", "none", str(folder)], capture_output=True, text=True, check=False
     )
     if mounted.returncode:
-        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
+        lacking(f"no small disk can be mounted here: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 

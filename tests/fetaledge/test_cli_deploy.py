@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import fetaledge_benchmarks
-from fetaledge.cli import main
 from fetaledge_benchmarks import deploying
 from fetaledge_benchmarks.deploying import Deployment
 from fetaledge_benchmarks.targets.base import Target
@@ -22,18 +21,8 @@ Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
-    """Run the command in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fetaledge", "deploy", *map(str, arguments)])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        shown = capfd.readouterr()
-        assert "Traceback" not in shown.err
-        return int(leaving.value.code or 0), shown.out, shown.err
-
-    return run
+def call(call: Call) -> Call:
+    return partial(call, "deploy")
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ from fetaledge.models.lora import (
     read_samed,
     samed_rank,
     save_adapters,
-    trained_in_encoder,
 )
 from fetaledge.models.sam import SHAPES, PromptlessSam, random_sam
 from fetaledge.models.sam_checkpoint import SamBase, published_tensors
@@ -116,6 +115,10 @@ def test_adapters_start_as_the_same_function() -> None:
     torch.testing.assert_close(logits(add_adapters(network(), 4, seed=0), picture()), before, atol=1e-6, rtol=1e-5)
     a, b = (samed_tensors(add_adapters(network(), 4, seed)) for seed in (0, 1))
     assert not torch.equal(a["w_a_000"], b["w_a_000"]) and not a["w_b_000"].any()
+
+
+def trained_in_encoder(adapted: nn.Module) -> int:
+    return sum(p.numel() for name, p in adapted.named_parameters() if p.requires_grad and "vision_encoder" in name)
 
 
 def test_what_is_trained() -> None:

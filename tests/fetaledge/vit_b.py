@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 import fetaledge.training  # noqa: F401  makes torchvision importable
-from fetaledge.models.lora import add_adapters, merge_adapters, trained_in_encoder
+from fetaledge.models.lora import add_adapters, merge_adapters
 from fetaledge.models.sam_checkpoint import SamBase
 from fetaledge_export.device_model import DeviceModel
 from fetaledge_export.formats import format_module
@@ -26,7 +26,6 @@ SCALE, OFFSET = 1 / 127.5, -1.0
 
 def main(name: str) -> None:
     network = add_adapters(SamBase.read("random:vit_b", 0).network(3, SIZE), 4, 0)
-    print(f"{name}: {trained_in_encoder(network)} numbers in adapters")
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for key, parameter in network.named_parameters():

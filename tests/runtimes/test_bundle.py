@@ -146,8 +146,3 @@ def test_finds_a_variant_by_name(bundle_folder: Path) -> None:
     assert bundle.variant().name == "onnx-fp32"
     with pytest.raises(UsageError, match=r"'tflite-int8'.*it holds onnx-fp32, openvino-fp32, tflite-fp32"):
         bundle.variant("tflite-int8")
-
-
-def test_check_can_be_left_out(bundle_copy: Path) -> None:
-    (bundle_copy / "golden.npz").write_bytes(b"altered")
-    assert Bundle.open(bundle_copy, check=False).manifest.task == "head"

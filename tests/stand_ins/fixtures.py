@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -12,18 +15,32 @@ from tests.stand_ins.host import Host
 from tests.stand_ins.phone import Phone
 from tests.stand_ins.pi import Pi
 from tests.stand_ins.roots import build
-from tests.stand_ins.tools import Unavailable
+from tests.stand_ins.tools import PACKAGES, Unavailable, alone, require_tools
+
+
+def lacking(reason: str) -> NoReturn:
+    """Skip the test for what this machine has not; in CI (``CI=true``) it fails: nothing is left out unseen there."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def program(name: str) -> str:
+    """The path of one of ``PACKAGES``, installed now where it is missing and that can be; else :func:`lacking`."""
+    package = PACKAGES[name]
+    if shutil.which(name) is None:
+        with contextlib.suppress(Unavailable), alone():
+            require_tools()
+    return shutil.which(name) or lacking(f"{name} is not installed (Debian's package {package})")
 
 
 @pytest.fixture(scope="session")
 def stand_in_roots() -> Path:
-    """The root folders; where they cannot be had the test is skipped with the reason, in CI it fails."""
+    """The root folders; where they cannot be had, that is :func:`lacking`."""
     try:
         return build()
     except Unavailable as reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(reason))
-        pytest.skip(str(reason))
+        lacking(str(reason))
 
 
 @pytest.fixture(scope="session")

@@ -16,13 +16,11 @@ BIG = range(CORES // 2, CORES)
 SHELL = 2000
 MEMORY_KB = 7_654_321
 LITTLE_KHZ, BIG_KHZ = 1_800_000, 2_400_000
-FEATURES = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
+CPU = "cortex-a76"  # of the big cores
 PROPERTIES = {
     "ro.build.version.release": "14",
     "ro.build.version.sdk": "34",
     "ro.hardware": "stand-in",
-    "ro.product.cpu.abi": "arm64-v8a",
-    "ro.product.cpu.abilist": "arm64-v8a",
     "ro.product.manufacturer": "fetaledge",
     "ro.product.model": "Stand-in",
     "ro.soc.model": "stand-in",
@@ -64,6 +62,8 @@ class Phone(StandIn):
         super().__init__(root / "phone", name, "/data/local/tmp", SHELL, megabytes, host)
 
     def prepare(self) -> None:
+        from fetaledge_benchmarks.emulation.boards import BOARDS
+
         self.serial = f"{self.cable.device}:{self.port}"
         self.address = f"adb://{self.serial}"
         cores = []
@@ -75,7 +75,7 @@ class Phone(StandIn):
                 self.write(f"{clock}/{name}", f"{BIG_KHZ if big else LITTLE_KHZ}\n")
             cores.append(
                 f"processor\t: {core}\nBogoMIPS\t: 38.40\n"
-                f"Features\t: {FEATURES}\n"
+                f"Features\t: {BOARDS[CPU].features}\n"
                 "CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x1\n"
                 f"CPU part\t: {'0xd0b' if big else '0xd05'}\nCPU revision\t: 0\n"
             )
@@ -92,6 +92,7 @@ class Phone(StandIn):
         self.set_battery()
         self.set_thermal()
         self.set_low_power(False)
+        self.set_screen(True)
 
     def set_properties(self, **changed: str) -> None:
         """What ``getprop`` answers; ``ro_hardware="ranchu"`` changes ``ro.hardware``."""
@@ -111,8 +112,12 @@ class Phone(StandIn):
         self.set(thermalservice=THERMAL.format(status=status, skin_c=skin_c, cpu_c=cpu_c))
 
     def set_low_power(self, yes: bool) -> None:
-        """Whether the power saver is on, for ``settings get global low_power`` and ``dumpsys power``."""
-        self.set(low_power=str(int(yes)), power=f"Power Manager State:\n  mIsPowerSaveMode={str(yes).lower()}\n")
+        """Whether the power saver is on, for ``settings get global low_power``."""
+        self.set(low_power=str(int(yes)))
+
+    def set_screen(self, yes: bool) -> None:
+        """Whether ``dumpsys power`` shows the phone awake."""
+        self.set(power=f"Power Manager State:\n  mWakefulness={'Awake' if yes else 'Asleep'}\n")
 
     def daemon(self) -> tuple[list[str], dict[str, str]]:
         program = ["/apex/ld.so", "--library-path", "/apex/lib", "/apex/adbd"]
@@ -121,7 +126,7 @@ class Phone(StandIn):
             "HOME": "/",
             "TMPDIR": "/data/local/tmp",
             "ADBD_PORT": str(self.port),
-            "QEMU_CPU": "cortex-a76",
+            "QEMU_CPU": CPU,
         }
         return ["/usr/sbin/chroot", f"--userspec={SHELL}:{SHELL}", str(ROOT), *program], environment
 

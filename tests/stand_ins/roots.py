@@ -8,7 +8,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.stand_ins.tools import Unavailable, require_tools
+from tests.stand_ins.tools import Unavailable, alone, require_tools
 
 FOLDER = Path(__file__).resolve().parents[2] / ".stand-ins"
 PI_RELEASES = {"pi": "bookworm", "pi-trixie": "trixie"}
@@ -63,13 +63,18 @@ def build() -> Path:
     Raises:
         Unavailable: with the reason.
     """
-    require_tools()
+    place = FOLDER / hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+    with alone():
+        require_tools()
+        if not place.is_dir():
+            _make(place)
+    return place
+
+
+def _make(place: Path) -> None:
     # Here, not above: the package that the roots are unpacked by is under test too.
     from fetaledge_runtimes.errors import FetalEdgeError
 
-    place = FOLDER / hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
-    if place.is_dir():
-        return place
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / ".gitignore").write_text("*\n", encoding="utf-8")
     with tempfile.TemporaryDirectory(dir=FOLDER, suffix=".partial") as made:
@@ -83,9 +88,7 @@ def build() -> Path:
         except FetalEdgeError as error:
             raise Unavailable(str(error)) from None
         beside.chmod(0o755)
-        if not place.is_dir():
-            beside.rename(place)
-    return place
+        beside.rename(place)
 
 
 def _build_pi(root: Path, release: str) -> None:

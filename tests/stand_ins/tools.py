@@ -1,10 +1,13 @@
-"""What the stand-ins need on this machine: Debian's packages, and the kernel's registration of QEMU."""
+"""What the stand-ins and the tests of scripts need on this machine: Debian's packages, QEMU known to the kernel."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGES = {
@@ -18,7 +21,13 @@ PACKAGES = {
     "adb": "adb",
     "ip": "iproute2",
     "unshare": "util-linux",
+    "setpriv": "util-linux",
+    "dash": "dash",
+    "mksh": "mksh",
+    "busybox": "busybox",
+    "toybox": "toybox",
 }
+LISTS = Path("/var/lib/apt/lists")
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 # e_ident, e_type (executable or shared) and e_machine of a 64-bit little-endian Arm file, and which bits of them count
 MAGIC = rb"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
@@ -30,8 +39,21 @@ class Unavailable(Exception):
     """Why there can be no stand-ins on this machine, in one sentence."""
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Wait for the other processes of this checkout: the workers of a test run begin to install and build together."""
+    folder = os.open(Path(__file__).parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def require_tools() -> None:
-    """Install the packages that are missing and register QEMU with the kernel.
+    """Install the packages that are missing and register QEMU with the kernel. To be called :func:`alone`.
+
+    Where apt's lists were deleted they are fetched: the runner for phones downloads packages by them.
 
     Raises:
         Unavailable: not root, not Debian, no network, or a kernel without namespaces or binfmt_misc.
@@ -41,6 +63,8 @@ def require_tools() -> None:
     missing = sorted({package for program, package in PACKAGES.items() if shutil.which(program, path=_path()) is None})
     if missing:
         _install(missing)
+    elif LISTS.is_dir() and not any(LISTS.glob("*_Packages*")):
+        _apt("update")
     _register()
     tried = subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True, text=True)
     if tried.returncode != 0:
@@ -54,23 +78,25 @@ def _path() -> str:
 def _install(packages: list[str]) -> None:
     if shutil.which("apt-get") is None:
         raise Unavailable(f"{', '.join(packages)} are missing and there is no apt-get to install them")
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     held = not SERVICES.exists()
     if held:  # an sshd of the machine's own is not wanted: nothing that gets installed is started
         SERVICES.write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
         SERVICES.chmod(0o755)
     try:
-        for words in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
-            command = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", *words]
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
-            if done.returncode != 0 and words[0] == "install":
-                lines = done.stderr.strip().splitlines()
-                raise Unavailable(
-                    f"{', '.join(packages)} cannot be installed: {lines[-1] if lines else 'no reason given'}"
-                )
+        _apt("update")
+        done = _apt("install", "--yes", "--no-install-recommends", *packages)
     finally:
         if held:
             SERVICES.unlink(missing_ok=True)
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines()
+        raise Unavailable(f"{', '.join(packages)} cannot be installed: {lines[-1] if lines else 'no reason given'}")
+
+
+def _apt(*words: str) -> subprocess.CompletedProcess[str]:
+    command = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", *words]
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
 
 
 def _register() -> None:

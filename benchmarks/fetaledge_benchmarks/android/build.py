@@ -105,13 +105,13 @@ def _library(format_name: str) -> EngineLibrary:
 
 
 def _pinned(library: EngineLibrary, engines: Sequence[str]) -> EngineLibrary:
-    for pin in engines:
-        package, _, version = pin.partition("==")
-        if package.strip() == library.package and version:
-            if library.package == LIBRARIES["tflite"].package and version.strip() != library.version:
-                raise UsageError(f"the native runner is written for {library.package} {library.version}, not {version}")
-            return replace(library, version=version.strip())
-    return library
+    from fetaledge_benchmarks.deploying.choice import pinned_versions
+
+    pin = pinned_versions(engines).get(library.package)
+    version = pin.partition("==")[2] if pin else library.version
+    if library.package == LIBRARIES["tflite"].package and version != library.version:
+        raise UsageError(f"the native runner is written for {library.package} {library.version}, not {version}")
+    return replace(library, version=version)
 
 
 def _key(libraries: Iterable[EngineLibrary]) -> str:

@@ -17,11 +17,12 @@ from fetaledge_runtimes.selftest import GOLDEN
 
 if TYPE_CHECKING:
     from fetaledge_benchmarks.android.build import Runner
+    from fetaledge_benchmarks.host import Platform
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The parts of a release of ``bundle`` with the variants of ``choice``.
+    """The parts of a release of ``bundle`` with the variants of ``choice`` for a device.
 
     Attributes:
         sites: name of its unpacked folder -> wheel here.
@@ -31,20 +32,22 @@ class Contents:
     bundle: Bundle
     choice: Choice
     runner: Runner | None
+    platform: Platform
     sites: dict[str, Path]
     runner_files: dict[str, Path]
 
     @classmethod
-    def of(cls, bundle: Bundle, choice: Choice, runner: Runner | None) -> Contents:
+    def of(cls, bundle: Bundle, choice: Choice, runner: Runner | None, platform: Platform) -> Contents:
         sites = {site_name(wheel): wheel for wheel in choice.wheels}
         files = {} if runner is None else {sha256(path): path for path in runner.files.values()}
-        return cls(bundle, choice, runner, sites, files)
+        return cls(bundle, choice, runner, platform, sites, files)
 
     def key(self) -> str:
-        """All of it as one hash: the same key means the same files."""
+        """All of it as one hash: the same key means the same files, started alike on the same kind of processor."""
         variants = [variant.name for variant in self.choice.variants]
-        text = json.dumps([self._part(variants).texts[MANIFEST], sorted(self.sites), sorted(self.runner_files)])
-        return hashlib.sha256(text.encode()).hexdigest()
+        files = [self._part(variants).texts[MANIFEST], sorted(self.sites), sorted(self.runner_files)]
+        machine = [self.platform.machine, sorted(self.platform.cpu_parts), self.platform.python_path]
+        return hashlib.sha256(json.dumps([files, machine]).encode()).hexdigest()
 
     def files(self, variants: Sequence[str]) -> dict[str, Path]:
         """Everything but wheels that a release with these variants needs: hex SHA-256 -> file here."""
@@ -77,7 +80,8 @@ class Contents:
         if self.runner is not None:
             return self.runner.command(f"{root}/releases/{release}/runner")
         path = ":".join(f"{root}/site/{name}" for name in self.sites)
-        return ("env", f"PYTHONPATH={path}", f"TMPDIR={root}", "python3", "-S", "-P", "-m", "fetaledge_runtimes")
+        python = self.platform.python_path or "python3"
+        return ("env", f"PYTHONPATH={path}", f"TMPDIR={root}", python, "-S", "-P", "-m", "fetaledge_runtimes")
 
     def _stored(self, variants: Sequence[str], whole: bool) -> list[StoredFile]:
         manifest = self.bundle.manifest

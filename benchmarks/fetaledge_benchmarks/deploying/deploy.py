@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,9 @@ from fetaledge_benchmarks.deploying.choice import ENGINES, Choice, choose, choos
 from fetaledge_benchmarks.deploying.contents import Contents
 from fetaledge_benchmarks.deploying.deployment import Deployment, in_place
 from fetaledge_benchmarks.deploying.known_bad import known_faults
-from fetaledge_benchmarks.deploying.known_targets import forget, remember
+from fetaledge_benchmarks.deploying.known_targets import remember
 from fetaledge_benchmarks.deploying.platform import describe
-from fetaledge_benchmarks.deploying.probe import probe, probe_native
+from fetaledge_benchmarks.deploying.probe import Refusal, probe, probe_native
 from fetaledge_benchmarks.deploying.store import Inventory, Store, unpacked_mb
 from fetaledge_benchmarks.plan import choose_variants
 from fetaledge_benchmarks.targets.address import parse_address
@@ -54,7 +54,8 @@ def deploy(
         engines: versions to keep to, ``onnxruntime==1.21.0``.
         strict: False for measuring: what cannot be used is only named in ``refused``, and a deployment that the device
             uses already stays the one it uses.
-        again: test again what was tested there before and has not changed since.
+        again: test again what was tested there before and has not changed since; packages that were damaged there
+            are brought again.
         progress: called with one line before each step that takes long.
 
     Raises:
@@ -93,26 +94,6 @@ def check_engines(engines: Sequence[str], targets: Sequence[str]) -> None:
         )
 
 
-def remove(target: Target) -> bool:
-    """Delete fetaledge's folder on a device, whole, and nothing else; whether there was one.
-
-    Raises:
-        TargetError: the device is lost, or measuring for somebody.
-    """
-    if not isinstance(target, RemoteTarget):
-        return False
-    root = shlex.quote(target.root)
-    there = target.shell(f"[ -e {root} ]").returncode == 0
-    if there:
-        with target.session():
-            done = target.shell(f"rm -rf {root}", 600.0)
-        if done.returncode != 0:
-            said = done.stderr.strip().splitlines() or ["nothing"]
-            raise TargetError(f"{target.name} could not delete {target.root}: {said[-1]}", "delete it there")
-    forget(target.name)
-    return there
-
-
 @dataclass
 class _Deploying:
     """One deployment, step by step; ``named``: the variants that were asked for by name."""
@@ -126,21 +107,22 @@ class _Deploying:
     again: bool
     progress: Callable[[str], None]
     sent_mb: float = 0.0
+    checked: bool = False  # the packages there were compared with what was unpacked
 
     def deploy(self) -> Deployment:
         platform = self.target.facts().platform
-        if platform is None:
-            raise TargetError(f"{self.target.name} does not say what it is", "look whether a shell answers there")
         self.progress(describe(platform))
+        if platform.volatile:
+            self.progress("its folder lies in memory or on an overlay: a restart may take the deployment away")
         runner = self._runner(platform)
         choice = self._choose(platform, runner)
         self._insist(TargetError, choice.refused, bool(choice.variants))
-        contents = Contents.of(self.bundle, choice, runner)
+        contents = Contents.of(self.bundle, choice, runner, platform)
         if not choice.variants:
             return self._deployment(contents, None)
-        store = Store(self.target)
-        inventory = store.inventory()
-        return self._reuse(store, inventory, contents) or self._renew(store, inventory, contents, platform)
+        store = Store(self.target, platform.system == "android")
+        inventory = self._checked(store, contents) if self.again else store.inventory()
+        return self._reuse(store, inventory, contents) or self._renew(store, inventory, contents)
 
     def _runner(self, platform: Platform) -> Runner | None:
         if platform.system != "android":
@@ -153,45 +135,61 @@ class _Deploying:
                 "the native runner has no build for it",
             )
         formats = [name for name in LIBRARIES if any(variant.format == name for variant in self.chosen)]
-        return build_runner(formats or list(LIBRARIES)[:1], self.engines, self.progress)
+        return build_runner(formats, self.engines, self.progress) if formats else None
 
     def _choose(self, platform: Platform, runner: Runner | None) -> Choice:
-        if runner is not None:
-            return choose_native(self.bundle.manifest, self.chosen, platform, runner.versions)
+        if platform.system == "android":
+            versions = {} if runner is None else runner.versions
+            return choose_native(self.bundle.manifest, self.chosen, platform, versions)
         return choose(self.bundle.manifest, self.chosen, platform, self.engines)
 
-    def _send(self, store: Store, inventory: Inventory, contents: Contents, free_mb: int | None) -> None:
+    def _checked(self, store: Store, contents: Contents) -> Inventory:
+        """What lies there, without the unpacked packages that were damaged since."""
+        inventory = store.inventory()
+        damaged = store.damaged([name for name in contents.sites if name in inventory.sites])
+        if damaged:
+            self.progress(f"damaged there, and brought again: {', '.join(sorted(damaged))}")
+        self.checked = True
+        return replace(inventory, sites=inventory.sites - damaged)
+
+    def _send(self, store: Store, inventory: Inventory, contents: Contents) -> None:
         """Bring what is missing: the files of bundle and runner, wheels that are not unpacked yet."""
         wheels = {sha256(wheel): name for name, wheel in contents.sites.items() if name not in inventory.sites}
         candidates = [variant.name for variant in contents.choice.variants]
         wanted = {**contents.files(candidates), **{content: contents.sites[name] for content, name in wheels.items()}}
         missing = store.missing(wanted)
         unpacked = sum(unpacked_mb(contents.sites[name]) for name in wheels.values())
-        self.sent_mb = sum(path.stat().st_size for path in missing.values()) / 1e6
+        size_mb = sum(path.stat().st_size for path in missing.values()) / 1e6
         if missing:
-            self.progress(f"sending {len(missing)} files, {self.sent_mb:.1f} MB")
-            store.send(missing, self.sent_mb + unpacked, free_mb)
+            self.progress(f"sending {len(missing)} files, {size_mb:.1f} MB")
+            store.send(missing, size_mb + unpacked, contents.platform.free_mb)
+            self.sent_mb += size_mb
         if wheels:
             self.progress(f"unpacking {len(wheels)} packages")
             store.unpack(wheels)
 
     def _reuse(self, store: Store, inventory: Inventory, contents: Contents) -> Deployment | None:
-        """A release of the very same files that was tested on this device before, if it is still whole."""
+        """A release of the very same files that was tested on this device before, if it is still whole.
+
+        A variant that failed for a reason that may have passed has no result there, and is tested again.
+        """
         release = inventory.keys.get(contents.key())
         earlier = _earlier(store, release) if release is not None and not self.again else None
         if release is None or earlier is None or not inventory.sites.issuperset(contents.sites):
             return None
-        passed, refused = earlier["variants"], earlier["refused"]
-        if any(name in refused for name in self.named) or store.missing(contents.files(passed)):
+        passed = earlier["variants"]
+        refused = {name: f"{reason} (tested earlier)" for name, reason in earlier["refused"].items()}
+        untested = [v for v in contents.choice.variants if v.name not in passed and v.name not in refused]
+        if untested or any(name in refused for name in self.named) or store.missing(contents.files(passed)):
             return None
         current = self.strict or release == inventory.current
         if self.strict and release != inventory.current:
             store.switch(release, inventory.current)
         return self._deployment(contents, release, passed, refused, False, current)
 
-    def _renew(self, store: Store, inventory: Inventory, contents: Contents, platform: Platform) -> Deployment:
+    def _renew(self, store: Store, inventory: Inventory, contents: Contents) -> Deployment:
         """Build a release beside what is there, test it, give it its name, and switch over."""
-        self._send(store, inventory, contents, platform.free_mb)
+        self._send(store, inventory, contents)
         key = contents.key()
         release = next(
             name
@@ -202,18 +200,25 @@ class _Deploying:
         runner = {} if contents.runner is None else {"runner": contents.for_runner()}
         tests = {f"tests/{n}": contents.for_test(v.name) for n, v in enumerate(contents.choice.variants)}
         store.begin(partial, {**runner, **tests})
-        refused = self._test(contents, platform, partial)
+        failed = self._test(contents, partial)
+        lasting = {name: refusal.reason for name, refusal in failed.items() if refusal.lasting}
+        if len(lasting) < len(failed) and not self.checked:
+            sound = self._checked(store, contents)
+            if not sound.sites.issuperset(contents.sites):
+                return self._renew(store, sound, contents)
+        refused = {name: refusal.reason for name, refusal in failed.items()}
         passed = [variant.name for variant in contents.choice.variants if variant.name not in refused]
         if not passed or any(name in refused for name in self.named):
             store.script(f"rm -rf releases/{partial}")
             self._insist(GateFailed, refused, bool(passed))
             return self._deployment(contents, None, refused=refused)
         texts = {
-            "run": f'#!/bin/sh\nexec {shlex.join(contents.worker(self.target.root, release))} "$@"\n',
             "needs": contents.needs(passed),
-            "release.json": json.dumps({"schema": SCHEMA, "variants": passed, "refused": refused}),
+            "release.json": json.dumps({"schema": SCHEMA, "variants": passed, "refused": lasting}),
             "key": key,
         }
+        if contents.runner is None:
+            texts["run"] = f'#!/bin/sh\nexec {shlex.join(contents.worker(self.target.root, release))} "$@"\n'
         store.finish(partial, release, contents.for_use(passed), texts)
         current = self.strict or inventory.current is None
         if current:
@@ -222,10 +227,10 @@ class _Deploying:
         store.prune([name for name in (release, inventory.current, before) if name])
         return self._deployment(contents, release, passed, refused, True, current)
 
-    def _test(self, contents: Contents, platform: Platform, release: str) -> dict[str, str]:
+    def _test(self, contents: Contents, release: str) -> dict[str, Refusal]:
         """Each variant in a bundle and a process of its own; why those that fail do."""
         refused = {}
-        variants = contents.choice.variants
+        variants, platform = contents.choice.variants, contents.platform
         worker = contents.worker(self.target.root, release)
         for number, variant in enumerate(variants):
             self.progress(f"self-test {number + 1} of {len(variants)}: {variant.name}")
@@ -235,11 +240,11 @@ class _Deploying:
             faults = known_faults(package, version, platform.machine, platform.cpu_parts, variant.precision)
             if contents.runner is not None:
                 model = f"{place}/{variant.files[0].file}"
-                reason = probe_native(self.target, worker, model, self.bundle, variant, f"{package} {version}", faults)
+                refusal = probe_native(self.target, worker, model, self.bundle, variant, f"{package} {version}", faults)
             else:
-                reason = probe(self.target, worker, place, variant, f"{package} {version}", faults)
-            if reason is not None:
-                refused[variant.name] = reason
+                refusal = probe(self.target, worker, place, variant, f"{package} {version}", faults)
+            if refusal is not None:
+                refused[variant.name] = refusal
         return refused
 
     def _insist(self, kind: type[TargetError] | type[GateFailed], refused: dict[str, str], any_left: bool) -> None:
@@ -273,7 +278,7 @@ class _Deploying:
             target=self.target,
             place=f"{self.target.root}/releases/{release}/bundle" if release else "",
             worker=contents.worker(self.target.root, release or ""),
-            native=contents.runner is not None,
+            native=contents.platform.system == "android",
             variants=tuple(variants),
             refused={**choice.refused, **(refused or {})},
             versions=choice.versions,

@@ -51,7 +51,7 @@ FAULTS = (
         machine="aarch64",
         cpu_parts=("cortex-a72", "cortex-a73"),
         precisions=(),
-        sentence="onnxruntime 1.21.0 ends with an illegal instruction when it is imported on cores without dot product",
+        sentence="onnxruntime 1.21.0 ends with an illegal instruction when it is imported on a Cortex-A72 or A73",
         source="microsoft/onnxruntime issues 23957 and 24112 (Pi 4), synaptics-synap/examples issue 14 (SL1680)",
         instead="1.22.0",
     ),

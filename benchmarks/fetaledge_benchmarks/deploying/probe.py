@@ -6,6 +6,7 @@ import json
 import signal
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fetaledge_benchmarks.android.prepared import read_logits, write_prepared
@@ -21,9 +22,22 @@ TIMEOUT_S = 1800.0
 SHOWN = 3  # golden frames that differ
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """Why a variant failed its self-test.
+
+    Attributes:
+        lasting: it would fail again, as golden frames differ or a fault is known; what ran out of memory or time, or
+            could not be loaded, may pass the next time.
+    """
+
+    reason: str
+    lasting: bool
+
+
 def probe(
     target: Target, worker: Sequence[str], place: str, variant: Variant, engine: str, faults: Sequence[Fault]
-) -> str | None:
+) -> Refusal | None:
     """Run the golden frames of the bundle at ``place`` there; None where they pass, else why they do not.
 
     Args:
@@ -36,16 +50,17 @@ def probe(
     try:
         done = target.run([*worker, "verify", place, "--variant", variant.name, "--json"], TIMEOUT_S)
     except TimeoutError as error:
-        return f"the self-test {error}"
+        return Refusal(f"the self-test {error}", False)
     if done.returncode < 0:
-        return crash_text(done, engine, faults)
+        return _crashed(done, engine, faults)
     try:
         (result,) = json.loads(done.stdout)["variants"]
     except (ValueError, KeyError, TypeError):
-        return failure_text(done).replace(place, variant.name)
+        return Refusal(failure_text(done).replace(place, variant.name), False)
     if result["result"] == "ok":
         return None
-    return _differs([text.replace(place, "the bundle") for text in result["details"]], faults)
+    details = [text.replace(place, "the bundle") for text in result["details"]]
+    return Refusal(_listed(details, faults), result["result"] == "differs" or bool(faults))
 
 
 def probe_native(
@@ -56,7 +71,7 @@ def probe_native(
     variant: Variant,
     engine: str,
     faults: Sequence[Fault],
-) -> str | None:
+) -> Refusal | None:
     """The same on a device without Python: prepared frames go there, and the logits are judged here.
 
     Raises:
@@ -75,34 +90,34 @@ def probe_native(
         try:
             done = target.run([*command, "--masks", into], TIMEOUT_S)
         except TimeoutError as error:
-            return f"the self-test {error}"
+            return Refusal(f"the self-test {error}", False)
         if done.returncode < 0:
-            return crash_text(done, engine, faults)
+            return _crashed(done, engine, faults)
         if done.returncode != 0:
-            return failure_text(done)
+            return Refusal(failure_text(done), False)
         target.fetch(into, answered)
         shape = (output.channels, output.height, output.width)
         task = bundle.manifest.task
         try:
             predictions = [interpret(f, read_logits(answered / f"{name}.logits", shape), task) for name, f in named]
         except InputError as error:
-            return f"{engine} gave no usable logits: {error.message}"
+            return Refusal(f"{engine} gave no usable logits: {error.message}", False)
     details = compare_golden(bundle, variant.name, predictions)
-    return _differs(details, faults) if details else None
+    return Refusal(_listed(details, faults), True) if details else None
 
 
-def crash_text(done: Completed, engine: str, faults: Sequence[Fault]) -> str:
+def _crashed(done: Completed, engine: str, faults: Sequence[Fault]) -> Refusal:
     """Why a process was killed there: the known fault if there is one, else what its signal means."""
     known = [f"known: {fault}" for fault in faults]
     if done.returncode == -signal.SIGILL:
         meaning = known or ["it was built for another kind of core"]
-        return "; ".join([f"{engine} ended with an illegal instruction", *meaning])
+        return Refusal("; ".join([f"{engine} ended with an illegal instruction", *meaning]), bool(known))
     if done.returncode == -signal.SIGKILL:
-        return f"{engine} was killed by the system, as happens when memory runs out"
+        return Refusal(f"{engine} was killed by the system, as happens when memory runs out", False)
     text = failure_text(done).removeprefix("the worker ")
-    return "; ".join([f"{engine} {text}", *known])
+    return Refusal("; ".join([f"{engine} {text}", *known]), bool(known))
 
 
-def _differs(details: Sequence[str], faults: Sequence[Fault]) -> str:
+def _listed(details: Sequence[str], faults: Sequence[Fault]) -> str:
     more = [f"and {len(details) - SHOWN} more"] if len(details) > SHOWN else []
     return "; ".join([*details[:SHOWN], *more, *(f"known: {fault}" for fault in faults)])

@@ -66,7 +66,7 @@ class Target(ABC):
 
     @abstractmethod
     def fetch(self, place: str, folder: Path) -> None:
-        """Copy what lies in the folder ``place`` there into ``folder`` here, whole."""
+        """Copy what lies in the folder ``place`` there into ``folder`` here, whole; a copy sent may go with it."""
 
     @abstractmethod
     def remove(self) -> None:

@@ -6,6 +6,7 @@ import shlex
 import tempfile
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from fetaledge_benchmarks.host import Conditions, Facts
@@ -41,16 +42,18 @@ class RemoteTarget(ShellTarget):
     # What follows from it.
 
     def facts(self) -> Facts:
-        from fetaledge_benchmarks.device import FACTS_SCRIPT, parse_facts
+        from fetaledge_benchmarks.device import parse_facts
+        from fetaledge_benchmarks.device_scripts import FACTS_SCRIPT
 
         facts = parse_facts(self.shell(scripts.assigned({"ROOT": self.root}) + FACTS_SCRIPT).stdout)
         self.emulated = facts.emulated
         return facts
 
     def conditions(self) -> Conditions:
-        from fetaledge_benchmarks.device import CONDITIONS_SCRIPT, parse_conditions
+        from fetaledge_benchmarks.device import parse_conditions
+        from fetaledge_benchmarks.device_scripts import CONDITIONS_SCRIPT
 
-        return parse_conditions(self.shell(scripts.assigned({"ROOT": self.root}) + CONDITIONS_SCRIPT).stdout)
+        return parse_conditions(self.shell(CONDITIONS_SCRIPT).stdout)
 
     def push(self, files: Mapping[str, Path]) -> None:
         """Bring files to paths relative to ``root``. What a lost connection left there is replaced the next time.
@@ -74,7 +77,7 @@ class RemoteTarget(ShellTarget):
     def hashes(self, paths: Sequence[str]) -> dict[str, str]:
         """SHA-256 of those paths relative to ``root`` that are files there."""
         script = f"cd {shlex.quote(self.root)} 2>/dev/null || exit 0\n{hash_commands(paths)}exit 0"
-        found = self._hashes(script)
+        found = read_hashes(self._hashed(script))
         return {path: found[path] for path in paths if path in found}
 
     def send(self, folder: Path) -> str:
@@ -103,14 +106,16 @@ class RemoteTarget(ShellTarget):
     def fetch(self, place: str, folder: Path) -> None:
         from fetaledge_runtimes.files import sha256
 
-        script = f"cd {shlex.quote(place)} && find . -type f -exec sha256sum {{}} +"
-        there = self._hashes(script)
+        script = f"cd {shlex.quote(place)} && {{ du -sk . || echo 0; }} && find . -type f -exec sha256sum {{}} +"
+        said = self._hashed(script)
+        there = read_hashes(said)
+        size = 1024 * int(said.split(maxsplit=1)[0])
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
         try:
-            answer = self.download(place, folder, 60 + 600)
+            answer = self.download(place, folder, 660 + size / SLOWEST_BYTES_PER_S)
         except TimeoutError as error:
             raise self.lost(f"copying from it {error}") from None
         for name, right in there.items():
@@ -118,16 +123,19 @@ class RemoteTarget(ShellTarget):
                 if answer.returncode:
                     raise self._device_failure(answer.stderr + answer.stdout)
                 raise TargetError(f"{name} came from {self.name} with other bytes than there", "try again")
+        if place.startswith(f"{self.root}/jobs/{self.token}/"):
+            with suppress(TargetError):  # what it holds is here; the next one must not run out of space
+                self.shell(f"rm -rf {shlex.quote(place)}")
 
-    def _hashes(self, script: str) -> dict[str, str]:
-        """What a script that calls sha256sum finds."""
+    def _hashed(self, script: str) -> str:
+        """What a script that calls sha256sum prints."""
         answer = self.checked(f"command -v sha256sum >/dev/null || {{ echo no-hashes; exit 0; }}\n{script}", 600)
         if answer.stdout == "no-hashes\n":
             raise TargetError(
                 f"{self.name} has no program sha256sum, by which what is copied is checked",
                 "install it there (Debian: apt install coreutils); on a phone it comes with Android's newer releases",
             )
-        return read_hashes(answer.stdout)
+        return answer.stdout
 
     def remove(self) -> None:
         if self._orphans:

@@ -1,4 +1,4 @@
-"""What a device's shell is told: POSIX sh that dash, Android's mksh, busybox and toybox all understand.
+"""What a device's shell is told: POSIX sh that dash, Android's mksh and busybox all understand, with toybox's programs.
 
 A script reaches its shell through standard input, so that no login shell ever reads more of it than a constant line.
 Its values (``root``, ``token``, …) are set in front of it, each quoted once. ``mark`` is a word nobody else prints:
@@ -135,25 +135,33 @@ exit 0
 )
 
 
+# Says why the lock is not ours any more: somebody else took it over, or all of the folder is gone.
+_LOST = 'if [ -d "$root/jobs" ]; then echo "$mark refused"; else echo "$mark vanished"; fi; exit 0'
+
+
 def owned(values: str, script: str) -> str:
     """A script that does not run where the lock is lost, and renews it where it is not; it says so under ``mark``."""
-    return f'{values}(\n{_KEEP}) >/dev/null 2>&1 || {{ echo; echo "$mark refused"; exit; }}\n{script}'
+    return f"{values}(\n{_KEEP}) >/dev/null 2>&1 || {{ echo; {_LOST}; }}\n{script}"
 
 
 # "$@" is the command. Standard input stays open for as long as whoever asked for it is there: when it ends, so does the
-# command; so it does after "limit" seconds. "setsid" gives each its own process group, where there is one. adbd hangs
-# up on its shell when a connection closes; the shell has to clean up first.
+# command; so it does after "limit" seconds. "setsid" gives each its own process group, where there is one that becomes
+# its command (one of toybox's leaves it behind, and its exit code with it). adbd hangs up on its shell when a
+# connection closes; the shell has to clean up first.
 JOB = (
     _COMMON
+    + "\necho\nkeep $((limit + 60)) $((limit + 60)) || { "
+    + _LOST
+    + "; }"
     + r"""
-echo
-keep $((limit + 60)) $((limit + 60)) || { echo "$mark refused"; exit 0; }
 umask 077
 mkdir -p "$root/jobs/$token" && cd "$root/jobs/$token" && echo >"$number.pid" || { echo "$mark failed"; exit 0; }
 echo "$mark begin"
 trap '' HUP
 exec 3<&0 </dev/null
-group=$(command -v setsid)
+group=
+setsid sh -c 'exit 3' 2>/dev/null
+[ $? -eq 3 ] && group=setsid
 step=$limit
 [ -n "$group" ] || step=5
 $group sh -c '

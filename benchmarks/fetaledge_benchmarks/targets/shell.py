@@ -120,9 +120,9 @@ class ShellTarget(Target):
             raise self._device_failure(answer.stderr)
         return answer
 
-    def lost(self, sentence: str, hint: str = "") -> TargetError:
+    def lost(self, sentence: str) -> TargetError:
         kind = ConnectionLost if self.reached else TargetError
-        return kind(f"{self.name}: {sentence}", hint or "is the device still on, and in this network?")
+        return kind(f"{self.name}: {sentence}", "is the device still on, and in this network?")
 
     def _shell(self, script: str, timeout_s: float, *, owned: bool = False, last: bool = False) -> Completed:
         """``owned``: only if the lock is ours, which is renewed; ``last``: cleans up, even after :meth:`cancel`."""
@@ -150,6 +150,11 @@ class ShellTarget(Target):
     def _unframed(self, answer: Completed) -> Completed:
         if f"\n{self._mark} refused\n" in answer.stdout:
             raise self._taken_over()
+        if f"\n{self._mark} vanished\n" in answer.stdout:
+            raise TargetError(
+                f"{self.root} on {self.name} has vanished since this fetaledge began",
+                "was it deleted, or is it kept in memory and the device restarted? Then start again",
+            )
         if f"\n{self._mark} failed\n" in answer.stdout:
             raise self._device_failure(answer.stderr)
         pattern = rf"\n{self._mark} begin\n(.*)\n{self._mark} end (\d+)\n"

@@ -44,7 +44,9 @@ def benchmark(
     """Measure latency and accuracy of every variant, all in one interleaved run."""
     from fetaledge.benchmarking import benchmark_bundle
     from fetaledge_benchmarks import agreement_table, record_valid, terminal_table, write_report
+    from fetaledge_benchmarks.remarks import label, remarks
     from fetaledge_benchmarks.report import PAGE
+    from fetaledge_benchmarks.table import baselines
     from fetaledge_runtimes.errors import InvalidMeasurement, TargetError
     from fetaledge_runtimes.files import refuse_existing, write_json
 
@@ -74,6 +76,7 @@ def benchmark(
         print_json(record)
     else:
         print_table(*terminal_table(record))
+        print(f"Δ is against {baselines(record)}")
         header, rows = agreement_table(record)
         if rows:
             print()
@@ -86,17 +89,16 @@ def benchmark(
         say(f"wrote {report / PAGE}")
     if record["frames"]["note"]:
         say(record["frames"]["note"])
-    for name, device in record["devices"].items():
-        for notes in device["notes"].values():
-            for note in notes:
-                say(f"{name}: {note}")
+    for name in record["devices"]:
+        for remark in remarks(record, name):
+            say(f"{name}: {remark}")
     for name, reason in record["lost"].items():
         say(f"lost: {name}: {reason}")
     if not record_valid(record):
         invalid = [result for result in record["results"] if not result["valid"]]
         for result in invalid:
             where = "" if result["target"] == "local" else f" on {result['target']}"
-            say(f"not valid: {result['variant']}{where}, {result['threads']} threads: {'; '.join(result['reasons'])}")
+            say(f"not valid: {label(result)}{where}: {'; '.join(result['reasons'])}")
     if record["lost"]:
         others = "; the others' results were kept" if len(target) > 1 else ""
         raise TargetError(f"{', '.join(record['lost'])} gave no results, or not all{others}", "the reason stands above")

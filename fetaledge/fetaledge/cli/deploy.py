@@ -27,8 +27,12 @@ def deploy(
     engine: list[str] = typer.Option(
         [], metavar="PACKAGE==VERSION", help="Keep to this version, such as onnxruntime==1.22.0."
     ),
-    again: bool = typer.Option(False, "--again", help="Repeat the self-test where nothing changed since the last one."),
-    remove: bool = typer.Option(False, "--remove", help="Delete fetaledge's folder there, whole, and nothing else."),
+    again: bool = typer.Option(False, "--again", help="Repeat the self-test where nothing changed since, and repair."),
+    remove: bool = typer.Option(
+        False,
+        "--remove",
+        help="Delete fetaledge's folder there, whole, and nothing else; forget a device that is gone.",
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one document."),
 ) -> None:
     """Bring a bundle and its engines to a device, test it there with the golden frames, and switch over to it."""

@@ -168,7 +168,7 @@ def head_phantom_with_truth(seed: int, shape: tuple[int, int] = FRAME_SHAPE) -> 
     return HeadPhantom(labelled, ellipse, ga_weeks)
 
 
-def head_phantom(seed: int, shape: tuple[int, int] = FRAME_SHAPE) -> LabelledFrame:
+def head_phantom(seed: int) -> LabelledFrame:
     """A synthetic fetal head of 14 to 40 weeks under a convex probe.
 
     HC is drawn from INTERGROWTH-21st for the age, the cephalic index from N(0.78, 0.04), the pixel from what makes the

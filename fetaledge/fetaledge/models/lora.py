@@ -79,11 +79,6 @@ def add_adapters(network: PromptlessSam, rank: int, seed: int) -> Any:
         return get_peft_model(network, config)  # type: ignore[arg-type]
 
 
-def trained_in_encoder(adapted: Any) -> int:
-    """How many numbers are trained in the image encoder."""
-    return sum(p.numel() for name, p in adapted.named_parameters() if p.requires_grad and "vision_encoder" in name)
-
-
 def save_adapters(adapted: Any, folder: Path) -> None:
     """Write what is trained, in peft's format: ``adapter_config.json`` and ``adapter_model.safetensors``."""
     from peft import get_peft_model_state_dict

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import nn
+
+FEATURES = (64, 128, 256, 512)
 
 
 class DoubleConvolution(nn.Sequential):
@@ -21,19 +25,18 @@ class DoubleConvolution(nn.Sequential):
 
 
 class PlainUnet(nn.Module):
-    """U-Net with features 64–512 and transposed convolutions; 31,037,633 parameters with 3 input and 1 output channels.
+    """U-Net with transposed convolutions; 31,037,633 parameters with 1 class.
 
-    Takes ``float32 (N, in_channels, H, W)`` with H and W divisible by 16, gives ``float32 (N, classes, H, W)`` logits.
+    Takes ``float32 (N, 3, H, W)`` with H and W divisible by 16, gives ``float32 (N, classes, H, W)`` logits.
     """
 
-    def __init__(self, in_channels: int = 3, classes: int = 1, features: tuple[int, ...] = (64, 128, 256, 512)) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
-        widths = (in_channels, *features)
-        self.downs = nn.ModuleList(DoubleConvolution(a, b) for a, b in zip(widths, features, strict=False))
-        self.bottleneck = DoubleConvolution(features[-1], 2 * features[-1])
-        self.ups = nn.ModuleList(nn.ConvTranspose2d(2 * width, width, 2, stride=2) for width in reversed(features))
-        self.up_blocks = nn.ModuleList(DoubleConvolution(2 * width, width) for width in reversed(features))
-        self.head = nn.Conv2d(features[0], classes, 1)
+        self.downs = nn.ModuleList(DoubleConvolution(a, b) for a, b in pairwise((3, *FEATURES)))
+        self.bottleneck = DoubleConvolution(FEATURES[-1], 2 * FEATURES[-1])
+        self.ups = nn.ModuleList(nn.ConvTranspose2d(2 * width, width, 2, stride=2) for width in reversed(FEATURES))
+        self.up_blocks = nn.ModuleList(DoubleConvolution(2 * width, width) for width in reversed(FEATURES))
+        self.head = nn.Conv2d(FEATURES[0], classes, 1)
         self.pool = nn.MaxPool2d(2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
