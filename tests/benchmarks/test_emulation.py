@@ -46,6 +46,8 @@ def test_a_program_of_this_machine_is_left_as_it_is(installed: Which, tmp_path: 
         "cortex-a76",
         "-L",
         str(tmp_path),
+        "-seed",
+        "0",
         "/somewhere/runner",
     ]
 

@@ -165,10 +165,11 @@ def test_nothing_is_left(stand_in_roots: Path) -> None:
     with Host() as host, Pi(stand_in_roots, host=host) as pi, Phone(stand_in_roots, host=host) as phone:
         assert ssh(pi, "true").returncode == 0
         folders = [host.folder, pi.folder, phone.folder]
-        spaces = {_namespace(holder.spaces.pid) for holder in (host, pi, phone)}
+        there = _inhabitants(*(holder.spaces.pid for holder in (host, pi, phone)))
+        assert len(there) > 3
     assert not any(folder.exists() for folder in folders)
     assert _mounts(ROOT.parent, *folders) == before
-    assert _until(lambda: not spaces & _all_namespaces())
+    assert _until(lambda: not there & _processes().keys())
 
 
 def test_nothing_is_left_by_a_killed_process(stand_in_roots: Path, tmp_path: Path) -> None:
@@ -179,10 +180,10 @@ def test_nothing_is_left_by_a_killed_process(stand_in_roots: Path, tmp_path: Pat
         assert running.stdout is not None
         said = [running.stdout.readline() for _ in range(4)]
         pid = next(word for word in shlex.split(said[2]) if "/ns/net" in word).split("/")[2]
-        spaces = {_namespace(int(pid))}
-        assert spaces & _all_namespaces()
+        there = _inhabitants(int(pid))
+        assert there
         running.kill()
-    assert _until(lambda: not spaces & _all_namespaces())
+    assert _until(lambda: not there & _processes().keys())
 
 
 def _mounts(*folders: Path) -> set[str]:
@@ -191,13 +192,18 @@ def _mounts(*folders: Path) -> set[str]:
     return {line for line in lines if any(Path(line.split()[1]).is_relative_to(folder) for folder in folders)}
 
 
-def _namespace(pid: int) -> Path:
-    return Path(f"/proc/{pid}/ns/net").readlink()
+def _inhabitants(*pids: int) -> set[tuple[str, str]]:
+    """The processes that share a network namespace with one of these."""
+    running = _processes()
+    spaces = {running[process] for process in running if int(process[0]) in pids}
+    return {process for process, space in running.items() if space in spaces}
 
 
-def _all_namespaces() -> set[Path]:
-    found = set()
+def _processes() -> dict[tuple[str, str], Path]:
+    """Each process, by number and start, and its network namespace, whose number may be another one's later."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            found.add(_namespace(int(process.name)))
+            started = (process / "stat").read_text(errors="replace").rpartition(") ")[2].split()[19]
+            found[process.name, started] = (process / "ns/net").readlink()
     return found

@@ -38,5 +38,5 @@ def qemu_command(
     plugins = ["-plugin", plugin] if plugin else []
     variables = [f"{name}={value}" for name, value in env.items()]
     executable = str(there) if there.exists() else argv[0]
-    options = ["-cpu", cpu, "-L", str(root), *plugins]
+    options = ["-cpu", cpu, "-L", str(root), "-seed", "0", *plugins]
     return ["env", "-i", *variables, program, *options, executable, *argv[1:]]
