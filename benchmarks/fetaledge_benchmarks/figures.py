@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fetaledge_benchmarks.record import NOTICE
+from fetaledge_benchmarks.plan import threads_text
 from fetaledge_benchmarks.table import milliseconds
+from fetaledge_runtimes.notice import NOTICE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,8 +58,8 @@ def draw_latency_dice(record: dict[str, Any], path: Path) -> None:
         axes.set_ylim(middle - span / 2, middle + span / 2)
         axes.ticklabel_format(axis="y", useOffset=False)
         axes.set_ylabel(f"mean Dice over {cases} frames")
-        axes.set_title(f"{count} thread{'' if count == 1 else 's'}", loc="right", color=SOFT, fontsize=10.5)
-        for result in sorted(rows, key=lambda row: -_marker(row)[1]):
+        axes.set_title(threads_text(count), loc="right", color=SOFT, fontsize=10.5)
+        for result in sorted(rows, key=lambda row: -marker_and_area(row)[1]):
             if result["threads"] == count:
                 _point(axes, result)
     _latency_axis(
@@ -73,13 +74,14 @@ def draw_latency_dice(record: dict[str, Any], path: Path) -> None:
     figure.savefig(path)
 
 
-def _marker(result: dict[str, Any]) -> tuple[str, int]:
+def marker_and_area(result: Mapping[str, Any]) -> tuple[str, int]:
+    """By the variant's precision."""
     return MARKERS.get(result["variant"].rpartition("-")[2], ("D", 100))
 
 
 def _point(axes: Axes, result: dict[str, Any]) -> None:
     tone, valid = colour(result["engine"]), result["valid"]
-    marker, area = _marker(result)
+    marker, area = marker_and_area(result)
     axes.scatter(
         result["latency_ms"]["kernel"]["p50"],
         result["accuracy"]["dice_mean"],
@@ -164,8 +166,7 @@ def draw_sustained(record: dict[str, Any], path: Path) -> None:
     for result in rows:
         moments = result["sustained"]["moments"]
         minutes = [moment["at_s"] / 60 for moment in moments]
-        precision = result["variant"].rpartition("-")[2]
-        look = {"color": colour(result["engine"]), "marker": MARKERS.get(precision, ("D", 100))[0], "markersize": 5}
+        look = {"color": colour(result["engine"]), "marker": marker_and_area(result)[0], "markersize": 5}
         latency.plot(minutes, [m["p50"] for m in moments], label=row_label(result, several), linewidth=1.6, **look)
         for heat in heats:
             heat.plot(minutes, [np.nan if m["temperature_c"] is None else m["temperature_c"] for m in moments], **look)

@@ -13,17 +13,17 @@ from fetaledge_benchmarks.host import Facts
 from fetaledge_benchmarks.measurement import Measurement
 from fetaledge_benchmarks.plan import Row, Sampling
 from fetaledge_benchmarks.share import Share
-from fetaledge_benchmarks.table import MEASURES
 from fetaledge_benchmarks.validity import reasons_against, remarks_on
 from fetaledge_benchmarks.worker import SERIES
 from fetaledge_benchmarks.workload import Workload
 from fetaledge_runtimes.bundle import MANIFEST, Bundle
 from fetaledge_runtimes.evaluation import CaseScore, evaluation_record, paired_change
 from fetaledge_runtimes.files import sha256
+from fetaledge_runtimes.notice import NOTICE
+from fetaledge_runtimes.tasks import MEASURES
 from fetaledge_runtimes.timing import percentiles
 
 SCHEMA = "fetaledge/benchmark/1"
-NOTICE = "research software, not a medical device"
 
 
 def record_valid(record: dict[str, Any]) -> bool:

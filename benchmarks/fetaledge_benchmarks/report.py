@@ -14,8 +14,9 @@ from fetaledge_benchmarks.devices import clocks_text
 from fetaledge_benchmarks.plan import threads_text
 from fetaledge_benchmarks.record import record_valid
 from fetaledge_benchmarks.remarks import remarks
-from fetaledge_benchmarks.table import MEASURES, agreement_table, baselines, has_devices, table_header, table_rows
+from fetaledge_benchmarks.table import agreement_table, baselines, has_devices, table_header, table_rows
 from fetaledge_runtimes.files import atomic_folder, write_json
+from fetaledge_runtimes.tasks import MEASURES
 
 PAGE, RECORD = "report.html", "benchmark.json"
 SCATTER, DISTRIBUTIONS, SUSTAINED = "latency_dice", "latency_distributions", "sustained"
@@ -46,7 +47,7 @@ def write_report(record: dict[str, Any], folder: Path, *, force: bool = False) -
             record=record,
             valid=record_valid(record),
             header=table_header(record),
-            measure=MEASURES[record["model"]["task"]][2],
+            measure=MEASURES[record["model"]["task"]].name,
             rows=list(zip(record["results"], table_rows(record), strict=True)),
             pictures=pictures,
             machines=_machines(record),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-MEASURES = {"head": ("hc", "mm", "HC", " mm"), "ps-fh": ("aop", "deg", "AoP", " °")}
-"""A task's measure: the parts of its keys in a record, its name, and its unit as people read it."""
+from fetaledge_runtimes.tasks import MEASURES
+
 NOTHING = "–"
 
 
@@ -16,7 +16,7 @@ def has_devices(record: dict[str, Any]) -> bool:
 
 def table_header(record: dict[str, Any]) -> list[str]:
     """Names of all columns; where devices were measured, the target first."""
-    _, _, name, unit = MEASURES[record["model"]["task"]]
+    _, _, name, sign = MEASURES[record["model"]["task"]]
     devices = has_devices(record)
     return [
         *(["target"] if devices else []),
@@ -32,8 +32,8 @@ def table_header(record: dict[str, Any]) -> list[str]:
         "speed-up over torch",
         "Dice (n)",
         "total misses",
-        f"{name} MAE{unit} (n)",
-        f"mean |Δ{name}| to fp32{unit} (n)",
+        f"{name} MAE {sign.strip()} (n)",
+        f"mean |Δ{name}| to fp32 {sign.strip()} (n)",
         "valid",
     ]
 
@@ -68,7 +68,7 @@ def agreement_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]
     """Header and rows of how each device's masks agree with those of the same model on this machine; once a model."""
     key, unit, name, sign = MEASURES[record["model"]["task"]]
     header = ["target", "variant", "engine", "mean Dice to local (n)", "smallest Dice"]
-    header += [f"mean |Δ{name}| to local{sign} (n)", f"p95 |Δ{name}|{sign}"]
+    header += [f"mean |Δ{name}| to local {sign.strip()} (n)", f"p95 |Δ{name}| {sign.strip()}"]
     rows: dict[tuple[str, str], list[str]] = {}
     for result in record["results"]:
         local = result["against_local"]

@@ -12,8 +12,8 @@ from typing import Any
 
 from fetaledge_benchmarks.plan import Row
 from fetaledge_benchmarks.targets.base import Completed, Target
+from fetaledge_runtimes.benching import SCHEMA
 
-SCHEMA = "fetaledge/samples/1"
 SERIES = ("kernel_ms", "end_to_end_ms", "preprocess_ms", "postprocess_ms")
 ERROR_LENGTH = 400
 
@@ -71,16 +71,25 @@ def run_worker(
 
 def failure_text(completed: Completed) -> str:
     """Why a worker failed: its own error line where it gave one, else the last line, else the signal that killed it."""
-    lines = [line.strip() for line in completed.stderr.splitlines() if line.strip()]
-    said = next((line for line in reversed(lines) if line.lower().startswith("error")), lines[-1] if lines else "")
-    said = re.sub(r"^error:\s*", "", said, flags=re.IGNORECASE)[:ERROR_LENGTH]
+    said = error_line(completed.stderr)[:ERROR_LENGTH]
     if completed.returncode < 0:
-        try:
-            name = signal.Signals(-completed.returncode).name
-        except ValueError:
-            name = f"signal {-completed.returncode}"
-        return f"the worker was killed by {name}" + (f": {said}" if said else "")
+        return f"the worker was killed by {signal_name(-completed.returncode)}" + (f": {said}" if said else "")
     return said or f"the worker ended with exit code {completed.returncode} and said nothing"
+
+
+def error_line(stderr: str) -> str:
+    """What the last line that starts with ``error:`` says, else the last line; empty where there is none."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    said = next((line for line in reversed(lines) if line.lower().startswith("error:")), lines[-1] if lines else "")
+    return re.sub(r"^error:\s*", "", said, flags=re.IGNORECASE)
+
+
+def signal_name(number: int) -> str:
+    """``SIGSEGV``, or ``signal 77`` for a number without a name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def parse_answer(text: str, samples: int) -> Answer:

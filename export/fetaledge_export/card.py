@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fetaledge_export.gate import MEASURES
 from fetaledge_export.parity import REPEATS
 from fetaledge_export.results import VariantResult, table
 from fetaledge_runtimes.bundle import Manifest
 from fetaledge_runtimes.evaluation import CaseScore
+from fetaledge_runtimes.tasks import MEASURES
 
 HIDDEN_FACTS = ("names", "split", "trained_on")
 _MEASURE_NOTES = {

@@ -5,37 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from fetaledge_runtimes.evaluation import PairedChange
+from fetaledge_runtimes.tasks import MEASURES
 
-
-@dataclass(frozen=True)
-class Measure:
-    """What a task is for, and what the gate judges beside Dice.
-
-    Attributes:
-        key, unit: parts of the names in :class:`PairedChange` and :class:`Limits`: ``hc_abs_mean_mm``.
-        name, sign: as people read it, and what stands behind a number.
-        missing: why it could not be judged.
-    """
-
-    key: str
-    unit: str
-    name: str
-    sign: str
-    missing: str
-
-    def value(self, of: PairedChange | Limits, what: str) -> float | None:
-        """``what``: ``abs_mean``, ``bias`` or ``p95``; None where it is unknown, or has no limit."""
-        found: float | None = getattr(of, f"{self.key}_{what}_{self.unit}", None)
-        return found
-
-    def judged(self, change: PairedChange) -> bool:
-        """Whether some case has it in both masks."""
-        return int(getattr(change, f"{self.key}_n")) > 0
-
-
-MEASURES = {
-    "head": Measure("hc", "mm", "HC", " mm", "HC not judged: no frame has a spacing and a head in both masks"),
-    "ps-fh": Measure("aop", "deg", "AoP", "°", "AoP not judged: no frame has an angle in both masks"),
+UNJUDGED = {
+    "head": "HC not judged: no frame has a spacing and a head in both masks",
+    "ps-fh": "AoP not judged: no frame has an angle in both masks",
 }
 
 
@@ -77,15 +51,14 @@ def judge(change: PairedChange, limits: Limits, task: str = "head") -> tuple[str
     :func:`unjudged` says which it was.
     """
     reasons = []
-    measure = MEASURES[task]
-    name, sign = measure.name, measure.sign
-    if measure.judged(change):
+    key, unit, name, sign = MEASURES[task]
+    if not unjudged(change, task):
         for what, text, allowed in (
             ("abs_mean", f"mean |Δ{name}| {{:.3f}}", "above {:g}"),
             ("bias", f"bias of {name} {{:+.3f}}", "beyond ±{:g}"),
             ("p95", f"95th percentile of |Δ{name}| {{:.3f}}", "above {:g}"),
         ):
-            value, limit = measure.value(change, what), measure.value(limits, what)
+            value, limit = (getattr(of, f"{key}_{what}_{unit}", None) for of in (change, limits))
             if value is not None and limit is not None and not abs(value) <= limit:
                 reasons.append(f"{text.format(value)}{sign} is {allowed.format(limit)}{sign}")
     if not change.dice_drop <= limits.dice_drop:
@@ -98,5 +71,4 @@ def judge(change: PairedChange, limits: Limits, task: str = "head") -> tuple[str
 
 def unjudged(change: PairedChange, task: str) -> tuple[str, ...]:
     """What the gate could not judge, one sentence each."""
-    measure = MEASURES[task]
-    return () if measure.judged(change) else (measure.missing,)
+    return () if getattr(change, f"{MEASURES[task].key}_n") else (UNJUDGED[task],)

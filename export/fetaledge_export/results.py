@@ -8,10 +8,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from fetaledge_export.gate import MEASURES, Limits
+from fetaledge_export.gate import Limits
 from fetaledge_export.parity import Parity
 from fetaledge_runtimes.bundle import Manifest
 from fetaledge_runtimes.evaluation import SYNTHETIC_NOTE, CaseScore, PairedChange, evaluation_record
+from fetaledge_runtimes.tasks import MEASURES
 
 SCHEMA = "fetaledge/gate/1"
 NOTHING = "–"
@@ -88,7 +89,8 @@ def table(
 
 def change_header(task: str) -> tuple[str, ...]:
     """Names of the columns that :func:`change_cells` fills."""
-    name, unit = MEASURES[task].name, MEASURES[task].sign.strip()
+    _, _, name, sign = MEASURES[task]
+    unit = sign.strip()
     return ("ΔDice (n)", f"mean |Δ{name}| {unit} (n)", f"bias Δ{name} {unit} (n)", f"p95 |Δ{name}| {unit}")
 
 
@@ -96,7 +98,7 @@ def change_cells(change: Mapping[str, Any] | None, task: str) -> tuple[str, ...]
     """``change``: a :class:`PairedChange` as a dictionary, or None; a mean never without its count."""
     if change is None:
         return (NOTHING,) * len(change_header(task))
-    key, unit = MEASURES[task].key, MEASURES[task].unit
+    key, unit, _, _ = MEASURES[task]
     mean, bias, p95 = (change[f"{key}_{what}_{unit}"] for what in ("abs_mean", "bias", "p95"))
     count = change[f"{key}_n"]
     return (

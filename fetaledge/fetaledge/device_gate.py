@@ -19,7 +19,7 @@ from fetaledge_benchmarks.deploying import check_engines, deploy
 from fetaledge_benchmarks.plan import choose_variants
 from fetaledge_benchmarks.targets.local import LocalTarget
 from fetaledge_export.exporter import EVALUATION
-from fetaledge_export.gate import MEASURES, Limits, judge, unjudged
+from fetaledge_export.gate import Limits, judge, unjudged
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.engines import engine_class
 from fetaledge_runtimes.errors import FetalEdgeError, InputError, UsageError
@@ -27,6 +27,7 @@ from fetaledge_runtimes.evaluation import CaseScore, case_scores, paired_change,
 from fetaledge_runtimes.files import read_json
 from fetaledge_runtimes.frame import LabelledFrames
 from fetaledge_runtimes.selftest import verify_bundle
+from fetaledge_runtimes.tasks import MEASURES
 
 SCHEMA = "fetaledge/device-gate/1"
 VERIFY_SCHEMA = "fetaledge/device-verify/1"

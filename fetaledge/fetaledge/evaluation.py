@@ -73,28 +73,22 @@ def evaluate(
 
 def evaluate_run(run: Run, frames: LabelledFrames, threads: int, challenge: bool = False) -> dict[str, Any]:
     """The record of a run's own network, in fp32."""
-    predictor = run_predictor(run, threads)
-    engine = f"{predictor.engine.name} {predictor.engine.version}"
-    return evaluate(
-        lambda case: predictor(case.frame).mask,
-        frames,
-        task=run.task,
-        variant="torch-fp32",
-        engine=engine,
-        challenge=challenge,
-    )
+    return _evaluate_predictor(run_predictor(run, threads), frames, "torch-fp32", challenge)
 
 
 def evaluate_variant(
     bundle: Bundle, variant: str, frames: LabelledFrames, threads: int, challenge: bool = False
 ) -> dict[str, Any]:
     """The record of one variant of a bundle, in its real engine."""
-    predictor = Predictor(bundle, variant, threads)
+    return _evaluate_predictor(Predictor(bundle, variant, threads), frames, variant, challenge)
+
+
+def _evaluate_predictor(predictor: Predictor, frames: LabelledFrames, variant: str, challenge: bool) -> dict[str, Any]:
     engine = f"{predictor.engine.name} {predictor.engine.version}"
     return evaluate(
         lambda case: predictor(case.frame).mask,
         frames,
-        task=bundle.manifest.task,
+        task=predictor.task,
         variant=variant,
         engine=engine,
         challenge=challenge,

@@ -6,9 +6,7 @@ It speaks the protocol of ``python -m fetaledge_runtimes bench``: one JSON docum
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,30 +39,20 @@ def main() -> int:
     try:
         from fetaledge.training.run import open_run
         from fetaledge_export.torch_engine import TorchEngine
-        from fetaledge_runtimes.benching import bench_command
-        from fetaledge_runtimes.frames import read_frames
+        from fetaledge_runtimes.benching import answer
         from fetaledge_runtimes.predictor import Predictor
 
-        frames = list(read_frames(options.frames))
-        start = time.perf_counter()
-        run = open_run(options.run, options.fold, options.base)
-        engine = TorchEngine(run.network(), run.scale, run.offset, options.threads)
-        predictor = Predictor.from_engine(engine, run.size, run.task)  # masks are made as a bundle's are
-        load_ms = (time.perf_counter() - start) * 1000
-        document = bench_command(
-            predictor,
-            load_ms,
-            frames,
-            threads=options.threads,
-            samples=options.samples,
-            warmup=options.warmup,
-            model_files=[_weights(run)],
-            masks=options.masks,
-        )
+        def load() -> tuple[Predictor, list[Path]]:
+            run = open_run(options.run, options.fold, options.base)
+            engine = TorchEngine(run.network(), run.scale, run.offset, options.threads)
+            return Predictor.from_engine(engine, run.size, run.task), [
+                _weights(run)
+            ]  # masks are made as a bundle's are
+
+        answer(options, load)
     except FetalEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    print(json.dumps(document, allow_nan=False))
     return 0
 
 

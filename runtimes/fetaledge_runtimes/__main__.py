@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 
 from fetaledge_runtimes.errors import FetalEdgeError
@@ -91,28 +90,14 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from fetaledge_runtimes.benching import bench_command
+    from fetaledge_runtimes.benching import answer
     from fetaledge_runtimes.bundle import Bundle
-    from fetaledge_runtimes.frames import read_frames
     from fetaledge_runtimes.predictor import Predictor
 
     bundle = Bundle.open(options.bundle)
-    frames = list(read_frames(options.frames))
     variant = bundle.variant(options.variant)
-    start = time.perf_counter()
-    predictor = Predictor(bundle, variant.name, options.threads)
-    load_ms = (time.perf_counter() - start) * 1000
-    document = bench_command(
-        predictor,
-        load_ms,
-        frames,
-        threads=options.threads,
-        samples=options.samples,
-        warmup=options.warmup,
-        model_files=[bundle.folder / stored.file for stored in variant.files],
-        masks=options.masks,
-    )
-    print(json.dumps(document, allow_nan=False))
+    files = [bundle.folder / stored.file for stored in variant.files]
+    answer(options, lambda: (Predictor(bundle, variant.name, options.threads), files))
     return 0
 
 

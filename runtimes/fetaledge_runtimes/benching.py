@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,35 @@ import cv2
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.files import atomic_path
 from fetaledge_runtimes.frame import Frame, Image
+from fetaledge_runtimes.frames import read_frames
 from fetaledge_runtimes.predictor import Prediction, Predictor
 from fetaledge_runtimes.timing import bench, peak_rss_mb
 
 SCHEMA = "fetaledge/samples/1"
+
+
+def answer(options: argparse.Namespace, load: Callable[[], tuple[Predictor, Sequence[Path]]]) -> None:
+    """Print what :func:`bench_command` gives for a worker's command line.
+
+    Args:
+        options: ``frames``, ``threads``, ``samples``, ``warmup``, ``masks``.
+        load: opens the model, and is timed; its predictor and its files.
+    """
+    frames = list(read_frames(options.frames))
+    start = time.perf_counter()
+    predictor, model_files = load()
+    load_ms = (time.perf_counter() - start) * 1000
+    document = bench_command(
+        predictor,
+        load_ms,
+        frames,
+        threads=options.threads,
+        samples=options.samples,
+        warmup=options.warmup,
+        model_files=model_files,
+        masks=options.masks,
+    )
+    print(json.dumps(document, allow_nan=False))
 
 
 def bench_command(

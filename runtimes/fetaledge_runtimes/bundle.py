@@ -8,6 +8,7 @@ from typing import Any
 
 from fetaledge_runtimes.errors import BundleError, InputError, UsageError
 from fetaledge_runtimes.files import read_json, sha256, write_json
+from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.preprocess import RESIZE_RULE
 
 SCHEMA = "fetaledge/bundle/1"
@@ -86,7 +87,7 @@ class Manifest:
     calibration: dict[str, Any] | None
     fetaledge: str
     created: str
-    notice: str = "research software, not a medical device"
+    notice: str = NOTICE
     schema: str = SCHEMA
 
     def write(self, folder: Path) -> None:

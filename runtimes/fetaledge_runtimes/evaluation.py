@@ -103,9 +103,9 @@ def case_scores(record: Mapping[str, Any]) -> tuple[CaseScore, ...]:
         raise InputError(f"the record's cases cannot be read: {error}", "make it again with this version") from None
 
 
-def dice_pooled(scores: Sequence[CaseScore], size: int = POOL) -> float:
-    """Mean over batches of ``size`` cases, in the given order, of the Dice of a batch's pixels taken together."""
-    batches = [scores[start : start + size] for start in range(0, len(scores), size)]
+def dice_pooled(scores: Sequence[CaseScore]) -> float:
+    """Mean over batches of :data:`POOL` cases, in the given order, of the Dice of a batch's pixels taken together."""
+    batches = [scores[start : start + POOL] for start in range(0, len(scores), POOL)]
     return float(np.mean([sum((s.counts for s in batch), Overlap(0, 0, 0, 0)).dice for batch in batches]))
 
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frame import Frame, Image
+from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.progression import Progression
 from fetaledge_runtimes.tasks import FH, PS
 
-DISCLAIMER = "research software, not a medical device"
 TITLE_FONT, FONT = cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_SIMPLEX
 FONT_HEIGHT = 22.0  # of a capital at scale 1, in pixels
 SUPERSAMPLE = 4
@@ -101,7 +101,7 @@ def _finish(canvas: Image, mask: Image, lines: Sequence[str], good: bool) -> Ima
     height, width = mask.shape
     unit = min(height, width) / 540
     margin = max(4, round(12 * unit))
-    footer = _fitted(DISCLAIMER, max(6.0, 9 * unit), width - 2 * margin)
+    footer = _fitted(NOTICE, max(6.0, 9 * unit), width - 2 * margin)
     foot_y = height - margin // 2 - footer.shape[0]
     _blend(canvas, footer, (width - footer.shape[1]) // 2, foot_y, MUTED, shadow=True)
     if lines:

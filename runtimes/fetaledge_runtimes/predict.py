@@ -17,6 +17,7 @@ from fetaledge_runtimes.errors import BundleError, InputError, UsageError
 from fetaledge_runtimes.files import atomic_folder, write_json
 from fetaledge_runtimes.frame import Frame, Image
 from fetaledge_runtimes.frames import list_files, read_frames
+from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.overlay import draw_head, draw_progression
 from fetaledge_runtimes.predictor import Prediction, Predictor
 from fetaledge_runtimes.progression import HSD_DEFINITION
@@ -24,7 +25,6 @@ from fetaledge_runtimes.spacing import check_pixel_mm
 
 SCHEMA = "fetaledge/prediction/1"
 DOCUMENT = "prediction.json"
-NOTICE = "research software, not a medical device"
 UNREADABLE = "unreadable"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -64,15 +64,26 @@ FMA = re.compile(r"fml[as]l?2?|bfmlal[bt]")
 MULTIPLIES = re.compile(r"[su]?m(add|sub|neg|ul)[lh]?|[su]mnegl|mneg|[su]div|[su]mulh")
 
 
-def classified(words: Iterable[int]) -> list[tuple[str, int, int]]:
+Classified = Callable[[Iterable[int]], list[tuple[str, int, int]]]
+
+
+@pytest.fixture(scope="module")
+def classified(tmp_path_factory: pytest.TempPathFactory) -> Classified:
     """What the C code makes of each word."""
-    text = " ".join(f"{word:x}" for word in words)
-    done = subprocess.run([plugin.classifier_path()], input=text, capture_output=True, text=True, check=True)
-    lines = [line.split() for line in done.stdout.splitlines()]
-    return [(name, int(loaded), int(stored)) for _, name, loaded, stored in lines]
+    program = tmp_path_factory.mktemp("classifier") / "classifier"
+    options = ("-O2", "-std=c11", "-Wall", "-Wextra", "-DCLASSIFIER_ONLY")
+    subprocess.run([*plugin.compiler(), *options, "-o", program, plugin.SOURCE], check=True)
+
+    def classify(words: Iterable[int]) -> list[tuple[str, int, int]]:
+        text = " ".join(f"{word:x}" for word in words)
+        done = subprocess.run([program], input=text, capture_output=True, text=True, check=True)
+        lines = [line.split() for line in done.stdout.splitlines()]
+        return [(name, int(loaded), int(stored)) for _, name, loaded, stored in lines]
+
+    return classify
 
 
-def test_known_words() -> None:
+def test_known_words(classified: Classified) -> None:
     assert classified(word for word, *_ in KNOWN) == [(name, loaded, stored) for _, name, loaded, stored in KNOWN]
 
 
@@ -134,7 +145,7 @@ def disassembled(words: Iterable[int]) -> list[tuple[int, str, str]]:
     return found
 
 
-def test_loads_and_stores_against_a_disassembler() -> None:
+def test_loads_and_stores_against_a_disassembler(classified: Classified) -> None:
     """100000 random words of the encoding's group "Loads and stores": the class, and the bytes to the last one."""
     instructions = [
         one for one in disassembled(random_words(100_000, 1, 0x0A000000, 0x08000000)) if not NOT_HERE.match(one[1])
@@ -164,7 +175,7 @@ def simd_by_text(name: str, operands: str) -> set[str]:
     return {"vector_integer"}
 
 
-def test_vectors_against_a_disassembler() -> None:
+def test_vectors_against_a_disassembler(classified: Classified) -> None:
     """100000 random words of Advanced SIMD: multiply-adds, dot products, multiplies, shifts, float, the rest."""
     words = random_words(100_000, 2, 0x9E000000, 0x0E000000)
     instructions = [one for one in disassembled(words) if one[2].startswith("v")]
@@ -178,7 +189,7 @@ def test_vectors_against_a_disassembler() -> None:
     assert wrong == {}
 
 
-def test_integers_and_branches_against_a_disassembler() -> None:
+def test_integers_and_branches_against_a_disassembler(classified: Classified) -> None:
     """30000 random words each of data processing with registers, with constants, and of branches."""
     for mask, value, plain in (
         (0x0E000000, 0x0A000000, "integer"),

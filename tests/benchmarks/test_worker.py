@@ -45,9 +45,11 @@ def test_a_bad_answer_is_named(text: str, words: str) -> None:
     [
         (3, "loading\nerror: x.onnx is damaged; copy it again\n", "x.onnx is damaged; copy it again"),
         (1, "Traceback\n  File\nValueError: no\n", "ValueError: no"),
+        (1, "Error in cpuinfo: prctl failed\nValueError: no\n", "ValueError: no"),
         (5, "", "the worker ended with exit code 5 and said nothing"),
         (-11, "", "the worker was killed by SIGSEGV"),
         (-4, "onnxruntime starts\n", "the worker was killed by SIGILL: onnxruntime starts"),
+        (-200, "", "the worker was killed by signal 200"),
     ],
 )
 def test_the_reason_of_a_failure(returncode: int, stderr: str, text: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from fetaledge_export.gate import MEASURES, Limits
+from fetaledge_export.gate import UNJUDGED, Limits
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import InputError, OutputError, UsageError
 from fetaledge_runtimes.frame import LabelledFrame
@@ -126,8 +126,8 @@ def test_without_spacing_hc_is_not_judged_and_that_is_said(
     result = export(
         tmp_path / "b", validation=blind, formats=("onnx",), precisions=("fp32",), limits=Limits(hc_abs_mean_mm=-1)
     ).result
-    assert result.failed == () and result.variants[0].notes == (MEASURES["head"].missing,)
-    assert MEASURES["head"].missing in (tmp_path / "b/card.md").read_text()
+    assert result.failed == () and result.variants[0].notes == (UNJUDGED["head"],)
+    assert UNJUDGED["head"] in (tmp_path / "b/card.md").read_text()
 
 
 def nothing_left(folder: Path) -> bool:

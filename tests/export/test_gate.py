@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fetaledge_export.gate import MEASURES, Limits, judge, unjudged
+from fetaledge_export.gate import UNJUDGED, Limits, judge, unjudged
 from fetaledge_runtimes.evaluation import PairedChange
 
 AT_THE_LIMITS = PairedChange(
@@ -98,5 +98,5 @@ def test_each_limit_can_be_moved() -> None:
 def test_without_spacing_dice_and_failures_are_judged_alone() -> None:
     blind = replace(AT_THE_LIMITS, hc_n=0, hc_bias_mm=None, hc_abs_mean_mm=None, hc_p95_mm=None, hc_max_mm=None)
     assert judge(blind, Limits()) == ()
-    assert unjudged(blind, "head") == (MEASURES["head"].missing,) and unjudged(AT_THE_LIMITS, "head") == ()
+    assert unjudged(blind, "head") == (UNJUDGED["head"],) and unjudged(AT_THE_LIMITS, "head") == ()
     assert len(judge(replace(blind, dice_drop=0.1, new_failures=("a",)), Limits())) == 2

@@ -14,7 +14,7 @@ import pytest
 
 from fetaledge import device_gate
 from fetaledge.data.dataset import open_dataset
-from fetaledge_export.gate import MEASURES, Limits
+from fetaledge_export.gate import UNJUDGED, Limits
 from fetaledge_runtimes import selftest
 from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
 from fetaledge_runtimes.errors import InputError, UsageError
@@ -22,7 +22,7 @@ from fetaledge_runtimes.evaluation import CaseScore, evaluation_record, score_ca
 from fetaledge_runtimes.files import write_json
 
 Call = Callable[..., tuple[int, str, str]]
-UNKNOWN = MEASURES["head"].missing
+UNKNOWN = UNJUDGED["head"]
 KNOWN = "OpenVINO computes int8 in another precision there"
 PI = "ssh://pi@clinic-pi"
 

@@ -22,12 +22,12 @@ from fetaledge.models.sam import SHAPES, PromptlessSam, SamShape
 from fetaledge.models.sam_checkpoint import (
     SamBase,
     load_published,
-    published_name,
     published_tensors,
     read_file,
     resize_positions,
     write_published,
 )
+from fetaledge.models.sam_names import published_name
 from fetaledge_runtimes.errors import InputError, UsageError
 
 TINY = SHAPES["tiny"]

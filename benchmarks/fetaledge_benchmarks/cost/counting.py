@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from fetaledge_benchmarks.cost.plugin import plugin_path
 from fetaledge_benchmarks.cost.site import unpacked
 from fetaledge_benchmarks.deploying.choice import Choice, choose
 from fetaledge_benchmarks.emulation import RELEASES, pi_root, qemu_command
+from fetaledge_benchmarks.worker import error_line, signal_name
 from fetaledge_runtimes.bundle import Bundle, Variant
 from fetaledge_runtimes.errors import TargetError
 
@@ -198,20 +198,11 @@ def _platform(cpu: str) -> Platform:
 
 def _reason(prepared: Prepared, done: subprocess.CompletedProcess[str]) -> str:
     """Why a run gave no counts: its own error, else the signal that ended it, and what is known of the engine."""
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    said = next((line for line in reversed(lines) if line.startswith("error:")), lines[-1] if lines else "")
-    said = re.sub(r"^error:\s*", "", said).replace(str(prepared.bundle.folder.resolve()), prepared.bundle.manifest.name)
+    said = error_line(done.stderr).replace(str(prepared.bundle.folder.resolve()), prepared.bundle.manifest.name)
     caught = re.search(r"uncaught target signal (\d+)", done.stderr)
     number = int(caught.group(1)) if caught else -done.returncode
     if number > 0:
-        said = f"it was ended by {_signal_name(number)} in the emulator"
+        said = f"it was ended by {signal_name(number)} in the emulator"
     elif not said:
         said = f"it ended with exit code {done.returncode} and said nothing"
     return "; ".join([said[:ERROR_LENGTH], *prepared.notes])
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

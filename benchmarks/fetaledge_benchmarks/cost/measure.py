@@ -16,12 +16,13 @@ from fetaledge_benchmarks.cost.counting import WARMUP, CountingFailed, Counts, P
 from fetaledge_benchmarks.cost.multiply_adds import MultiplyAdds, multiply_adds
 from fetaledge_benchmarks.cost.plugin import plugin_path
 from fetaledge_benchmarks.emulation.qemu import qemu_command
+from fetaledge_benchmarks.plan import choose_variants
 from fetaledge_runtimes.bundle import Bundle, Variant
+from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.preprocess import resize
 from fetaledge_runtimes.selftest import golden_frames
 
 SCHEMA = "fetaledge/cost/1"
-NOTICE = "research software, not a medical device"
 NOTE = (
     f"Every time here is a {WHAT}: the least that the counted instructions can take on one core with no cache miss, no "
     "dependency and no misprediction. A real board takes longer. Instructions and bytes are counted in an emulator, of "
@@ -50,8 +51,7 @@ def measure_cost(
     """
     cores = [core_named(name) for name in dict.fromkeys(cpus)]
     bundle = Bundle.open(bundle_folder)
-    names = variants or [variant.name for variant in bundle.manifest.variants]
-    chosen = [bundle.variant(name) for name in dict.fromkeys(names)] or [bundle.variant()]
+    chosen = choose_variants(bundle, variants or None)
     frame = golden_frames(bundle, chosen[0].name)[0]
     qemu_command(Path("/"), cores[0].name, {}, ["/"], plugin="any")  # a missing QEMU is said before anything is fetched
     plugin_path()

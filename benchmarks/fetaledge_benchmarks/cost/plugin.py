@@ -7,7 +7,6 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from fetaledge_benchmarks.cache import folder
@@ -15,24 +14,34 @@ from fetaledge_runtimes.errors import TargetError
 from fetaledge_runtimes.files import atomic_path
 
 SOURCE = Path(__file__).with_name("counting.c")
-OPTIONS = ("-O2", "-std=c11", "-Wall", "-Wextra")
-SHARED = ("-shared", "-fPIC", "-fvisibility=hidden")
-CLASSIFIER = ("-DCLASSIFIER_ONLY",)
+OPTIONS = ("-O2", "-std=c11", "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=hidden")
 
 
 def plugin_path() -> Path:
-    """The shared object that qemu's ``-plugin`` takes.
+    """The shared object that qemu's ``-plugin`` takes, built where the cache has none.
 
     Raises:
         TargetError: there is no C compiler, or it fails.
         OutputError: the cache cannot be written.
     """
-    return _built("counting", SHARED)
-
-
-def classifier_path() -> Path:
-    """The same source as a program that says what class each instruction word is of; raises as :func:`plugin_path`."""
-    return _built("classifier", CLASSIFIER)
+    key = hashlib.sha256(SOURCE.read_bytes() + repr(OPTIONS).encode()).hexdigest()[:16]
+    path = folder("cost") / f"counting-{key}.so"
+    if path.is_file():
+        return path
+    command = compiler()
+    with atomic_path(path) as partial:
+        done = subprocess.run(
+            [*command, *OPTIONS, "-o", str(partial), str(SOURCE)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode != 0:
+            said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
+            raise TargetError(f"{SOURCE.name} cannot be compiled by {command[0]}: {said}", "install gcc")
+    path.chmod(0o755)
+    return path
 
 
 def compiler() -> tuple[str, ...]:
@@ -50,24 +59,3 @@ def compiler() -> tuple[str, ...]:
     raise TargetError(
         "no C compiler (cc, gcc, clang or ziglang) was found to build the counting plugin", "run: pip install ziglang"
     )
-
-
-def _built(name: str, options: Sequence[str]) -> Path:
-    key = hashlib.sha256(SOURCE.read_bytes() + repr((OPTIONS, options)).encode()).hexdigest()[:16]
-    path = folder("cost") / f"{name}-{key}.so"
-    if path.is_file():
-        return path
-    command = compiler()
-    with atomic_path(path) as partial:
-        done = subprocess.run(
-            [*command, *OPTIONS, *options, "-o", str(partial), str(SOURCE)],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-        if done.returncode != 0:
-            said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
-            raise TargetError(f"{SOURCE.name} cannot be compiled by {command[0]}: {said}", "install gcc")
-    path.chmod(0o755)
-    return path

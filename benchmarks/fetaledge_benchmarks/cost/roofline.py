@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fetaledge_benchmarks.cost.bound import WHAT
-from fetaledge_benchmarks.figures import ENGINE_COLOURS, FAINT, INK, MARKERS, OTHER_COLOUR, SOFT
+from fetaledge_benchmarks.figures import FAINT, INK, SOFT, colour, marker_and_area
 from fetaledge_benchmarks.table import milliseconds
 
 if TYPE_CHECKING:
@@ -119,9 +119,9 @@ def _roofs(axes: Axes, cpu: Document, span: tuple[float, float], reach: tuple[fl
 def _points(axes: Axes, rows: Sequence[Document]) -> None:
     """A marker a result; what it is and its bound stand in the legend, for points often fall on one another."""
     order = sorted(rows, key=lambda row: float(row["bound"]["ms"]))
-    for row in sorted(rows, key=lambda row: -_marker(row)[1]):
-        marker, area = _marker(row)
-        tone = ENGINE_COLOURS.get(row["engine"], OTHER_COLOUR)
+    for row in sorted(rows, key=lambda row: -marker_and_area(row)[1]):
+        marker, area = marker_and_area(row)
+        tone = colour(row["engine"])
         place = (intensity(row), attained(row))
         axes.scatter(*place, s=area * 0.6, marker=marker, facecolor=tone, edgecolor="white", linewidth=1.1, zorder=4)
     from matplotlib.lines import Line2D
@@ -131,15 +131,11 @@ def _points(axes: Axes, rows: Sequence[Document]) -> None:
             [],
             [],
             linestyle="",
-            marker=_marker(row)[0],
+            marker=marker_and_area(row)[0],
             markersize=8,
-            color=ENGINE_COLOURS.get(row["engine"], OTHER_COLOUR),
+            color=colour(row["engine"]),
             label=f"{row['variant']} ≥ {milliseconds(row['bound']['ms'])} ms",
         )
         for row in order
     ]
     axes.legend(handles=handles, loc="lower right", fontsize=8.5, title=WHAT, title_fontsize=8.5, framealpha=1.0)
-
-
-def _marker(row: Document) -> tuple[str, int]:
-    return MARKERS.get(row["variant"].rpartition("-")[2], ("D", 100))

@@ -23,6 +23,7 @@ from fetaledge.cli import (
     train_sam,  # noqa: F401
 )
 from fetaledge_runtimes.errors import FetalEdgeError
+from fetaledge_runtimes.notice import NOTICE
 
 INTERRUPTED = 130  # typer's exit code after Ctrl-C
 
@@ -39,7 +40,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"fetaledge {fetaledge.__version__} ({fetaledge.NOTICE})")
+        print(f"fetaledge {fetaledge.__version__} ({NOTICE})")
         raise typer.Exit
 
 

@@ -176,12 +176,11 @@ def head_phantom(seed: int) -> LabelledFrame:
 
     Args:
         seed: not negative; the same one gives the same frame.
-        shape: rows and columns.
 
     Returns:
         The frame, its mask (the **outer** edge of the skull, rasterised) and ``hc_mm``, which is analytic.
     """
-    return head_phantom_with_truth(seed, shape).labelled
+    return head_phantom_with_truth(seed).labelled
 
 
 def draw_outline(ellipse: Ellipse, shape: tuple[int, int]) -> Image:

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from fetaledge.models.sam import PromptlessSam
-from fetaledge.models.sam_checkpoint import published_name, read_file
+from fetaledge.models.sam_checkpoint import read_file
+from fetaledge.models.sam_names import published_name
 from fetaledge.models.unet import check_fit, read_tensors
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.files import atomic_path, write_json

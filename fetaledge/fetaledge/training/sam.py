@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_only
 from torch import nn
-from torch.utils.data import DataLoader, DistributedSampler
 
 from fetaledge.data.dataset import Dataset
 from fetaledge.data.split import draw_frames, split_by_subject, split_into_folds
@@ -19,7 +18,6 @@ from fetaledge.models.lora import SAVED, add_adapters, load_samed, read_samed
 from fetaledge.models.sam_checkpoint import SamBase
 from fetaledge.training.curve import draw_curve
 from fetaledge.training.folder import check_folder, prepare_folder
-from fetaledge.training.frames import EpochSampler
 from fetaledge.training.keeper import RESUME, Keeper
 from fetaledge.training.memory import out_of_memory_named, refuse_what_does_not_fit
 from fetaledge.training.recipe import INTENSITIES
@@ -28,7 +26,7 @@ from fetaledge.training.sam_frames import AugmentedMaps, LabelMaps, PlainMaps
 from fetaledge.training.sam_module import SamModule
 from fetaledge.training.sam_recipe import SamRecipe
 from fetaledge.training.sam_run import FOLD, SamRun, describe_base, open_sam_run, save_fold
-from fetaledge.training.trainer import Machines, make_trainer
+from fetaledge.training.trainer import Machines, fit, make_trainer
 from fetaledge_runtimes.files import read_json, write_json
 from fetaledge_runtimes.tasks import CLASSES
 
@@ -122,7 +120,7 @@ def train_sam(
                 folder,
                 recipe,
                 machines,
-                resume and (folder / RESUME).is_file(),
+                resume,
                 lambda line, said=said: progress(said + line),  # type: ignore[misc]
                 bar,
             )
@@ -186,21 +184,7 @@ def _fit(
     keeper = Keeper(folder, progress, lambda module: save_fold(module.network, folder, recipe.tune))
     trainer = make_trainer(recipe, machines, keeper, bar)
     module = SamModule(network, recipe, *INTENSITIES["unit"])
-    frames, held_out = AugmentedMaps(train, recipe.seed), PlainMaps(validation)
-    world, rank = trainer.world_size, trainer.global_rank
-    sampler = EpochSampler(frames, world, rank, shuffle=True, seed=recipe.seed)
-    validation_sampler: DistributedSampler[Any] = DistributedSampler(held_out, world, rank, shuffle=False)
-    try:
-        trainer.fit(
-            module,
-            DataLoader(frames, batch_size=recipe.batch, sampler=sampler, drop_last=len(sampler) > recipe.batch),
-            DataLoader(held_out, batch_size=recipe.batch, sampler=validation_sampler),
-            ckpt_path=folder / RESUME if resume else None,
-            weights_only=True,
-        )
-    except SystemExit:  # Lightning's answer to Ctrl-C
-        progress(f"stopped after {len(keeper.rows)} epochs; go on with the same command and --resume")
-        raise KeyboardInterrupt from None
+    fit(trainer, module, AugmentedMaps(train, recipe.seed), PlainMaps(validation), recipe, keeper, resume)
     if trainer.is_global_zero:
         draw_curve(keeper.rows, folder / CURVE)
         write_json(folder / FINISHED, {"best": keeper.best, "epochs_run": len(keeper.rows)})

@@ -1,17 +1,19 @@
-"""Lightning's trainer, set up for any network here."""
+"""Lightning's trainer, set up and run for any network here."""
 
 from __future__ import annotations
 
 import logging
 import warnings
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import lightning
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import RichProgressBar
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from fetaledge.training.keeper import Keeper
+from fetaledge.training.frames import EpochSampler
+from fetaledge.training.keeper import RESUME, Keeper
 from fetaledge_runtimes.errors import UsageError
 
 
@@ -28,10 +30,16 @@ class Schedule(Protocol):
     """What a trainer needs of a recipe."""
 
     @property
+    def batch(self) -> int: ...
+
+    @property
     def epochs(self) -> int: ...
 
     @property
     def precision(self) -> str: ...
+
+    @property
+    def seed(self) -> int: ...
 
 
 def make_trainer(recipe: Schedule, machines: Machines, keeper: Keeper, bar: bool) -> lightning.Trainer:
@@ -61,3 +69,34 @@ def make_trainer(recipe: Schedule, machines: Machines, keeper: Keeper, bar: bool
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"--accelerator {machines.accelerator} cannot be used: {reason}", "try auto or cpu") from error
+
+
+def fit(
+    trainer: lightning.Trainer,
+    module: lightning.LightningModule,
+    train: Dataset[Any],
+    validation: Dataset[Any],
+    recipe: Schedule,
+    keeper: Keeper,
+    resume: bool,
+) -> None:
+    """Train, with ``resume`` from the last whole epoch in the keeper's folder where there is one.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C.
+    """
+    world, rank = trainer.world_size, trainer.global_rank
+    sampler = EpochSampler(train, world, rank, shuffle=True, seed=recipe.seed)
+    validation_sampler: DistributedSampler[Any] = DistributedSampler(validation, world, rank, shuffle=False)
+    state = keeper.folder / RESUME
+    try:
+        trainer.fit(
+            module,
+            DataLoader(train, batch_size=recipe.batch, sampler=sampler, drop_last=len(sampler) > recipe.batch),
+            DataLoader(validation, batch_size=recipe.batch, sampler=validation_sampler),
+            ckpt_path=state if resume and state.is_file() else None,
+            weights_only=True,
+        )
+    except SystemExit:  # Lightning's answer to Ctrl-C
+        keeper.progress(f"stopped after {len(keeper.rows)} epochs; go on with the same command and --resume")
+        raise KeyboardInterrupt from None

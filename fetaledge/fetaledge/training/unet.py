@@ -13,7 +13,6 @@ import lightning
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_only
 from torch import nn
-from torch.utils.data import DataLoader, DistributedSampler
 
 from fetaledge.data.dataset import Dataset
 from fetaledge.data.phantom import head_phantom
@@ -26,16 +25,20 @@ from fetaledge.models.unet import Architecture, load_body, logits_of
 from fetaledge.training.curve import draw_curve
 from fetaledge.training.distillation import SOFT_WEIGHT, Teachers, Unlabelled, teacher_facts
 from fetaledge.training.folder import check_folder, prepare_folder
-from fetaledge.training.frames import EpochSampler, PreparedFrames, TrainingFrames, ValidationFrames
+from fetaledge.training.frames import PreparedFrames, TrainingFrames, ValidationFrames
 from fetaledge.training.keeper import RESUME, Keeper
 from fetaledge.training.module import SegmentationModule
 from fetaledge.training.recipe import INTENSITIES, SIZE, Recipe
 from fetaledge.training.run import CURVE, WEIGHTS, Run, write_document, write_weights
-from fetaledge.training.trainer import Machines, make_trainer
+from fetaledge.training.trainer import Machines, fit, make_trainer
 from fetaledge_runtimes.errors import UsageError
+from fetaledge_runtimes.frame import LabelledFrame
 from fetaledge_runtimes.tasks import CLASSES
 
-PHANTOMS = {"head": head_phantom, "ps-fh": lambda seed: psfh_phantom(seed).labelled}
+PHANTOMS: dict[str, Callable[[int], LabelledFrame]] = {
+    "head": head_phantom,
+    "ps-fh": lambda seed: psfh_phantom(seed).labelled,
+}
 PHANTOM_SEED_STEP = 1_000_000
 FIXED = ("recipe", "data", "split", "architecture", "teachers", "unlabelled")
 
@@ -112,8 +115,7 @@ def train_unet(
         prepare_folder(out, document, resume=resume)
     if more:
         document["unlabelled"]["frames"] = len(frames[0]) - len(frames[0].masks)
-    state = out / RESUME if resume and (out / RESUME).is_file() else None
-    return _fit(network, frames, dataset, document, out, recipe, trainer, keeper, state, progress)
+    return _fit(network, frames, dataset, document, out, recipe, trainer, keeper, resume, progress)
 
 
 def _check_teachers(teachers: Sequence[Run], unlabelled: Path | None, recipe: Recipe, task: str) -> None:
@@ -229,10 +231,9 @@ def _fit(
     recipe: Recipe,
     trainer: lightning.Trainer,
     keeper: Keeper,
-    state: Path | None,
+    resume: bool,
     progress: Callable[[str], None],
 ) -> Run | None:
-    train, validation = TrainingFrames(frames[0], recipe.seed), ValidationFrames(frames[1])
     scale, offset = INTENSITIES[recipe.intensity]
     module = SegmentationModule(
         network,
@@ -244,20 +245,7 @@ def _fit(
         seed=recipe.seed,
         soft_weight=recipe.soft_weight,
     )
-    world, rank = trainer.world_size, trainer.global_rank
-    sampler = EpochSampler(train, world, rank, shuffle=True, seed=recipe.seed)
-    validation_sampler: DistributedSampler[Any] = DistributedSampler(validation, world, rank, shuffle=False)
-    try:
-        trainer.fit(
-            module,
-            DataLoader(train, batch_size=recipe.batch, sampler=sampler, drop_last=len(sampler) > recipe.batch),
-            DataLoader(validation, batch_size=recipe.batch, sampler=validation_sampler),
-            ckpt_path=state,
-            weights_only=True,
-        )
-    except SystemExit:  # Lightning's answer to Ctrl-C
-        progress(f"stopped after {len(keeper.rows)} epochs; go on with the same command and --resume")
-        raise KeyboardInterrupt from None
+    fit(trainer, module, TrainingFrames(frames[0], recipe.seed), ValidationFrames(frames[1]), recipe, keeper, resume)
     if trainer.is_global_zero:
         progress("measuring the best epoch on the validation frames")
         draw_curve(keeper.rows, out / CURVE)
