@@ -45,9 +45,8 @@ def main() -> int:
         def load() -> tuple[Predictor, list[Path]]:
             run = open_run(options.run, options.fold, options.base)
             engine = TorchEngine(run.network(), run.scale, run.offset, options.threads)
-            return Predictor.from_engine(engine, run.size, run.task), [
-                _weights(run)
-            ]  # masks are made as a bundle's are
+            predictor = Predictor.from_engine(engine, run.size, run.task)  # masks are made as a bundle's are
+            return predictor, [_weights(run)]
 
         answer(options, load)
     except FetalEdgeError as error:

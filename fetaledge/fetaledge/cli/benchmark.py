@@ -76,7 +76,8 @@ def benchmark(
         print_json(record)
     else:
         print_table(*terminal_table(record))
-        print(f"Δ is against {baselines(record)}")
+        if any(result["against_fp32"] for result in record["results"]):
+            print(f"Δ is against {baselines(record)}")
         header, rows = agreement_table(record)
         if rows:
             print()
