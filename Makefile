@@ -37,7 +37,7 @@ stand-ins: $(VENV)/ready
 
 # The program that runs a TFLite or ONNX model on a phone without Python.
 android-runner: $(VENV)/ready
-	$(BIN)/python -m fetaledge_benchmarks.android
+	$(BIN)/python -m fetaledge_devices.native_runner
 
 # How far fetaledge cost's lower bound is from published latencies of ResNet-50 and MobileNetV2; 10 to 30 minutes.
 cost-calibration: $(VENV)/ready
@@ -99,7 +99,7 @@ sam-vit-b: $(VENV)/ready
 $(VENV)/ready: constraints.txt tests/requirements.txt $(wildcard */pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet torch
-	$(BIN)/pip install --quiet -e runtimes -e export -e benchmarks -e fetaledge -r tests/requirements.txt
+	$(BIN)/pip install --quiet -e runtimes -e export -e devices -e benchmarks -e fetaledge -r tests/requirements.txt
 	touch $@
 
 clean:

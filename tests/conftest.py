@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bright_bundle import benchmark_of, bundle_folder, heads, lines, record, reference  # noqa: F401
 from tests.stand_ins.fixtures import phone, pi4, pi5, pi5_trixie, stand_in_host, stand_in_roots  # noqa: F401
 
 Call = Callable[..., tuple[int, str, str]]
@@ -24,7 +25,7 @@ def _shared(part: str) -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def own_list_of_devices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What is fetched and built is shared with the user's cache; devices that only tests know are not noted there."""
-    from fetaledge_benchmarks.cache import folder
+    from fetaledge_devices.cache import folder
 
     own = tmp_path_factory.mktemp("cache")
     for name in ("android-runner", "cost", "emulation", "wheels", "zig"):
@@ -37,7 +38,7 @@ def own_list_of_devices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
     """Run the command in this process: (exit code, stdout, stderr)."""
-    from fetaledge.cli import main
+    from fetaledge.cli.app import main
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["fetaledge", *map(str, arguments)])
@@ -71,7 +72,7 @@ def samed_lora() -> Path:
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 20 phantoms in HC18's layout."""
-    from fetaledge.data.phantom import write_head_phantoms
+    from fetaledge.phantoms.head import write_head_phantoms
 
     folder = tmp_path_factory.mktemp("data") / "phantoms"
     write_head_phantoms(folder, 20, seed=5)
@@ -81,9 +82,9 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small U-Net, trained just long enough on 64×64 phantoms to find most heads."""
-    from fetaledge.data.dataset import open_dataset
-    from fetaledge.training.recipe import Recipe
-    from fetaledge.training.unet import train_unet
+    from fetaledge.data.layouts.open import open_dataset
+    from fetaledge.training.unet.recipe import Recipe
+    from fetaledge.training.unet.train import train_unet
 
     folder = tmp_path_factory.mktemp("runs") / "small"
     recipe = Recipe(

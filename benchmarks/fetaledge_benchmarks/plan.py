@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from fetaledge_runtimes.bundle import Bundle, Variant
-from fetaledge_runtimes.engines import engine_class
+from fetaledge_runtimes.bundle import Variant
+from fetaledge_runtimes.engines.registry import engine_class
 from fetaledge_runtimes.errors import UsageError
 
 
@@ -98,19 +98,6 @@ class Sampling:
         """For each round, the rows' indices in the order they run: every row once, shuffled by the seed."""
         rng = np.random.default_rng(self.seed)
         return tuple(tuple(int(i) for i in rng.permutation(rows)) for _ in range(self.rounds))
-
-
-def choose_variants(bundle: Bundle, names: Sequence[str] | None) -> tuple[Variant, ...]:
-    """The bundle's variants of these names, all without; in the order given, each once.
-
-    Raises:
-        UsageError: a name that the bundle does not hold.
-        BundleError: the bundle holds no variant at all.
-    """
-    chosen = bundle.manifest.variants if names is None else tuple(bundle.variant(name) for name in dict.fromkeys(names))
-    if not chosen:
-        bundle.variant()
-    return chosen
 
 
 def plan_rows(

@@ -8,20 +8,20 @@ from datetime import UTC, datetime
 from statistics import fmean, median
 from typing import Any
 
-from fetaledge_benchmarks import agreement
-from fetaledge_benchmarks.host import Facts
-from fetaledge_benchmarks.measurement import Measurement
+from fetaledge_benchmarks import mask_agreement
+from fetaledge_benchmarks.benchmark_frames import Workload
 from fetaledge_benchmarks.plan import Row, Sampling
-from fetaledge_benchmarks.share import Share
+from fetaledge_benchmarks.row_measurement import Measurement
+from fetaledge_benchmarks.target_session import Share
 from fetaledge_benchmarks.validity import reasons_against, remarks_on
-from fetaledge_benchmarks.worker import SERIES
-from fetaledge_benchmarks.workload import Workload
+from fetaledge_benchmarks.worker_client import SERIES
+from fetaledge_devices.facts.model import Facts
+from fetaledge_runtimes.bench_worker import percentiles
 from fetaledge_runtimes.bundle import MANIFEST, Bundle
-from fetaledge_runtimes.evaluation import CaseScore, evaluation_record, paired_change
 from fetaledge_runtimes.files import sha256
 from fetaledge_runtimes.notice import NOTICE
-from fetaledge_runtimes.tasks import MEASURES
-from fetaledge_runtimes.timing import percentiles
+from fetaledge_runtimes.scores.record import CaseScore, evaluation_record, paired_change
+from fetaledge_runtimes.tasks.task import MEASURES
 
 SCHEMA = "fetaledge/benchmark/1"
 
@@ -129,7 +129,7 @@ def _result(measurement: Measurement, share: Share, sampling: Sampling, task: st
         "file_mb": row.file_mb if row.file_mb is not None else (answers[0].file_mb if answers else None),
         "accuracy": _accuracy(measurement.scores, task),
         "against_fp32": _against_fp32(measurement, everything),
-        "against_local": agreement.summary(measurement.agreement),
+        "against_local": mask_agreement.summary(measurement.agreement),
         "speedup_over_torch": _speedup(measurement, everything),
         "temperature_c": {"min": min(temperatures), "max": max(temperatures)} if temperatures else None,
         "samples_ms": {name.removesuffix("_ms"): measurement.series(name) for name in SERIES},
@@ -236,7 +236,7 @@ def _evaluations(shares: Sequence[Share], task: str, data: str, synthetic: bool)
     """Per model, the record ``fetaledge/evaluation/1`` with every case; a device's goes by ``MODEL on TARGET``."""
     return {
         m.row.name
-        if share.target.name == agreement.LOCAL
+        if share.target.name == mask_agreement.LOCAL
         else f"{m.row.name} on {share.target.name}": evaluation_record(
             m.scores, task=task, variant=m.row.name, engine=m.row.engine, data=data, synthetic=synthetic
         )

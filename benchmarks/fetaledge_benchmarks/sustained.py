@@ -6,9 +6,9 @@ import math
 import time
 from statistics import median
 
-from fetaledge_benchmarks.measurement import Moment
-from fetaledge_benchmarks.share import Share
-from fetaledge_benchmarks.worker import WorkerFailed
+from fetaledge_benchmarks.row_measurement import Moment
+from fetaledge_benchmarks.target_session import Share
+from fetaledge_benchmarks.worker_client import WorkerFailed
 
 SUSTAINED_SAMPLES = 20
 SUSTAINED_PROCESS_S = 30.0

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from fetaledge_benchmarks.device import THROTTLE_SINCE_START, throttle_words
-from fetaledge_benchmarks.host import Battery, Conditions
+from fetaledge_devices.facts.model import THROTTLE_SINCE_START, Battery, Conditions, throttle_words
 
 FEWEST_SAMPLES = 30
 LARGEST_SPREAD = 1.5

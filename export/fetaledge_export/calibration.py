@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from fetaledge_runtimes.frame import Image, LabelledFrame
+from fetaledge_runtimes.frames.frame import Image, LabelledFrame
 from fetaledge_runtimes.preprocess import resize
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from fetaledge_runtimes.evaluation import PairedChange
-from fetaledge_runtimes.tasks import MEASURES
+from fetaledge_runtimes.scores.record import PairedChange
+from fetaledge_runtimes.tasks.task import MEASURES
 
 UNJUDGED = {
     "head": "HC not judged: no frame has a spacing and a head in both masks",

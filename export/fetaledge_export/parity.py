@@ -12,11 +12,11 @@ import numpy as np
 from torch import nn
 
 from fetaledge_export.device_model import DecoderAlone, DeviceModel, Encoder, EncoderAlone
-from fetaledge_export.formats import format_module
+from fetaledge_export.formats.format import format_module
 from fetaledge_export.torch_engine import TorchEngine
-from fetaledge_runtimes.engines import open_engine
 from fetaledge_runtimes.engines.base import Engine
-from fetaledge_runtimes.frame import Image, Logits
+from fetaledge_runtimes.engines.registry import open_engine
+from fetaledge_runtimes.frames.frame import Image, Logits
 
 FRAMES = 2
 REPEATS = 5

@@ -11,8 +11,8 @@ from typing import Any
 from fetaledge_export.gate import Limits
 from fetaledge_export.parity import Parity
 from fetaledge_runtimes.bundle import Manifest
-from fetaledge_runtimes.evaluation import SYNTHETIC_NOTE, CaseScore, PairedChange, evaluation_record
-from fetaledge_runtimes.tasks import MEASURES
+from fetaledge_runtimes.scores.record import SYNTHETIC_NOTE, CaseScore, PairedChange, evaluation_record
+from fetaledge_runtimes.tasks.task import MEASURES
 
 SCHEMA = "fetaledge/gate/1"
 NOTHING = "–"
@@ -48,7 +48,7 @@ class VariantResult:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What :func:`fetaledge_export.exporter.export_bundle` wrote to ``folder``.
+    """What :func:`fetaledge_export.export.export_bundle` wrote to ``folder``.
 
     Attributes:
         reference: scores of the fp32 PyTorch model, one a validation frame.

@@ -10,7 +10,7 @@ from torch import nn
 
 from fetaledge_export.device_model import input_channels
 from fetaledge_runtimes.engines.base import Engine
-from fetaledge_runtimes.frame import Image, Logits
+from fetaledge_runtimes.frames.frame import Image, Logits
 
 
 class TorchEngine(Engine):

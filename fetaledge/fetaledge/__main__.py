@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fetaledge.cli import main
+from fetaledge.cli.app import main
 
 main()

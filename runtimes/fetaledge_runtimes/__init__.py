@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from fetaledge_runtimes.quiet import quiet
 
 if TYPE_CHECKING:
-    from fetaledge_runtimes.biometry import HeadMeasures as HeadMeasures
     from fetaledge_runtimes.bundle import Bundle as Bundle
     from fetaledge_runtimes.errors import FetalEdgeError as FetalEdgeError
-    from fetaledge_runtimes.frame import Frame as Frame
-    from fetaledge_runtimes.frames import read_frames as read_frames
+    from fetaledge_runtimes.frames.frame import Frame as Frame
+    from fetaledge_runtimes.frames.read import read_frames as read_frames
     from fetaledge_runtimes.predictor import Prediction as Prediction
     from fetaledge_runtimes.predictor import Predictor as Predictor
-    from fetaledge_runtimes.progression import Progression as Progression
+    from fetaledge_runtimes.tasks.head import HeadMeasures as HeadMeasures
+    from fetaledge_runtimes.tasks.ps_fh import Progression as Progression
 
 quiet()
 
@@ -31,12 +31,12 @@ __all__ = ["Bundle", "FetalEdgeError", "Frame", "HeadMeasures", "Prediction", "P
 _HOMES = {
     "Bundle": "bundle",
     "FetalEdgeError": "errors",
-    "Frame": "frame",
-    "HeadMeasures": "biometry",
+    "Frame": "frames.frame",
+    "HeadMeasures": "tasks.head",
     "Prediction": "predictor",
     "Predictor": "predictor",
-    "Progression": "progression",
-    "read_frames": "frames",
+    "Progression": "tasks.ps_fh",
+    "read_frames": "frames.read",
 }
 
 

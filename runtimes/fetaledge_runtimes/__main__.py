@@ -68,7 +68,7 @@ def _count(text: str) -> int:
 
 def _predict(options: argparse.Namespace) -> int:
     from fetaledge_runtimes.bundle import Bundle
-    from fetaledge_runtimes.predict import exit_code, one_line, predict_files, summary_line
+    from fetaledge_runtimes.predict_files import exit_code, one_line, predict_files, summary_line
     from fetaledge_runtimes.predictor import Predictor
 
     predictor = Predictor(Bundle.open(options.bundle), options.variant, options.threads)
@@ -90,7 +90,7 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from fetaledge_runtimes.benching import answer
+    from fetaledge_runtimes.bench_worker import answer
     from fetaledge_runtimes.bundle import Bundle
     from fetaledge_runtimes.predictor import Predictor
 

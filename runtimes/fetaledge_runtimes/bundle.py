@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fetaledge_runtimes.errors import BundleError, InputError, UsageError
+from fetaledge_runtimes.engines.registry import engine_class, is_installed
+from fetaledge_runtimes.errors import BundleError, EngineMissing, InputError, UsageError
 from fetaledge_runtimes.files import read_json, sha256, write_json
 from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.preprocess import RESIZE_RULE
@@ -138,7 +140,7 @@ class Manifest:
 
     def _ill_typed(self) -> str | None:
         """The first key whose value no code could use."""
-        from fetaledge_runtimes.engines import ENGINES
+        from fetaledge_runtimes.engines.registry import ENGINES
 
         for key, grid in (("input", self.input), ("output", self.output)):
             if not all(type(side) is int and side > 0 for side in (grid.height, grid.width)):
@@ -206,7 +208,7 @@ class Bundle:
             UsageError: no variant has this name.
             EngineMissing: no engine that runs any variant is installed.
         """
-        from fetaledge_runtimes.engines import first_runnable
+        from fetaledge_runtimes.bundle import first_runnable
 
         if not self.manifest.variants:
             raise BundleError(f"{self.folder} holds no variant", "none passed the gate; its evaluation.json says why")
@@ -220,3 +222,29 @@ class Bundle:
 
     def model_path(self, variant: Variant) -> Path:
         return self.folder / variant.files[0].file
+
+
+def first_runnable(variants: Sequence[Variant]) -> Variant:
+    """The first of these variants whose engine is installed.
+
+    Raises:
+        EngineMissing: none is.
+    """
+    for variant in variants:
+        if is_installed(variant.format):
+            return variant
+    packages = " or ".join(sorted({engine_class(v.format).packages[0] for v in variants}))
+    raise EngineMissing("none of the bundle's engines is installed", f"run: pip install {packages}")
+
+
+def choose_variants(bundle: Bundle, names: Sequence[str] | None) -> tuple[Variant, ...]:
+    """The bundle's variants of these names, all without; in the order given, each once.
+
+    Raises:
+        UsageError: a name that the bundle does not hold.
+        BundleError: the bundle holds no variant at all.
+    """
+    chosen = bundle.manifest.variants if names is None else tuple(bundle.variant(name) for name in dict.fromkeys(names))
+    if not chosen:
+        bundle.variant()
+    return chosen

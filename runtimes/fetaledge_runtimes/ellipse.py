@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fetaledge_runtimes.frame import Image
+from fetaledge_runtimes.frames.frame import Image
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from fetaledge_runtimes.frame import Image, Logits
+from fetaledge_runtimes.frames.frame import Image, Logits
 
 
 def largest_component(mask: Image) -> Image:

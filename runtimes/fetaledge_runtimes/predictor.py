@@ -8,17 +8,17 @@ from time import perf_counter_ns
 
 import cv2
 
-from fetaledge_runtimes.biometry import HeadMeasures, head_status, measure_ellipse
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.ellipse import Ellipse, from_mask
-from fetaledge_runtimes.engines import open_engine
 from fetaledge_runtimes.engines.base import Engine
+from fetaledge_runtimes.engines.registry import open_engine
 from fetaledge_runtimes.errors import BundleError, UsageError
-from fetaledge_runtimes.frame import Frame, Image, Logits
+from fetaledge_runtimes.frames.frame import Frame, Image, Logits
 from fetaledge_runtimes.postprocess import mask_from_logits
 from fetaledge_runtimes.preprocess import resize
-from fetaledge_runtimes.progression import Progression, measure_progression
-from fetaledge_runtimes.tasks import TASKS
+from fetaledge_runtimes.tasks.head import HeadMeasures, head_status, measure_ellipse
+from fetaledge_runtimes.tasks.ps_fh import Progression, measure_progression
+from fetaledge_runtimes.tasks.task import TASKS
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +27,9 @@ class Prediction:
 
     Attributes:
         frame: the frame itself.
-        mask: ``uint8 (H, W)`` on the frame's own grid, the class of each pixel: :mod:`fetaledge_runtimes.tasks`.
-        status: ``ok``, or why nothing should be read off it: :func:`fetaledge_runtimes.biometry.head_status`, and for
-            ``ps-fh`` :func:`fetaledge_runtimes.progression.measure_progression`.
+        mask: ``uint8 (H, W)`` on the frame's own grid, the class of each pixel: :mod:`fetaledge_runtimes.tasks.task`.
+        status: ``ok``, or why nothing should be read off it: :func:`fetaledge_runtimes.tasks.head.head_status`, and for
+            ``ps-fh`` :func:`fetaledge_runtimes.tasks.ps_fh.measure_progression`.
         ellipse: second-moment ellipse of the mask, in pixels of the frame; None where the mask is empty, and for
             ``ps-fh``.
         measures: in mm, whatever the status; None without a spacing or a mask, and for ``ps-fh``.

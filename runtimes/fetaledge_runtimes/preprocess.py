@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 
-from fetaledge_runtimes.frame import Image
+from fetaledge_runtimes.frames.frame import Image
 
 RESIZE_RULE = "area where both sides shrink, else bilinear; half-pixel centres; aspect ratio not kept"
 

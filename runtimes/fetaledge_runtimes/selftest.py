@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fetaledge_runtimes.bundle import Bundle, Variant
-from fetaledge_runtimes.engines import engine_class
+from fetaledge_runtimes.engines.registry import engine_class
 from fetaledge_runtimes.errors import BundleError, EngineMissing, InputError
 from fetaledge_runtimes.files import atomic_path
-from fetaledge_runtimes.frame import Frame
-from fetaledge_runtimes.metrics import overlap
+from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.predictor import Prediction, Predictor
-from fetaledge_runtimes.tasks import CLASSES, FH, PS
+from fetaledge_runtimes.scores.metrics import overlap
+from fetaledge_runtimes.tasks.task import CLASSES, FH, PS
 
 GOLDEN = "golden.npz"
 # Kernels of another CPU round differently: int8 U-Nets agreed to a Dice of 0.9993 between x86 and Arm in ONNX Runtime.

@@ -79,7 +79,7 @@ class Classifier(nn.Module):
 
 def write_bundle(folder: Path, name: str) -> Path:
     """A bundle of one network with every format and precision, as far as ``fetaledge cost`` reads it."""
-    from fetaledge_export.formats import format_module
+    from fetaledge_export.formats.format import format_module
     from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
 
     folder.mkdir(parents=True)

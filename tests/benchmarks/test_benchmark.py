@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fetaledge_benchmarks import Reference, open_target, record_valid, run_benchmark
+from fetaledge_benchmarks import Reference, record_valid, run_benchmark
+from fetaledge_benchmarks.benchmark_frames import write_workload
 from fetaledge_benchmarks.plan import Row
 from fetaledge_benchmarks.record import Measurement, fp32_of
-from fetaledge_benchmarks.workload import write_workload
+from fetaledge_devices.targets import open_target
 from fetaledge_runtimes.errors import BundleError, InputError
-from fetaledge_runtimes.evaluation import score_case
+from fetaledge_runtimes.scores.record import score_case
 
 pytestmark = pytest.mark.slow  # every test here runs real benchmarks, in processes of their own
 RunBenchmark = Callable[..., dict[str, Any]]
@@ -238,8 +239,9 @@ def test_ctrl_c_leaves_no_process_and_no_folder(bundle_folder: Path, tmp_path: P
         f"""
 import importlib.util, sys
 from pathlib import Path
-from fetaledge_benchmarks import Reference, open_target, run_benchmark
-spec = importlib.util.spec_from_file_location("kit", {str(Path(__file__).with_name("conftest.py"))!r})
+from fetaledge_benchmarks import Reference, run_benchmark
+from fetaledge_devices.targets import open_target
+spec = importlib.util.spec_from_file_location("kit", {str(Path(__file__).parents[1] / "bright_bundle.py")!r})
 kit = sys.modules["kit"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(kit)
 reference = Reference("torch-fp32", "PyTorch", (sys.executable, "-c", {sleeper!r}), (1,))

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from fetaledge.cli import app
+from fetaledge.cli.app import app
 from fetaledge_benchmarks.cost import measure_cost
-from fetaledge_benchmarks.cost.counting import CountingFailed, Processes
+from fetaledge_benchmarks.cost.count import CountingFailed, Processes
 from fetaledge_runtimes.bundle import Bundle, Manifest, StoredFile
 from fetaledge_runtimes.errors import OutputError, TargetError, UsageError
 from fetaledge_runtimes.predictor import Predictor

@@ -11,7 +11,7 @@ import pytest
 
 from fetaledge_benchmarks.cost import draw_roofline, table_header, table_rows
 from fetaledge_benchmarks.cost.bound import CORES, WHAT, bound, core_named
-from fetaledge_benchmarks.cost.counting import parse_counts
+from fetaledge_benchmarks.cost.count import parse_counts
 from fetaledge_benchmarks.cost.multiply_adds import convolution, matrix_product, multiply_adds, of_onnx, transposed
 from fetaledge_benchmarks.cost.roofline import attained, intensity
 from fetaledge_runtimes.bundle import Bundle

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fetaledge_benchmarks.cost import plugin
+from fetaledge_benchmarks.cost import qemu_plugin
 from fetaledge_runtimes.errors import TargetError
 
 pytestmark = pytest.mark.slow
@@ -62,8 +62,6 @@ BY_NAME = {
 }
 FMA = re.compile(r"fml[as]l?2?|bfmlal[bt]")
 MULTIPLIES = re.compile(r"[su]?m(add|sub|neg|ul)[lh]?|[su]mnegl|mneg|[su]div|[su]mulh")
-
-
 Classified = Callable[[Iterable[int]], list[tuple[str, int, int]]]
 
 
@@ -72,7 +70,7 @@ def classified(tmp_path_factory: pytest.TempPathFactory) -> Classified:
     """What the C code makes of each word."""
     program = tmp_path_factory.mktemp("classifier") / "classifier"
     options = ("-O2", "-std=c11", "-Wall", "-Wextra", "-DCLASSIFIER_ONLY")
-    subprocess.run([*plugin.compiler(), *options, "-o", program, plugin.SOURCE], check=True)
+    subprocess.run([*qemu_plugin.compiler(), *options, "-o", program, qemu_plugin.SOURCE], check=True)
 
     def classify(words: Iterable[int]) -> list[tuple[str, int, int]]:
         text = " ".join(f"{word:x}" for word in words)
@@ -206,16 +204,16 @@ def test_integers_and_branches_against_a_disassembler(classified: Classified) ->
 
 def test_a_missing_compiler_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FETALEDGE_CACHE", str(tmp_path))
-    monkeypatch.setattr(plugin.shutil, "which", lambda name: None)
-    monkeypatch.setattr(plugin.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(qemu_plugin.shutil, "which", lambda name: None)
+    monkeypatch.setattr(qemu_plugin.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(TargetError, match="no C compiler .* was found"):
-        plugin.plugin_path()
+        qemu_plugin.plugin_path()
     assert list((tmp_path / "cost").iterdir()) == []
 
 
 def test_the_plugin_is_built_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FETALEDGE_CACHE", str(tmp_path))
-    first = plugin.plugin_path()
-    monkeypatch.setattr(plugin.shutil, "which", lambda name: None)
-    assert plugin.plugin_path() == first
+    first = qemu_plugin.plugin_path()
+    monkeypatch.setattr(qemu_plugin.shutil, "which", lambda name: None)
+    assert qemu_plugin.plugin_path() == first
     assert first.read_bytes()[:4] == b"\x7fELF"

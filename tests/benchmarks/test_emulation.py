@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fetaledge_benchmarks.emulation import pi_root, qemu_command
-from fetaledge_benchmarks.emulation.boards import BOARDS
+from fetaledge_benchmarks.cost.emulation import pi_root, qemu_command
+from fetaledge_benchmarks.cost.emulation.boards import BOARDS
 from fetaledge_runtimes.errors import TargetError, UsageError
 
 Which = dict[str, str]

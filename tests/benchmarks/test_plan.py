@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from fetaledge_benchmarks import run_benchmark
-from fetaledge_benchmarks.plan import Reference, Sampling, choose_variants, plan_rows
-from fetaledge_runtimes.bundle import Bundle
+from fetaledge_benchmarks.plan import Reference, Sampling, plan_rows
+from fetaledge_runtimes.bundle import Bundle, choose_variants
 from fetaledge_runtimes.errors import UsageError
 
 

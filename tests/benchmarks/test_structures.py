@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fetaledge_benchmarks import open_target, run_benchmark, table_header, terminal_table, write_report
+from fetaledge_benchmarks import run_benchmark, table_header, terminal_table, write_report
 from fetaledge_benchmarks.record import _accuracy
+from fetaledge_devices.targets import open_target
 from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
 from fetaledge_runtimes.ellipse import Ellipse
-from fetaledge_runtimes.evaluation import score_case
-from fetaledge_runtimes.frame import Frame, LabelledFrame
-from tests.benchmarks.conftest import Drawn, write_onnx
+from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
+from fetaledge_runtimes.scores.record import score_case
+from tests.bright_bundle import Drawn, write_onnx
 
 SIZE = 128
 

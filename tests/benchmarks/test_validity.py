@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from fetaledge_benchmarks.host import Battery, Conditions
 from fetaledge_benchmarks.validity import reasons_against, remarks_on
+from fetaledge_devices.facts.model import Battery, Conditions
 
 QUIET = [10.0 + 0.01 * i for i in range(60)]
 COOL = Conditions("performance", "intel_pstate", 4, 50.0)

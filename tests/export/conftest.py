@@ -14,11 +14,11 @@ import pytest
 import torch
 from torch import nn
 
-from fetaledge_export.exporter import export_bundle
+from fetaledge_export.export import export_bundle
 from fetaledge_export.gate import Limits
 from fetaledge_export.results import ExportResult
 from fetaledge_runtimes.ellipse import Ellipse
-from fetaledge_runtimes.frame import Frame, LabelledFrame
+from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
 from fetaledge_runtimes.preprocess import resize
 
 SIZE = (64, 96)

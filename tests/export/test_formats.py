@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from torch import nn
 
-from fetaledge_export import flatbuffer
-from fetaledge_export.formats import FORMATS, PRECISIONS, read_metadata
+from fetaledge_export.formats import tflite_file
+from fetaledge_export.formats.format import FORMATS, PRECISIONS, read_metadata
 from fetaledge_export.torch_engine import TorchEngine
-from fetaledge_runtimes.engines import open_engine
+from fetaledge_runtimes.engines.registry import open_engine
 from fetaledge_runtimes.errors import InputError
-from fetaledge_runtimes.frame import LabelledFrame
+from fetaledge_runtimes.frames.frame import LabelledFrame
 from fetaledge_runtimes.preprocess import resize
 
 SIZE = (64, 96)
@@ -83,7 +83,7 @@ def test_int8_is_int8(exported, format_name: str) -> None:
         model = openvino.Core().read_model(model_file(folder, "openvino", "int8"))
         assert sum(op.get_type_name() == "FakeQuantize" for op in model.get_ops()) >= 6
     else:
-        model = flatbuffer.read(model_file(folder, "tflite", "int8"))
+        model = tflite_file.read(model_file(folder, "tflite", "int8"))
         int8 = 9
         tensors = [tensor for tensor in model.subgraphs[0].tensors if tensor.type == int8]
         assert len(tensors) > 10
@@ -91,7 +91,7 @@ def test_int8_is_int8(exported, format_name: str) -> None:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_tflite_holds_no_transpose_and_nothing_foreign(exported, precision: str) -> None:
-    counts = flatbuffer.operations(flatbuffer.read(model_file(exported.result.folder, "tflite", precision)))
+    counts = tflite_file.operations(tflite_file.read(model_file(exported.result.folder, "tflite", precision)))
     assert counts["TRANSPOSE"] == 0
     assert not [name for name in counts if name.startswith("CUSTOM")]
     assert counts["CONV_2D"] + counts["DEPTHWISE_CONV_2D"] == 7

@@ -5,13 +5,11 @@ from dataclasses import replace
 import pytest
 
 from fetaledge_export.gate import UNJUDGED, Limits, judge, unjudged
-from fetaledge_runtimes.evaluation import PairedChange
+from fetaledge_runtimes.scores.record import PairedChange
 
 AT_THE_LIMITS = PairedChange(
     n=10, dice_drop=0.005, hc_n=10, hc_bias_mm=-0.2, hc_abs_mean_mm=0.5, hc_p95_mm=2.26, hc_max_mm=9.0, new_failures=()
 )
-
-
 AOP_AT_THE_LIMITS = PairedChange(
     n=10,
     dice_drop=0.005,

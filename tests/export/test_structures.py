@@ -13,7 +13,6 @@ import pytest
 import torch
 from torch import nn
 
-from fetaledge_export import flatbuffer
 from fetaledge_export.device_model import (
     DecoderAlone,
     DeviceModel,
@@ -21,17 +20,18 @@ from fetaledge_export.device_model import (
     is_transformer,
     refuse_too_large,
 )
-from fetaledge_export.formats import FORMATS, INT8_OF_TRANSFORMERS, PRECISIONS
+from fetaledge_export.formats import tflite_file
+from fetaledge_export.formats.format import FORMATS, INT8_OF_TRANSFORMERS, PRECISIONS
 from fetaledge_export.gate import Limits
 from fetaledge_export.parity import Difference, Parity
 from fetaledge_export.results import ExportResult, change_cells, change_header, table
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import InputError
-from fetaledge_runtimes.evaluation import paired_change, score_case
-from fetaledge_runtimes.frame import Frame, LabelledFrame
+from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.preprocess import resize
+from fetaledge_runtimes.scores.record import paired_change, score_case
 from fetaledge_runtimes.selftest import check_golden
 
 SIZE = (64, 96)
@@ -218,20 +218,20 @@ def test_int8_is_in_the_encoder_alone(exported_transformer: ExportResult) -> Non
     small = [op for op in model.get_ops() if op.get_type_name() == "Constant" and "8" in str(op.get_element_type())]
     weights = [tuple(op.get_output_shape(0)) for op in small if len(op.get_output_shape(0)) > 1]
     assert len([shape for shape in weights if len(shape) == 2]) == 8
-    tflite = flatbuffer.read(folder / "tflite-int8.tflite")
+    tflite = tflite_file.read(folder / "tflite-int8.tflite")
     graph, int8 = tflite.subgraphs[0], 9
     quantised = [
         operator
         for operator in graph.operators
         if any(number >= 0 and graph.tensors[number].type == int8 for number in operator.inputs)
     ]
-    assert {flatbuffer.operation_name(tflite, operator) for operator in quantised} == {"FULLY_CONNECTED"}
+    assert {tflite_file.operation_name(tflite, operator) for operator in quantised} == {"FULLY_CONNECTED"}
     assert len(quantised) == 8
 
 
 @pytest.mark.slow
 def test_inspect_shows_the_angle(exported_transformer: ExportResult, capsys: pytest.CaptureFixture[str]) -> None:
-    from fetaledge.cli.bundle import inspect
+    from fetaledge.cli.inspect import inspect
 
     inspect(exported_transformer.folder, as_json=False)
     shown = capsys.readouterr().out

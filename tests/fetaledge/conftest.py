@@ -28,7 +28,7 @@ def fetaledge() -> Command:
 @pytest.fixture(scope="session")
 def psfh_phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight frames of symphysis and head in PSFHS's layout."""
-    from fetaledge.data.psfh_phantom import write_psfh_phantoms
+    from fetaledge.phantoms.ps_fh import write_psfh_phantoms
 
     folder = tmp_path_factory.mktemp("data") / "psfh"
     write_psfh_phantoms(folder, 8, seed=3)
@@ -40,7 +40,7 @@ def sam_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SAM of two blocks for 64×64, as the published package would have saved it."""
     import torch
 
-    from fetaledge.models.sam_checkpoint import SamBase
+    from fetaledge.models.sam.checkpoint import SamBase
 
     path = tmp_path_factory.mktemp("bases") / "sam_tiny.pth"
     torch.save(dict(SamBase.read("random:tiny", seed=7).tensors), path)
@@ -52,9 +52,9 @@ def sam_run(psfh_phantoms: Path, sam_base: Path, tmp_path_factory: pytest.TempPa
     """Adapters for that base, in two folds."""
     import torch
 
-    from fetaledge.data.dataset import open_dataset
-    from fetaledge.training.sam import train_sam
-    from fetaledge.training.sam_recipe import SamRecipe
+    from fetaledge.data.layouts.open import open_dataset
+    from fetaledge.training.sam.recipe import SamRecipe
+    from fetaledge.training.sam.train import train_sam
 
     torch.set_num_threads(1)  # sums of more threads have other last digits; runs are compared bit by bit
     folder = tmp_path_factory.mktemp("runs") / "sam"

@@ -30,7 +30,7 @@ def test_version_says_what_it_is_not(call: Callable[..., tuple[int, str, str]]) 
 def test_help_imports_nothing_heavy() -> None:
     program = (
         "import sys; sys.argv = ['fetaledge', '--help']\n"
-        "from fetaledge.cli import main\n"
+        "from fetaledge.cli.app import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'numpy', 'cv2', 'lightning', 'onnxruntime', 'openvino', 'matplotlib'} & set(sys.modules)\n"
@@ -179,7 +179,7 @@ def test_evaluate_masks_in_process(call: Callable[..., tuple[int, str, str]], ph
 def test_evaluate_without_spacing_and_of_one_subject(
     call: Callable[..., tuple[int, str, str]], phantoms: Path, tmp_path: Path
 ) -> None:
-    from fetaledge.data.dataset import open_dataset
+    from fetaledge.data.layouts.open import open_dataset
 
     for part in ("images", "masks", "given"):
         (tmp_path / part).mkdir()

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-import fetaledge_benchmarks
-from fetaledge_benchmarks import deploying
-from fetaledge_benchmarks.deploying import Deployment
-from fetaledge_benchmarks.targets.base import Target
-from fetaledge_benchmarks.targets.local import LocalTarget
+import fetaledge_devices.targets
+from fetaledge_devices import deploy as deploying
+from fetaledge_devices.deploy import Deployment
+from fetaledge_devices.targets.base import Target
+from fetaledge_devices.targets.local import LocalTarget
 from fetaledge_runtimes.errors import GateFailed, TargetError
 
 Call = Callable[..., tuple[int, str, str]]
@@ -57,7 +57,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         calls.append({"removed": target.name})
         return "empty" not in target.name
 
-    monkeypatch.setattr(fetaledge_benchmarks, "open_target", opened)
+    monkeypatch.setattr(fetaledge_devices.targets, "open_target", opened)
     monkeypatch.setattr(deploying, "deploy", deploy)
     monkeypatch.setattr(deploying, "remove", remove)
     return calls

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from fetaledge.data.check import check_dataset, summary_lines, write_sheet
-from fetaledge.data.dataset import Item, open_dataset
+from fetaledge.data.dataset import Item
+from fetaledge.data.layouts.open import open_dataset
 from fetaledge.data.split import choose_frames, draw_frames, split_by_subject
-from fetaledge_runtimes.biometry import measure_head
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.tasks.head import measure_head
 
 TABLE = "training_set_pixel_size_and_HC.csv"
 

@@ -65,7 +65,7 @@ def bundle(phantoms: Path, tmp_path_factory: pytest.TempPathFactory, fetaledge: 
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from fetaledge.data.phantom import write_head_phantoms
+    from fetaledge.phantoms.head import write_head_phantoms
 
     folder = tmp_path_factory.mktemp("data") / "one"
     write_head_phantoms(folder, 1, seed=77)
@@ -225,7 +225,7 @@ def worker_runs(pi: Pi, timeout_s: float = 60) -> None:
 @pytest.fixture
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Frames enough for the emulator to be busy for a while."""
-    from fetaledge.data.phantom import write_head_phantoms
+    from fetaledge.phantoms.head import write_head_phantoms
 
     folder = tmp_path_factory.mktemp("data") / "many"
     write_head_phantoms(folder, 4, seed=78)

@@ -16,14 +16,15 @@ import torch
 from scipy.special import expit, softmax
 from torch import nn
 
-from fetaledge.data.dataset import open_dataset
-from fetaledge.data.psfh_phantom import psfh_phantom, write_psfh_phantoms
-from fetaledge.training.distillation import Teachers, Unlabelled, teacher_facts
-from fetaledge.training.frames import PreparedFrames, TrainingFrames
-from fetaledge.training.module import SegmentationModule
-from fetaledge.training.recipe import Recipe
-from fetaledge.training.run import Run
-from fetaledge.training.unet import train_unet
+from fetaledge.data.layouts.open import open_dataset
+from fetaledge.phantoms.ps_fh import psfh_phantom, write_psfh_phantoms
+from fetaledge.runs.open import open_run
+from fetaledge.runs.run import Run
+from fetaledge.training.unet.distillation import Teachers, Unlabelled, teacher_facts
+from fetaledge.training.unet.frames import PreparedFrames, TrainingFrames
+from fetaledge.training.unet.module import SegmentationModule
+from fetaledge.training.unet.recipe import Recipe
+from fetaledge.training.unet.train import train_unet
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.preprocess import resize
 
@@ -151,7 +152,7 @@ def test_layouts_of_unlabelled_frames(phantoms: Path, tmp_path: Path) -> None:
 
 
 def test_a_teacher_that_has_seen_validation_frames_is_told(small_run: Path, phantoms: Path) -> None:
-    run = Run.open(small_run)
+    run = open_run(small_run)
     dataset = open_dataset(phantoms)
     held_out = {item.content_hash() for item in dataset.only(run.document["split"]["validation"]).items}
     (fact,) = teacher_facts([run], held_out)
@@ -164,7 +165,7 @@ def test_a_teacher_that_has_seen_validation_frames_is_told(small_run: Path, phan
 
 
 def test_refused(small_run: Path, phantoms: Path, tmp_path: Path) -> None:
-    dataset, run = open_dataset(phantoms), Run.open(small_run)
+    dataset, run = open_dataset(phantoms), open_run(small_run)
     other = Run(small_run, {**run.document, "task": "ps-fh"})
     with pytest.raises(UsageError, match="is for the task 'ps-fh', and the data are for 'head'"):
         train_unet(dataset, tmp_path / "run", STUDENT, teachers=[run, other])
@@ -183,7 +184,7 @@ def test_student_learns_heads_without_their_labels(small_run: Path, phantoms: Pa
     """Four labelled frames and twelve that the teacher alone knows, by the teacher alone."""
     recipe = replace(STUDENT, decoder_channels=(32, 16, 16, 8, 8), size=64, epochs=20, train_count=4, soft_weight=1.0)
     run = train_unet(
-        open_dataset(phantoms), tmp_path / "run", recipe, teachers=[Run.open(small_run)], unlabelled=phantoms
+        open_dataset(phantoms), tmp_path / "run", recipe, teachers=[open_run(small_run)], unlabelled=phantoms
     )
     assert run is not None
     document = run.document
@@ -197,7 +198,7 @@ def test_student_learns_heads_without_their_labels(small_run: Path, phantoms: Pa
 
 @pytest.mark.slow
 def test_resume_refuses_other_teachers(small_run: Path, phantoms: Path, tmp_path: Path) -> None:
-    dataset, run = open_dataset(phantoms), Run.open(small_run)
+    dataset, run = open_dataset(phantoms), open_run(small_run)
     straight = train_unet(dataset, tmp_path / "straight", STUDENT, teachers=[run])
     assert straight is not None
 

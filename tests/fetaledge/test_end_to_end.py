@@ -144,7 +144,7 @@ def test_evaluate(bundle: Path, small_run: Path, phantoms: Path, tmp_path: Path,
 
 
 def test_evaluate_masks_of_another_system(phantoms: Path, tmp_path: Path, fetaledge: Command) -> None:
-    from fetaledge.data.dataset import open_dataset
+    from fetaledge.data.layouts.open import open_dataset
 
     for labelled in open_dataset(phantoms):
         cv2.imwrite(str(tmp_path / f"{labelled.name}.png"), labelled.mask * 255)

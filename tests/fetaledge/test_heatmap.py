@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from fetaledge.cli import app
-from fetaledge.data.dataset import open_dataset
+from fetaledge.cli.app import app
 from fetaledge.data.heatmap import class_frequencies
+from fetaledge.data.layouts.open import open_dataset
 from fetaledge_runtimes.errors import OutputError
 
 

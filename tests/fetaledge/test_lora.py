@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import fetaledge.training  # noqa: F401  makes torchvision importable
-from fetaledge.merging import merge_samed
-from fetaledge.models.lora import (
+from fetaledge.models.sam.checkpoint import SamBase, published_tensors
+from fetaledge.models.sam.lora import (
     WEIGHTS,
     SplitQkv,
     add_adapters,
@@ -26,8 +26,8 @@ from fetaledge.models.lora import (
     samed_rank,
     save_adapters,
 )
-from fetaledge.models.sam import SHAPES, PromptlessSam, random_sam
-from fetaledge.models.sam_checkpoint import SamBase, published_tensors
+from fetaledge.models.sam.network import SHAPES, PromptlessSam, random_sam
+from fetaledge.workflows.merge_sam import merge_samed
 from fetaledge_runtimes.errors import InputError, UsageError
 
 TINY = SHAPES["tiny"]

@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from fetaledge.models.unet import HEADS, Architecture, check_fit, load_body, load_encoder, logits_of, read_tensors
+from fetaledge.models.tensors import check_fit, read_tensors
+from fetaledge.models.unet import HEADS, Architecture, load_body, load_encoder, logits_of
 from fetaledge_runtimes.errors import InputError, UsageError
 
 SMALL = Architecture(decoder_channels=(16, 8, 8, 4, 4))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fetaledge.data.psfh_phantom import psfh_phantom
-from fetaledge_runtimes.progression import challenge_aop, measure_progression
+from fetaledge.phantoms.ps_fh import psfh_phantom
+from fetaledge_runtimes.tasks.challenge_angle import challenge_aop
+from fetaledge_runtimes.tasks.ps_fh import measure_progression
 
 STATUSES = {
     "mirrored": "mirrored",

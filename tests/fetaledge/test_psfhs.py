@@ -11,10 +11,10 @@ import pytest
 import SimpleITK
 
 from fetaledge.data.check import COLOURS, check_dataset, summary_lines, write_sheet
-from fetaledge.data.dataset import open_dataset
+from fetaledge.data.layouts.open import open_dataset
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import InputError
-from fetaledge_runtimes.frame import Image
+from fetaledge_runtimes.frames.frame import Image
 
 SHAPE = (256, 256)
 

@@ -18,8 +18,7 @@ from safetensors.torch import save_file
 from scipy.ndimage import map_coordinates
 
 import fetaledge.training  # noqa: F401  makes torchvision importable
-from fetaledge.models.sam import SHAPES, PromptlessSam, SamShape
-from fetaledge.models.sam_checkpoint import (
+from fetaledge.models.sam.checkpoint import (
     SamBase,
     load_published,
     published_tensors,
@@ -27,7 +26,8 @@ from fetaledge.models.sam_checkpoint import (
     resize_positions,
     write_published,
 )
-from fetaledge.models.sam_names import published_name
+from fetaledge.models.sam.names import published_name
+from fetaledge.models.sam.network import SHAPES, PromptlessSam, SamShape
 from fetaledge_runtimes.errors import InputError, UsageError
 
 TINY = SHAPES["tiny"]
@@ -133,7 +133,7 @@ def test_folder_of_transformers(tmp_path: Path) -> None:
 def test_folder_and_files_of_the_same_weights_are_the_same_base(tmp_path: Path) -> None:
     from transformers import SamModel
 
-    from fetaledge.models.sam import _sam_model
+    from fetaledge.models.sam.network import _sam_model
 
     base = tiny()
     for ending in (".pth", ".safetensors"):
@@ -331,7 +331,7 @@ def test_other_files(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_folder_that_lacks_a_tensor(tmp_path: Path) -> None:
-    from fetaledge.models.sam import _sam_model
+    from fetaledge.models.sam.network import _sam_model
 
     _sam_model(TINY).save_pretrained(tmp_path)
     path = tmp_path / "model.safetensors"

@@ -17,21 +17,21 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
-from fetaledge.data.dataset import open_dataset
-from fetaledge.evaluation import evaluate_run
-from fetaledge.models.sam import SHAPES, SamShape, random_sam
-from fetaledge.models.sam_checkpoint import SamBase
-from fetaledge.training import memory
-from fetaledge.training.dice import structure_dice
-from fetaledge.training.run import open_run
-from fetaledge.training.sam import train_sam
-from fetaledge.training.sam_frames import AugmentedMaps, LabelMaps, PlainMaps
-from fetaledge.training.sam_module import SamModule
-from fetaledge.training.sam_recipe import SamRecipe
-from fetaledge.training.sam_run import SamRun
+from fetaledge.data.layouts.open import open_dataset
+from fetaledge.models.sam.checkpoint import SamBase
+from fetaledge.models.sam.network import SHAPES, SamShape, random_sam
+from fetaledge.runs.evaluate import evaluate_run
+from fetaledge.runs.open import open_run
+from fetaledge.runs.sam_run import SamRun
+from fetaledge.training.sam import memory_estimate
+from fetaledge.training.sam.frames import AugmentedMaps, LabelMaps, PlainMaps
+from fetaledge.training.sam.module import SamModule
+from fetaledge.training.sam.recipe import SamRecipe
+from fetaledge.training.sam.train import train_sam
 from fetaledge.training.trainer import Machines
+from fetaledge.training.validation_dice import structure_dice
 from fetaledge_runtimes.errors import FetalEdgeError, InputError, OutputError, UsageError
-from fetaledge_runtimes.frame import Frame, LabelledFrame
+from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
 
 QUICK = SamRecipe(size=64, folds=2, epochs=2, batch=2, learning_rate=3e-3)
 Command = Callable[..., Any]
@@ -346,7 +346,7 @@ def test_wrong_input(
     refused(InputError, r"w_a_000 of \(4, 64\) where \(3, 64\)", replace(QUICK, rank=3), adapter=lora)
     refused(InputError, "8 LoRA matrices where this base has 24", base="random:small", adapter=lora)
     refused(InputError, "there is nothing to resume", resume=True)
-    monkeypatch.setattr(memory, "available_bytes", lambda _: 40_000_000)
+    monkeypatch.setattr(memory_estimate, "available_bytes", lambda _: 40_000_000)
     refused(UsageError, "takes about .* GB, and 0.0 GB are free; no size would fit: take a smaller SAM")
     monkeypatch.undo()
     (tmp_path / "documents").mkdir()
@@ -461,12 +461,16 @@ def test_augmented_image_and_label_move_together() -> None:
 
 def test_estimate_grows_with_what_costs() -> None:
     shape, recipe = SHAPES["vit_b"].resized(512), SamRecipe(batch=4)
-    whole = memory.training_bytes(shape, recipe)
-    assert memory.training_bytes(shape, replace(recipe, checkpointing=True)) < whole / 2
-    assert memory.training_bytes(shape, replace(recipe, tune="decoder")) < whole / 2
-    assert memory.training_bytes(shape, replace(recipe, tune="all")) > whole + 3e8
-    assert memory.training_bytes(shape.resized(256), recipe) < whole / 2 < memory.training_bytes(shape, recipe)
-    assert memory.training_bytes(SHAPES["vit_h"].resized(512), recipe) > 3 * whole
+    whole = memory_estimate.training_bytes(shape, recipe)
+    assert memory_estimate.training_bytes(shape, replace(recipe, checkpointing=True)) < whole / 2
+    assert memory_estimate.training_bytes(shape, replace(recipe, tune="decoder")) < whole / 2
+    assert memory_estimate.training_bytes(shape, replace(recipe, tune="all")) > whole + 3e8
+    assert (
+        memory_estimate.training_bytes(shape.resized(256), recipe)
+        < whole / 2
+        < memory_estimate.training_bytes(shape, recipe)
+    )
+    assert memory_estimate.training_bytes(SHAPES["vit_h"].resized(512), recipe) > 3 * whole
 
 
 @pytest.mark.parametrize(
@@ -478,30 +482,32 @@ def test_estimate_grows_with_what_costs() -> None:
     ],
 )
 def test_advice_fits(name: str, available: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda _: available)
+    monkeypatch.setattr(memory_estimate, "available_bytes", lambda _: available)
     shape, recipe = SHAPES[name].resized(1024), SamRecipe(size=1024)
     with pytest.raises(UsageError, match=rf"takes about .* GB, and {available / 1e9:.1f} GB are free") as caught:
-        memory.refuse_what_does_not_fit(shape, recipe, Machines())
+        memory_estimate.refuse_what_does_not_fit(shape, recipe, Machines())
     advice = caught.value.hint
     if advice == "no size would fit: take a smaller SAM":
-        assert memory.training_bytes(shape.resized(32), replace(recipe, batch=1, checkpointing=True)) > available
+        assert (
+            memory_estimate.training_bytes(shape.resized(32), replace(recipe, batch=1, checkpointing=True)) > available
+        )
         return
     size = re.search(r"--size (\d+)", advice)
     batch = re.search(r"--batch (\d+)", advice)
     assert batch is not None and advice.endswith("would fit")
     better = replace(recipe, batch=int(batch[1]), checkpointing="--checkpointing" in advice)
     smaller: SamShape = shape.resized(int(size[1])) if size else shape
-    memory.refuse_what_does_not_fit(smaller, better, Machines())
+    memory_estimate.refuse_what_does_not_fit(smaller, better, Machines())
 
 
 def test_free_memory_is_told() -> None:
-    assert memory.available_bytes(Machines("cpu")) > 1e8  # type: ignore[operator]
+    assert memory_estimate.available_bytes(Machines("cpu")) > 1e8  # type: ignore[operator]
 
 
 def test_other_errors_are_not_called_a_lack_of_memory() -> None:
-    with pytest.raises(RuntimeError, match="shapes"), memory.out_of_memory_named(SHAPES["tiny"], SamRecipe()):
+    with pytest.raises(RuntimeError, match="shapes"), memory_estimate.out_of_memory_named(SHAPES["tiny"], SamRecipe()):
         raise RuntimeError("shapes do not match")
-    with pytest.raises(UsageError, match="ran out"), memory.out_of_memory_named(SHAPES["tiny"], SamRecipe()):
+    with pytest.raises(UsageError, match="ran out"), memory_estimate.out_of_memory_named(SHAPES["tiny"], SamRecipe()):
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:1] DefaultCPUAllocator: can't allocate memory: you tried …")
 
 

@@ -16,14 +16,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fetaledge.data.dataset import open_dataset
-from fetaledge.data.psfh_phantom import psfh_phantom, write_psfh_phantoms
-from fetaledge.training.frames import EpochSampler, PreparedFrames, TrainingFrames
-from fetaledge.training.module import SegmentationModule
-from fetaledge.training.recipe import Recipe, lightning_precision
-from fetaledge.training.run import Run
+from fetaledge.data.layouts.open import open_dataset
+from fetaledge.phantoms.ps_fh import psfh_phantom, write_psfh_phantoms
+from fetaledge.runs.open import open_run
+from fetaledge.training.epoch_sampler import EpochSampler
+from fetaledge.training.options import lightning_precision
 from fetaledge.training.trainer import Machines
-from fetaledge.training.unet import train_unet
+from fetaledge.training.unet.frames import PreparedFrames, TrainingFrames
+from fetaledge.training.unet.module import SegmentationModule
+from fetaledge.training.unet.recipe import Recipe
+from fetaledge.training.unet.train import train_unet
 from fetaledge_runtimes.errors import InputError, OutputError, UsageError
 
 TINY = Recipe(
@@ -63,7 +65,7 @@ def test_run_folder(small_run: Path) -> None:
     assert document["validation"]["dice"]["mean"] > 0.8
     assert (small_run / "curve.png").stat().st_size > 5000
     assert not (small_run / "resume.ckpt").exists()
-    assert Run.open(small_run).network().training is False
+    assert open_run(small_run).network().training is False
 
 
 def test_augmented_pairs_depend_on_epoch_and_index_alone(phantoms: Path) -> None:
@@ -155,7 +157,7 @@ def test_validation_dice_and_loss_of_a_batch(classes: int) -> None:
 
 
 def test_init_takes_network_size_and_split(small_run: Path, phantoms: Path, tmp_path: Path) -> None:
-    init = Run.open(small_run)
+    init = open_run(small_run)
     recipe = Recipe(strategy="decoder", epochs=1, batch=4, seed=9, learning_rate=1e-4, half=True)
     assert recipe.size is None
     run = train_unet(open_dataset(phantoms), tmp_path / "second", recipe, init=init)
@@ -174,7 +176,7 @@ def test_init_takes_network_size_and_split(small_run: Path, phantoms: Path, tmp_
 
 def test_moving_batchnorm_moves_a_frozen_encoder(small_run: Path, phantoms: Path, tmp_path: Path) -> None:
     recipe = Recipe(strategy="decoder", epochs=1, batch=4, frozen_batchnorm=False)
-    train_unet(open_dataset(phantoms), tmp_path / "moving", recipe, init=Run.open(small_run))
+    train_unet(open_dataset(phantoms), tmp_path / "moving", recipe, init=open_run(small_run))
     before, after = weights(small_run), weights(tmp_path / "moving")
     name = next(name for name in before if name.startswith("encoder.") and name.endswith("running_mean"))
     weight = name.replace("running_mean", "weight")
@@ -224,11 +226,11 @@ def test_machines_that_are_not_there(phantoms: Path, tmp_path: Path, machines: M
 def test_random_strategies_take_no_init(small_run: Path, phantoms: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="leave --init out"):
         recipe = Recipe(strategy="decoder-random-encoder")
-        train_unet(open_dataset(phantoms), tmp_path / "run", recipe, init=Run.open(small_run))
+        train_unet(open_dataset(phantoms), tmp_path / "run", recipe, init=open_run(small_run))
 
 
 def test_a_training_that_diverges_is_named(phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import fetaledge.training.module as module
+    import fetaledge.training.unet.module as module
 
     monkeypatch.setattr(module, "DiceCELoss", lambda **_: lambda logits, _: logits.sum() * float("nan"))
     with pytest.raises(InputError, match="diverged in epoch 1"):
@@ -265,9 +267,9 @@ def test_symphysis_and_head_from_a_run_that_knows_heads(small_run: Path, tmp_pat
     write_psfh_phantoms(tmp_path / "psfh", 20, seed=1)
     dataset, said = open_dataset(tmp_path / "psfh"), list[str]()
     recipe = Recipe(strategy="all", size=96, epochs=8, batch=4, learning_rate=3e-3, phantoms=12)
-    init = Run.open(small_run)
+    init = open_run(small_run)
     train_unet(dataset, tmp_path / "run", recipe, init=init, progress=said.append)
-    run = Run.open(tmp_path / "run")
+    run = open_run(tmp_path / "run")
     assert "small is for the task 'head': segmentation_head.0.weight, segmentation_head.0.bias start from" in said[0]
     assert (run.task, run.size) == ("ps-fh", (96, 96))
     assert run.document["classes"] == ["background", "pubic-symphysis", "head"]
@@ -293,10 +295,10 @@ def test_killed_and_resumed_equals_unbroken(phantoms: Path, tmp_path: Path, monk
         process.kill()
         assert process.wait() == -signal.SIGKILL
         with pytest.raises(InputError, match="is not finished"):
-            Run.open(broken)
+            open_run(broken)
     (broken / ".resume.left").write_bytes(b"half")
     subprocess.run(command(phantoms, broken, "--epochs", "4", "--resume"), check=True)
-    resumed = Run.open(broken)
+    resumed = open_run(broken)
     assert resumed.document["epochs_run"] == 4
     rows = [list(csv.DictReader((folder / "log.csv").open())) for folder in (tmp_path / "unbroken", broken)]
     for one, other in zip(*rows, strict=True):
@@ -339,7 +341,7 @@ def test_two_processes(phantoms: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     assert len(done.stdout.splitlines()) == 1
-    run = Run.open(tmp_path / "run")
+    run = open_run(tmp_path / "run")
     assert run.document["epochs_run"] == 2
     assert len(list(csv.DictReader((tmp_path / "run/log.csv").open()))) == 2
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 
 import fetaledge.training  # noqa: F401  makes torchvision importable
-from fetaledge.models.lora import add_adapters, merge_adapters
-from fetaledge.models.sam_checkpoint import SamBase
+from fetaledge.models.sam.checkpoint import SamBase
+from fetaledge.models.sam.lora import add_adapters, merge_adapters
 from fetaledge_export.device_model import DeviceModel
-from fetaledge_export.formats import format_module
+from fetaledge_export.formats.format import format_module
 from fetaledge_export.torch_engine import TorchEngine
-from fetaledge_runtimes.engines import open_engine
+from fetaledge_runtimes.engines.registry import open_engine
 
 SIZE, THREADS = 512, 2
 SCALE, OFFSET = 1 / 127.5, -1.0

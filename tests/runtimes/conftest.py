@@ -14,8 +14,8 @@ import pytest
 
 from fetaledge_runtimes.bundle import Bundle, Manifest, ModelInput, ModelOutput, StoredFile, Variant
 from fetaledge_runtimes.ellipse import Ellipse
-from fetaledge_runtimes.engines import engine_class, open_engine
-from fetaledge_runtimes.frame import Frame
+from fetaledge_runtimes.engines.registry import engine_class, open_engine
+from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.selftest import GOLDEN, write_golden
 

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image as Pillow
 
 from fetaledge_runtimes.errors import InputError
-from fetaledge_runtimes.frame import Frame
-from fetaledge_runtimes.frames import read_frames
+from fetaledge_runtimes.frames.frame import Frame
+from fetaledge_runtimes.frames.read import read_frames
 
 pydicom = pytest.importorskip("pydicom")
 

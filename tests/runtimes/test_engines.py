@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fetaledge_runtimes.bundle import Bundle
-from fetaledge_runtimes.engines import ENGINES, engine_class, first_runnable, is_installed, open_engine
+from fetaledge_runtimes.bundle import Bundle, first_runnable
+from fetaledge_runtimes.engines.registry import ENGINES, engine_class, is_installed, open_engine
 from fetaledge_runtimes.errors import EngineMissing, InputError
 
 FORMATS = sorted(ENGINES)
@@ -173,7 +173,8 @@ def test_litert_is_preferred_to_its_predecessor() -> None:
 
 def test_naming_an_engine_imports_none() -> None:
     code = (
-        "import sys; from fetaledge_runtimes.engines import ENGINES, is_installed; [is_installed(f) for f in ENGINES]; "
+        "import sys; from fetaledge_runtimes.engines.registry import ENGINES, is_installed; "
+        "[is_installed(f) for f in ENGINES]; "
         "print(sorted({'onnxruntime', 'openvino', 'ai_edge_litert', 'torch'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

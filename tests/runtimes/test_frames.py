@@ -15,8 +15,8 @@ import pytest
 from PIL import Image as Pillow
 
 from fetaledge_runtimes.errors import InputError, UsageError
-from fetaledge_runtimes.frames import read_frames
-from fetaledge_runtimes.images import MAX_PIXELS, read_grey, to_uint8
+from fetaledge_runtimes.frames.images import MAX_PIXELS, read_grey, to_uint8
+from fetaledge_runtimes.frames.read import read_frames
 
 HC18 = Path(__file__).parents[3] / "shared" / "hc18" / "training_set"
 

@@ -117,7 +117,7 @@ def test_verify_exits_1_where_a_variant_differs(bundle_folder: Path, monkeypatch
 def test_verify_without_any_engine_exits_3(
     bundle_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("fetaledge_runtimes.engines.is_installed", lambda _: False)
+    monkeypatch.setattr("fetaledge_runtimes.engines.registry.is_installed", lambda _: False)
     assert main(["verify", str(bundle_folder)]) == 3
     assert "pip install onnxruntime" in capsys.readouterr().err
 

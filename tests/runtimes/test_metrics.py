@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fetaledge_runtimes.metrics import Overlap, overlap, surface_distances
+from fetaledge_runtimes.scores.metrics import Overlap, overlap, surface_distances
 
 SPACINGS = [(1.0, 1.0), (0.3, 0.3), (0.2, 0.45)]
 

@@ -13,13 +13,13 @@ import pytest
 
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.ellipse import Ellipse
-from fetaledge_runtimes.engines import open_engine
+from fetaledge_runtimes.engines.registry import open_engine
 from fetaledge_runtimes.errors import BundleError, UsageError
-from fetaledge_runtimes.frame import Frame
-from fetaledge_runtimes.metrics import overlap
+from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.postprocess import largest_components
 from fetaledge_runtimes.predictor import Predictor
-from fetaledge_runtimes.progression import measure_progression
+from fetaledge_runtimes.scores.metrics import overlap
+from fetaledge_runtimes.tasks.ps_fh import measure_progression
 
 VARIANTS = ["onnx-fp32", "openvino-fp32", "tflite-fp32"]
 MakeFrame = Callable[..., Frame]

@@ -14,7 +14,7 @@ import sys
 import fetaledge_runtimes
 import numpy as np
 from fetaledge_runtimes.bundle import Bundle
-from fetaledge_runtimes.frame import Frame
+from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.predictor import Predictor
 
 bundle = Bundle.open(sys.argv[1])

@@ -13,7 +13,7 @@ import pytest
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import BundleError
-from fetaledge_runtimes.frame import Frame
+from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.selftest import GOLDEN, check_golden, verify_bundle, write_golden
 

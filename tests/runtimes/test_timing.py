@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fetaledge_runtimes.bench_worker import bench, peak_rss_mb, percentiles
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.ellipse import Ellipse
-from fetaledge_runtimes.frame import Frame, Image, Logits
+from fetaledge_runtimes.frames.frame import Frame, Image, Logits
 from fetaledge_runtimes.predictor import Predictor
-from fetaledge_runtimes.timing import bench, peak_rss_mb, percentiles
 
 
 def test_percentiles_of_one_to_a_hundred() -> None:
@@ -68,7 +68,7 @@ def test_bench_without_frames_or_with_negative_counts(bundle_folder: Path, brigh
 
 def test_peak_memory_sees_what_was_held() -> None:
     """A child that once held 200 MB says so after it let go; one that did not says less."""
-    code = "import numpy, fetaledge_runtimes.timing as t; numpy.ones({size}, 'u1'); print(t.peak_rss_mb())"
+    code = "import numpy, fetaledge_runtimes.bench_worker as t; numpy.ones({size}, 'u1'); print(t.peak_rss_mb())"
     small, large = (
         float(subprocess.run([sys.executable, "-c", code.format(size=size)], capture_output=True, check=True).stdout)
         for size in (1, 200_000_000)

@@ -62,7 +62,7 @@ class Phone(StandIn):
         super().__init__(root / "phone", name, "/data/local/tmp", SHELL, megabytes, host)
 
     def prepare(self) -> None:
-        from fetaledge_benchmarks.emulation.boards import BOARDS
+        from fetaledge_benchmarks.cost.emulation.boards import BOARDS
 
         self.serial = f"{self.cable.device}:{self.port}"
         self.address = f"adb://{self.serial}"

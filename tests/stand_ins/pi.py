@@ -77,7 +77,7 @@ class Pi(StandIn):
         super().__init__(root / ROOTS[name], name, "/home/pi", USER, megabytes, host)
 
     def prepare(self) -> None:
-        from fetaledge_benchmarks.emulation.boards import BOARDS
+        from fetaledge_benchmarks.cost.emulation.boards import BOARDS
 
         board = BOARDS[CPUS[self.name]]
         (self.folder / "cpuinfo").write_text(board.cpuinfo(), encoding="utf-8")

@@ -92,7 +92,7 @@ def _make(place: Path) -> None:
 
 
 def _build_pi(root: Path, release: str) -> None:
-    from fetaledge_benchmarks.emulation.pi_root import unpack_packages
+    from fetaledge_benchmarks.cost.emulation.pi_root import unpack_packages
 
     unpack_packages(PI_PACKAGES, release, root)
     for name in ("boot", "dev", "home/pi", "mnt", "opt", "proc", "root", "run", ANSWERS, "tmp", "usr/local/bin"):
@@ -112,7 +112,7 @@ def _build_pi(root: Path, release: str) -> None:
 
 def _build_phone(root: Path, unpacked: Path) -> None:
     """No libraries where a linker looks for them: adbd brings its own, as everything else on the phone has to."""
-    from fetaledge_benchmarks.emulation.pi_root import unpack_packages
+    from fetaledge_benchmarks.cost.emulation.pi_root import unpack_packages
 
     unpack_packages(PHONE_PACKAGES, PHONE_RELEASE, unpacked)
     for name in (ANSWERS, "apex/lib", "bin", "data", "dev", "proc", "sdcard", "sys", "system/bin", "tmp"):

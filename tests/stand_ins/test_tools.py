@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fetaledge_benchmarks.cache import folder
+from fetaledge_devices.cache import folder
 from tests.stand_ins import fixtures, roots, tools
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fetaledge_benchmarks.cost.bound import WHAT
-from fetaledge_benchmarks.figures import FAINT, INK, SOFT, colour, marker_and_area
-from fetaledge_benchmarks.table import milliseconds
+from fetaledge_benchmarks.report.figures import FAINT, INK, SOFT, colour, marker_and_area
+from fetaledge_benchmarks.report.tables import milliseconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from fetaledge.cli.tables import print_json, print_table, say
+from fetaledge.cli.output import print_json, print_table, say
 
 
 def benchmark(
@@ -42,11 +42,11 @@ def benchmark(
     force: bool = typer.Option(False, "--force", help="Replace earlier files."),
 ) -> None:
     """Measure latency and accuracy of every variant, all in one interleaved run."""
-    from fetaledge.benchmarking import benchmark_bundle
+    from fetaledge.workflows.benchmark import benchmark_bundle
     from fetaledge_benchmarks import agreement_table, record_valid, terminal_table, write_report
-    from fetaledge_benchmarks.remarks import label, remarks
-    from fetaledge_benchmarks.report import PAGE
-    from fetaledge_benchmarks.table import baselines
+    from fetaledge_benchmarks.report.notes import label, remarks
+    from fetaledge_benchmarks.report.page import PAGE
+    from fetaledge_benchmarks.report.tables import baselines
     from fetaledge_runtimes.errors import InvalidMeasurement, TargetError
     from fetaledge_runtimes.files import refuse_existing, write_json
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from fetaledge.cli.tables import print_json, print_table, say
+from fetaledge.cli.output import print_json, print_table, say
 
 
 def cost(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from fetaledge.cli.tables import print_json, say
+from fetaledge.cli.output import print_json, say
 
 app = typer.Typer(help="Make and check labelled frames.", no_args_is_help=True)
 
@@ -21,14 +21,14 @@ def phantom(
 ) -> None:
     """Write synthetic labelled frames whose head circumference, or angle of progression, is known exactly."""
     from fetaledge_runtimes.errors import UsageError
-    from fetaledge_runtimes.tasks import TASKS
+    from fetaledge_runtimes.tasks.task import TASKS
 
     if task not in TASKS:
         raise UsageError(f"there are no phantoms of the task {task!r}", f"choose {' or '.join(TASKS)}")
     if task == "head":
-        from fetaledge.data.phantom import write_head_phantoms as write
+        from fetaledge.phantoms.head import write_head_phantoms as write
     else:
-        from fetaledge.data.psfh_phantom import write_psfh_phantoms as write
+        from fetaledge.phantoms.ps_fh import write_psfh_phantoms as write
     write(folder, count, seed, force)
     say(f"wrote {count} synthetic frames to {folder}; a score on them says nothing about clinical accuracy")
 
@@ -42,7 +42,7 @@ def check(
 ) -> None:
     """Read every frame and label; say what is unusable and why, and what there is."""
     from fetaledge.data.check import check_dataset, summary_lines, write_sheet
-    from fetaledge.data.dataset import open_dataset
+    from fetaledge.data.layouts.open import open_dataset
     from fetaledge_runtimes.files import refuse_existing
 
     if sheet is not None:
@@ -69,8 +69,8 @@ def heatmap(
     force: bool = typer.Option(False, "--force", help="Replace an earlier FILE."),
 ) -> None:
     """Draw where each structure lies: the share of frames that mark it at each place."""
-    from fetaledge.data.dataset import open_dataset
     from fetaledge.data.heatmap import class_frequencies, draw_frequencies
+    from fetaledge.data.layouts.open import open_dataset
     from fetaledge_runtimes.files import refuse_existing
 
     refuse_existing(out, force)

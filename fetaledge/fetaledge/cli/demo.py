@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from fetaledge.cli.tables import print_table, say
+from fetaledge.cli.output import print_table, say
 
 
 def demo(
@@ -18,9 +18,9 @@ def demo(
 
     It runs on synthetic frames: its scores say nothing about clinical accuracy.
     """
-    from fetaledge.demonstration import demonstrate
+    from fetaledge.workflows.demo import demonstrate
     from fetaledge_benchmarks import record_valid, terminal_table
-    from fetaledge_export.exporter import EVALUATION
+    from fetaledge_export.export import EVALUATION
     from fetaledge_runtimes.errors import GateFailed
 
     shown = demonstrate(out, run, force=force, progress=say)

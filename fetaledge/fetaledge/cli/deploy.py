@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from fetaledge.cli.tables import print_json, print_table, say
+from fetaledge.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
-    from fetaledge_benchmarks.deploying import Deployment
+    from fetaledge_devices.deploy import Deployment
 
 SCHEMA = "fetaledge/deployment/1"
 
@@ -36,10 +36,10 @@ def deploy(
     as_json: bool = typer.Option(False, "--json", help="Print one document."),
 ) -> None:
     """Bring a bundle and its engines to a device, test it there with the golden frames, and switch over to it."""
-    from fetaledge_benchmarks import open_target
-    from fetaledge_benchmarks.deploying import check_engines
-    from fetaledge_benchmarks.deploying import deploy as deploy_to
-    from fetaledge_benchmarks.deploying import remove as remove_from
+    from fetaledge_devices.deploy import check_engines
+    from fetaledge_devices.deploy import deploy as deploy_to
+    from fetaledge_devices.deploy import remove as remove_from
+    from fetaledge_devices.targets import open_target
     from fetaledge_runtimes.errors import FetalEdgeError, UsageError
 
     if remove == (bundle is not None):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from fetaledge.cli.tables import print_json, print_table, say
+from fetaledge.cli.output import print_json, print_table, say
 
 
 def devices(
@@ -14,7 +14,7 @@ def devices(
     as_json: bool = typer.Option(False, "--json", help="Print one document."),
 ) -> None:
     """List the phones that adb sees and the devices that were deployed to, and how they are doing."""
-    from fetaledge_benchmarks.devices import NOTHING_YET, devices_document, devices_table, list_devices
+    from fetaledge_devices.device_list import NOTHING_YET, devices_document, devices_table, list_devices
     from fetaledge_runtimes.errors import TargetError
 
     found, trouble = list_devices(target)

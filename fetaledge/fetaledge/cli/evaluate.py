@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from fetaledge.cli.tables import print_json, print_table, say
+from fetaledge.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from fetaledge.data.dataset import Dataset
-    from fetaledge.training.run import Run
+    from fetaledge.runs.run import Run
 
 HEADERS = {
     "head": (
@@ -50,8 +50,9 @@ def evaluate(
     as_json: bool = typer.Option(False, "--json", help="Print the records as one document."),
 ) -> None:
     """Score a run, a bundle, or another system's masks: Dice, IoU, HD95, ASSD, HC in mm or AoP in degrees."""
-    from fetaledge.data.dataset import open_dataset
-    from fetaledge.training.run import DOCUMENT, open_run
+    from fetaledge.data.layouts.open import open_dataset
+    from fetaledge.runs.open import open_run
+    from fetaledge.runs.run import DOCUMENT
     from fetaledge_runtimes.errors import UsageError
 
     if (model is None) == (masks is None):
@@ -62,7 +63,7 @@ def evaluate(
             f"--challenge scores symphysis and head, and {data} marks heads alone", "pass frames labelled 0, 1 and 2"
         )
     if masks is not None:
-        from fetaledge.evaluation import evaluate_masks
+        from fetaledge.runs.evaluate import evaluate_masks
 
         if split not in (None, "all") or variant:
             raise UsageError("--masks are scored on all frames of --data", "leave --split and --variant out")
@@ -93,7 +94,7 @@ def evaluate(
 def _of_run(
     run: Run, dataset: Dataset, variants: list[str], split: str | None, threads: int, challenge: bool
 ) -> dict[str, Any]:
-    from fetaledge.evaluation import check_task, evaluate_run
+    from fetaledge.runs.evaluate import check_task, evaluate_run
     from fetaledge_runtimes.errors import UsageError
 
     if variants:
@@ -106,7 +107,7 @@ def _of_bundle(
     folder: Path, dataset: Dataset, variants: list[str], split: str | None, threads: int, challenge: bool
 ) -> list[dict[str, Any]]:
     from fetaledge.data.split import choose_frames
-    from fetaledge.evaluation import check_task, evaluate_variant
+    from fetaledge.runs.evaluate import check_task, evaluate_variant
     from fetaledge_runtimes.bundle import Bundle
 
     bundle = Bundle.open(folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from fetaledge.cli.tables import print_table, say
+from fetaledge.cli.output import print_table, say
 
 
 def export(
@@ -36,8 +36,8 @@ def export(
     ),
 ) -> None:
     """Export a run to a bundle: fp32, and int8 or fp16 where asked for; each variant passes the gate or stays out."""
-    from fetaledge.exporting import export_run
-    from fetaledge_export.exporter import EVALUATION
+    from fetaledge.workflows.export import export_run
+    from fetaledge_export.export import EVALUATION
     from fetaledge_export.gate import Limits
     from fetaledge_runtimes.errors import GateFailed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from fetaledge.cli.tables import say
+from fetaledge.cli.output import say
 
 
 def merge(
@@ -20,6 +20,6 @@ def merge(
     ),
 ) -> None:
     """Merge adapters into their SAM: a plain checkpoint under segment-anything's names."""
-    from fetaledge.merging import merge
+    from fetaledge.workflows.merge_sam import merge
 
     say(f"wrote {out}: {merge(source, out, fold=fold, base=base, size=size, force=force)}, merged")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from fetaledge.cli.tables import print_json
+from fetaledge.cli.output import print_json
 
 
 def predict(
@@ -24,7 +24,7 @@ def predict(
 ) -> None:
     """Segment the head and measure it, frame by frame."""
     from fetaledge_runtimes.bundle import Bundle
-    from fetaledge_runtimes.predict import exit_code, one_line, predict_files, summary_line
+    from fetaledge_runtimes.predict_files import exit_code, one_line, predict_files, summary_line
     from fetaledge_runtimes.predictor import Predictor
 
     predictor = Predictor(Bundle.open(bundle), variant, threads)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from fetaledge.cli.tables import say
+from fetaledge.cli.output import say
 
 app = typer.Typer(help="Train a model on labelled frames.", no_args_is_help=True)
 
@@ -68,11 +68,12 @@ def unet(
     force: bool = typer.Option(False, "--force", help="Replace an earlier run."),
 ) -> None:
     """Train a U-Net; keep the best epoch by validation Dice."""
-    from fetaledge.data.dataset import open_dataset
-    from fetaledge.training.recipe import Recipe, lightning_precision
-    from fetaledge.training.run import Run, open_run
+    from fetaledge.data.layouts.open import open_dataset
+    from fetaledge.runs.open import open_run
+    from fetaledge.training.options import lightning_precision
     from fetaledge.training.trainer import Machines
-    from fetaledge.training.unet import train_unet
+    from fetaledge.training.unet.recipe import Recipe
+    from fetaledge.training.unet.train import train_unet
     from fetaledge_runtimes.errors import UsageError
 
     if resume and force:
@@ -106,7 +107,7 @@ def unet(
         open_dataset(data),
         out,
         recipe,
-        init=Run.open(init) if init else None,
+        init=open_run(init) if init else None,
         teachers=[open_run(folder) for folder in teacher],
         unlabelled=unlabelled,
         resume=resume,

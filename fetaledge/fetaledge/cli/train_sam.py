@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from fetaledge.cli.tables import say
+from fetaledge.cli.output import say
 from fetaledge.cli.train import app
 
 
@@ -51,10 +51,10 @@ def sam(
     force: bool = typer.Option(False, "--force", help="Replace an earlier run."),
 ) -> None:
     """Tune a SAM; keep each fold's best epoch by validation Dice."""
-    from fetaledge.data.dataset import open_dataset
-    from fetaledge.training.recipe import lightning_precision
-    from fetaledge.training.sam import train_sam
-    from fetaledge.training.sam_recipe import SamRecipe
+    from fetaledge.data.layouts.open import open_dataset
+    from fetaledge.training.options import lightning_precision
+    from fetaledge.training.sam.recipe import SamRecipe
+    from fetaledge.training.sam.train import train_sam
     from fetaledge.training.trainer import Machines
     from fetaledge_runtimes.errors import UsageError
 

@@ -11,14 +11,14 @@ from typing import Any
 import cv2
 import numpy as np
 
+from fetaledge.data.contact_sheet import contact_sheet
 from fetaledge.data.dataset import Dataset, Problem
-from fetaledge.data.sheet import contact_sheet
-from fetaledge_runtimes.biometry import measure_head, touches_border
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.files import atomic_path
-from fetaledge_runtimes.frame import LabelledFrame
-from fetaledge_runtimes.progression import Progression, measure_progression
-from fetaledge_runtimes.tasks import CLASSES
+from fetaledge_runtimes.frames.frame import LabelledFrame
+from fetaledge_runtimes.tasks.head import measure_head, touches_border
+from fetaledge_runtimes.tasks.ps_fh import Progression, measure_progression
+from fetaledge_runtimes.tasks.task import CLASSES
 
 SCHEMA = "fetaledge/data/1"
 HC_TOLERANCE_MM = 2.0

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fetaledge_runtimes.biometry import measure_head
 from fetaledge_runtimes.errors import InputError
-from fetaledge_runtimes.frame import Frame, Image, LabelledFrame
-from fetaledge_runtimes.images import read_grey
-from fetaledge_runtimes.spacing import PLAUSIBLE_MM
+from fetaledge_runtimes.frames.frame import Frame, Image, LabelledFrame
+from fetaledge_runtimes.frames.images import read_grey
+from fetaledge_runtimes.tasks.head import measure_head
 
 
 @dataclass(frozen=True)
@@ -183,83 +180,3 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}", "check its permissions") from error
-
-
-def open_dataset(folder: Path | str, *, strict: bool = True, images_optional: bool = False) -> Dataset:
-    """Open a folder by its layout: HC18, PSFHS, or ``images/`` + ``masks/``.
-
-    Args:
-        folder: of the data set.
-        strict: raise on any problem instead of listing it.
-        images_optional: of PSFHS and ``images/`` + ``masks/`` the labels alone suffice, to score masks against.
-
-    Raises:
-        InputError: no such folder, no known layout, no usable frame, or (``strict``) any problem at all.
-    """
-    from fetaledge.data.folders import ImagesAndMasks
-    from fetaledge.data.hc18 import Hc18
-    from fetaledge.data.psfhs import Psfhs
-
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder", "pass the data set's folder with --data")
-    for layout in (Hc18, Psfhs, ImagesAndMasks):
-        if layout.recognises(folder):
-            dataset: Dataset = layout(folder, images_optional)
-            break
-    else:
-        raise InputError(
-            f"{folder} has no layout known here",
-            "expected HC18 (training_set/ and its CSV), PSFHS (image_mha/ and label_mha/), "
-            "or images/ and masks/ with an optional pixels.csv",
-        )
-    if strict and dataset.problems:
-        others = len(dataset.problems) - 1
-        more = f" (and {others} more)" if others else ""
-        raise InputError(f"{dataset.problems[0]}{more}", f"run: fetaledge data check {folder}")
-    if strict and not dataset.items:
-        raise InputError(f"{folder} holds no labelled frame", f"run: fetaledge data check {folder}")
-    return dataset
-
-
-def read_table(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """Rows of a CSV file with at least these columns; surrounding blanks are dropped.
-
-    Raises:
-        InputError: it cannot be read, or lacks a column.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True)
-            names = [name.strip() for name in reader.fieldnames or []]
-            reader.fieldnames = names
-            missing = [column for column in columns if column not in names]
-            if missing:
-                raise InputError(
-                    f"{path} lacks the column {missing[0]!r}", f"its header must hold: {', '.join(columns)}"
-                )
-            return [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"{path} cannot be read as a CSV table ({error})", "save it as comma-separated UTF-8 text"
-        ) from error
-
-
-def positive(text: str, what: str) -> float:
-    """A finite number above zero. Raises ValueError with a message for people."""
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError(f"{what} is {text!r}, not a number") from None
-    if not math.isfinite(value) or value <= 0:
-        raise ValueError(f"{what} is {text}, which must be above zero")
-    return value
-
-
-def spacing_mm(text: str, what: str) -> float:
-    """A plausible spacing in mm. Raises ValueError with a message for people."""
-    value = positive(text, what)
-    low, high = PLAUSIBLE_MM
-    if not low <= value <= high:
-        raise ValueError(f"{what} is {text}, which is not within {low} to {high} mm")
-    return value

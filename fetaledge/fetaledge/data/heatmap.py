@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fetaledge.data.dataset import Dataset, Subset
 from fetaledge_runtimes.files import atomic_path
-from fetaledge_runtimes.tasks import CLASSES
+from fetaledge_runtimes.tasks.task import CLASSES
 
 GRID = (256, 256)
 

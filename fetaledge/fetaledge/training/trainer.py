@@ -12,8 +12,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import RichProgressBar
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from fetaledge.training.frames import EpochSampler
-from fetaledge.training.keeper import RESUME, Keeper
+from fetaledge.runs.run import RESUME
+from fetaledge.training.checkpoints import Keeper
+from fetaledge.training.epoch_sampler import EpochSampler
 from fetaledge_runtimes.errors import UsageError
 
 

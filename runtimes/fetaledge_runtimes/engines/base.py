@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-from fetaledge_runtimes.frame import Image, Logits
+from fetaledge_runtimes.frames.frame import Image, Logits
 
 
 class Engine(ABC):

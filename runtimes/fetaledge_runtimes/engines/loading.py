@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
-import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from fetaledge_runtimes.errors import BundleError, EngineMissing, InputError
+from fetaledge_runtimes.quiet import _native_stderr_hidden
 
 REMEDY = "the file may be damaged: copy the bundle again, or export it again"
 
@@ -79,23 +77,3 @@ def _reason(error: Exception) -> str:
     """The end of an engine's message: what stands before it are error codes and source locations."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1].rsplit(" : ", 1)[-1].rstrip(".") if lines else type(error).__name__
-
-
-@contextlib.contextmanager
-def _native_stderr_hidden() -> Iterator[None]:
-    try:
-        kept = os.dup(2)
-    except OSError:  # a service may run without any standard error
-        yield
-        return
-    try:
-        if sys.stderr is not None:
-            sys.stderr.flush()
-        with tempfile.TemporaryFile() as sink:
-            os.dup2(sink.fileno(), 2)
-            try:
-                yield
-            finally:
-                os.dup2(kept, 2)
-    finally:
-        os.close(kept)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fetaledge_runtimes.engines.base import Engine
 from fetaledge_runtimes.engines.loading import check_frame, check_input, check_output, load_package, loading
-from fetaledge_runtimes.frame import Image, Logits
+from fetaledge_runtimes.frames.frame import Image, Logits
 
 
 class OpenVinoEngine(Engine):

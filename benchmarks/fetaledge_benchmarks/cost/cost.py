@@ -1,0 +1,158 @@
+"""The cost of a bundle's variants on several CPUs, as the document ``fetaledge/cost/1``."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fetaledge_benchmarks.cost.bound import WHAT, Core, bound, core_named
+from fetaledge_benchmarks.cost.count import WARMUP, CountingFailed, Counts, Prepared, Processes, count, prepare
+from fetaledge_benchmarks.cost.emulation.qemu import qemu_command
+from fetaledge_benchmarks.cost.multiply_adds import MultiplyAdds, multiply_adds
+from fetaledge_benchmarks.cost.qemu_plugin import plugin_path
+from fetaledge_runtimes.bundle import Bundle, Variant, choose_variants
+from fetaledge_runtimes.notice import NOTICE
+from fetaledge_runtimes.preprocess import resize
+from fetaledge_runtimes.selftest import golden_frames
+
+SCHEMA = "fetaledge/cost/1"
+NOTE = (
+    f"Every time here is a {WHAT}: the least that the counted instructions can take on one core with no cache miss, no "
+    "dependency and no misprediction. A real board takes longer. Instructions and bytes are counted in an emulator, of "
+    "one inference on one thread after a warm-up, around the engine's call alone; two runs give the same counts."
+)
+BYTES_NOTE = "bytes that load instructions brought into registers, from whichever cache or memory held them"
+
+
+def measure_cost(
+    bundle_folder: Path | str,
+    *,
+    cpus: Sequence[str],
+    variants: Sequence[str] | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Count one inference of each variant on each CPU, as many at once as this machine has cores.
+
+    The frame is the bundle's first golden frame: a phantom. A variant that cannot run there has a ``failure`` instead
+    of counts. Times are bounds, not measurements.
+
+    Raises:
+        BundleError: not a bundle, or one without golden frames.
+        UsageError: an unknown CPU or variant.
+        TargetError: QEMU, mmdebstrap or a compiler is missing, or the network is away at the first call.
+        CountingFailed: nothing could be counted.
+    """
+    cores = [core_named(name) for name in dict.fromkeys(cpus)]
+    bundle = Bundle.open(bundle_folder)
+    chosen = choose_variants(bundle, variants or None)
+    frame = golden_frames(bundle, chosen[0].name)[0]
+    qemu_command(Path("/"), cores[0].name, {}, ["/"], plugin="any")  # a missing QEMU is said before anything is fetched
+    plugin_path()
+    nominal = multiply_adds(bundle)
+    rows: list[tuple[Variant, Core]] = [(variant, core) for variant in chosen for core in cores]
+    with tempfile.TemporaryDirectory(prefix="fetaledge-cost-") as scratch:
+        pixels = Path(scratch) / "frame.npy"
+        np.save(pixels, resize(frame.pixels, (bundle.manifest.input.height, bundle.manifest.input.width)))
+        outcomes = _count_all(bundle, rows, pixels, Path(scratch), progress)
+    if all(isinstance(outcome, CountingFailed) for outcome in outcomes):
+        raise CountingFailed(f"no variant could be counted: {outcomes[0]}")
+    results = [
+        _result(bundle, variant, core, outcome, nominal)
+        for (variant, core), outcome in zip(rows, outcomes, strict=True)
+    ]
+    return {
+        "schema": SCHEMA,
+        "bundle": bundle.manifest.name,
+        "notice": NOTICE,
+        "note": NOTE,
+        "bytes_read_note": BYTES_NOTE,
+        "threads": 1,
+        "warmup": WARMUP,
+        "frame": frame.source,
+        "multiply_adds_from": nominal and nominal.file,
+        "cpus": [_core_document(core) for core in cores],
+        "results": results,
+    }
+
+
+def _count_all(
+    bundle: Bundle, rows: Sequence[tuple[Variant, Core]], frame: Path, scratch: Path, progress: Callable[[str], None]
+) -> list[Counts | CountingFailed]:
+    outcomes: list[Counts | CountingFailed] = [CountingFailed("it was not run")] * len(rows)
+    prepared: dict[int, Prepared] = {}
+    for index, (variant, core) in enumerate(rows):
+        progress(f"preparing {variant.name} for {core.name} ({index + 1} of {len(rows)})")
+        try:
+            prepared[index] = prepare(bundle, variant, core.name)
+        except CountingFailed as failure:
+            outcomes[index] = failure
+    processes = Processes()
+    with ThreadPoolExecutor(max(1, len(os.sched_getaffinity(0)))) as pool:
+        pending: dict[Future[Counts], int] = {
+            pool.submit(count, ready, frame, scratch, processes): index for index, ready in prepared.items()
+        }
+        try:
+            for number, done in enumerate(as_completed(pending), 1):
+                index = pending[done]
+                variant, core = rows[index]
+                try:
+                    outcomes[index] = done.result()
+                    said = "counted"
+                except CountingFailed as failure:
+                    outcomes[index] = failure
+                    said = "failed"
+                progress(f"{said} {variant.name} on {core.name} ({number} of {len(pending)})")
+        except BaseException:
+            processes.end()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return outcomes
+
+
+def _result(
+    bundle: Bundle, variant: Variant, core: Core, outcome: Counts | CountingFailed, nominal: MultiplyAdds | None
+) -> dict[str, Any]:
+    size = sum(stored.bytes for stored in variant.files if not stored.file.endswith(".xml"))
+    row: dict[str, Any] = {
+        "variant": variant.name,
+        "cpu": core.name,
+        "engine": variant.engine,
+        "multiply_adds": nominal and nominal.count,
+        "model_bytes": size,
+    }
+    if isinstance(outcome, CountingFailed):
+        empty = ("engine_version", "instructions", "by_class", "bytes_read", "bytes_written", "threads_seen", "bound")
+        return {**row, **dict.fromkeys(empty), "notes": [], "failure": outcome.message}
+    least = bound(core, outcome.executed, outcome.read, outcome.written, size)
+    return {
+        **row,
+        "engine_version": outcome.engine_version,
+        "instructions": outcome.instructions,
+        "by_class": outcome.executed,
+        "bytes_read": outcome.read,
+        "bytes_written": outcome.written,
+        "threads_seen": outcome.threads,
+        "bound": least.document(),
+        "notes": list(outcome.notes),
+        "failure": None,
+    }
+
+
+def _core_document(core: Core) -> dict[str, Any]:
+    return {
+        "name": core.name,
+        "board": core.board,
+        "clock_ghz": core.clock_ghz,
+        "fma_per_cycle": core.fma_lanes,
+        "int8_multiply_adds_per_cycle": core.int8_lanes,
+        "int8_instruction": core.int8_name,
+        "load_bytes_per_cycle": core.load_bytes,
+        "dram_gb_s": core.dram_gb_s,
+        "source": core.source,
+    }

@@ -1,0 +1,60 @@
+"""The table of a cost document, as text cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fetaledge_benchmarks.cost.bound import WHAT
+from fetaledge_benchmarks.report.tables import NOTHING, milliseconds
+
+# What a reader compares, each the sum of some classes of counting.c; every class is in the document.
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "FMA": ("vector_fma", "vector_fma_64"),
+    "dot": ("dot_product", "matrix_multiply"),
+    "int mul": ("vector_multiply",),
+    "other vector": (
+        "vector_float",
+        "vector_float_64",
+        "vector_shift",
+        "vector_integer",
+        "scalar_float",
+        "transfer",
+    ),
+    "load": ("load", "vector_load"),
+    "store": ("store", "vector_store", "atomic"),
+    "other": ("integer", "integer_multiply", "branch", "system", "other"),
+}
+
+
+def table_header() -> list[str]:
+    """Names of the columns; counts of instructions are in millions."""
+    return ["variant", "CPU", "MMAC", "M instr", *GROUPS, "MB read", f"≥ ms ({WHAT})", "limited by"]
+
+
+def table_rows(document: Mapping[str, Any]) -> list[list[str]]:
+    """One row of cells a result, in the order of :func:`table_header`."""
+    return [_cells(result) for result in document["results"]]
+
+
+def _cells(result: Mapping[str, Any]) -> list[str]:
+    start = [result["variant"], result["cpu"], _millions(result["multiply_adds"])]
+    if result["failure"] is not None:
+        return [*start, *[NOTHING] * (len(GROUPS) + 3), "not run"]
+    classes, least = result["by_class"], result["bound"]
+    groups = [_millions(sum(classes[name] for name in names)) for names in GROUPS.values()]
+    return [
+        *start,
+        _millions(result["instructions"]),
+        *groups,
+        _millions(result["bytes_read"]),
+        milliseconds(least["ms"]),
+        least["limited_by"].replace("_", "/"),
+    ]
+
+
+def _millions(number: int | None) -> str:
+    if number is None:
+        return NOTHING
+    value = number / 1e6
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"

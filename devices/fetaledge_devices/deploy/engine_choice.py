@@ -1,0 +1,156 @@
+"""What a device can run of a bundle, in which versions, and what has to be brought there for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fetaledge_devices.deploy.known_faults import known_faults, sound_version
+from fetaledge_devices.deploy.memory_estimate import needed_mb, too_little
+from fetaledge_devices.wheels.pins import BASE, ENGINES, pinned_versions
+from fetaledge_devices.wheels.resolve import NoSuchWheel, name_and_version, package_of, resolve
+from fetaledge_devices.wheels.runtimes_wheel import runtimes_wheel
+from fetaledge_devices.wheels.wheel_tags import wheel_tags
+from fetaledge_runtimes.bundle import Manifest, Variant
+
+if TYPE_CHECKING:
+    from fetaledge_devices.facts.model import Platform
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is to be tried on a device.
+
+    Attributes:
+        variants: those that may run there; the self-test decides.
+        refused: the others, each with the reason.
+        wheels: everything to unpack there; empty for a native runner.
+        versions: engine package -> version there.
+        notes: variant -> what is known or unusual about it there.
+    """
+
+    variants: tuple[Variant, ...]
+    refused: dict[str, str]
+    wheels: tuple[Path, ...]
+    versions: dict[str, str]
+    notes: dict[str, tuple[str, ...]]
+
+
+def choose(manifest: Manifest, variants: Sequence[Variant], platform: Platform, pins: Sequence[str] = ()) -> Choice:
+    """What a device with a Python of its own can run, with wheels from the cache or the package index.
+
+    An engine comes in the version that the bundle's gate was passed with, unless the table of known faults names a
+    better one for this CPU, or there is no wheel of it for this device's Python: then the newest that fits.
+
+    Args:
+        pins: ``onnxruntime==1.21.0``; kept to, whatever the table says.
+
+    Raises:
+        UsageError: a pin that cannot be read.
+        TargetError: the device cannot be served at all, or the package index cannot be reached.
+        NoSuchWheel: there is no wheel of a pinned version, or none of numpy or OpenCV.
+    """
+    pinned = pinned_versions(pins)
+    wheel_tags(platform)
+    refused = _without_memory(manifest, variants, platform)
+    candidates = [variant for variant in variants if variant.name not in refused]
+    wishes = {name: _base_wishes(name, pinned) for name in BASE}
+    for format_name, package in ENGINES.items():
+        wanting = [variant for variant in candidates if variant.format == format_name]
+        if wanting:
+            wishes[package] = _engine_wishes(package, wanting, platform, pinned)
+    wheels = _resolve(platform, wishes, refused, candidates, keep=(*BASE, *pinned))
+    candidates = [variant for variant in candidates if variant.name not in refused]
+    versions = dict(name_and_version(wheel) for wheel in wheels)
+    engines = {package: versions[package] for package in ENGINES.values() if package in versions}
+    return Choice(
+        variants=tuple(candidates),
+        refused=refused,
+        wheels=(*wheels, runtimes_wheel()) if candidates else (),
+        versions=engines,
+        notes=_notes(candidates, engines, platform),
+    )
+
+
+def choose_native(
+    manifest: Manifest,
+    variants: Sequence[Variant],
+    platform: Platform,
+    versions: dict[str, str],
+) -> Choice:
+    """What a phone can run: variants whose engine the native runner holds, in these ``versions``."""
+    refused = _without_memory(manifest, variants, platform, native=True)
+    for variant in variants:
+        if ENGINES[variant.format] not in versions:
+            refused[variant.name] = f"the native runner has no {ENGINES[variant.format]}"
+    candidates = [variant for variant in variants if variant.name not in refused]
+    return Choice(tuple(candidates), refused, (), versions, _notes(candidates, versions, platform))
+
+
+def _without_memory(
+    manifest: Manifest, variants: Sequence[Variant], platform: Platform, native: bool = False
+) -> dict[str, str]:
+    reasons = {v.name: too_little(needed_mb(manifest, v, native), platform.available_mb) for v in variants}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def _base_wishes(package: str, pinned: dict[str, str]) -> list[str]:
+    """This machine's version of numpy or OpenCV, else any that fetaledge-runtimes allows."""
+    if package in pinned:
+        return [pinned[package]]
+    allowed = [text for text in metadata.requires("fetaledge-runtimes") or [] if package_of(text) == package]
+    return [f"{package}=={metadata.version(package)}", *(allowed or [package])]
+
+
+def _engine_wishes(package: str, variants: Sequence[Variant], platform: Platform, pinned: dict[str, str]) -> list[str]:
+    """The gate's version or the sound one instead of it; then any that is known to run the file."""
+    if package in pinned:
+        return [pinned[package]]
+    gated = variants[0].engine_version.split()[0]  # "2.14.0 (tflite-runtime)"
+    precisions = [variant.precision for variant in variants]
+    version = sound_version(package, gated, platform.machine, platform.cpu_parts, precisions)
+    return [f"{package}=={version}", f"{package}>={variants[0].engine_oldest}"]
+
+
+def _resolve(
+    platform: Platform,
+    wishes: dict[str, list[str]],
+    refused: dict[str, str],
+    candidates: Sequence[Variant],
+    keep: Sequence[str],
+) -> tuple[Path, ...]:
+    """A wheel for the first wish of each package that has one; an engine without any is refused with its variants."""
+    wishes = {package: list(texts) for package, texts in wishes.items()}
+    while True:
+        try:
+            return resolve(platform, [texts[0] for texts in wishes.values()])
+        except NoSuchWheel as error:
+            package = package_of(error.requirement)
+            if package not in wishes:
+                raise
+            del wishes[package][0]
+            if wishes[package]:
+                continue
+            if package in keep:
+                raise
+            del wishes[package]
+            concerned = [variant for variant in candidates if ENGINES[variant.format] == package]
+            refused.update({variant.name: error.message for variant in concerned})
+
+
+def _notes(variants: Sequence[Variant], versions: dict[str, str], platform: Platform) -> dict[str, tuple[str, ...]]:
+    notes = {}
+    for variant in variants:
+        package = ENGINES[variant.format]
+        version, gated = versions[package], variant.engine_version
+        said = [str(f) for f in known_faults(package, version, platform.machine, platform.cpu_parts, variant.precision)]
+        if gated != version:
+            avoided = known_faults(package, gated, platform.machine, platform.cpu_parts, variant.precision)
+            reasons = [str(fault) for fault in avoided if fault.instead is not None]
+            said += [f"runs in {package} {version}, its gate was passed in {gated}", *reasons]
+        if said:
+            notes[variant.name] = tuple(dict.fromkeys(said))
+    return notes

@@ -1,0 +1,94 @@
+"""This machine as a target."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from fetaledge_devices.facts import here
+from fetaledge_devices.facts.model import Conditions, Facts
+from fetaledge_devices.targets.base import Cancelled, Completed, Target
+from fetaledge_runtimes.errors import TargetError
+
+
+class LocalTarget(Target):
+    """Folders stay where they are; each command is a process of its own, killed with its parent's Ctrl-C."""
+
+    def __init__(self) -> None:
+        self.name = "local"
+        self.worker = (sys.executable, "-m", "fetaledge_runtimes")
+        self._cancelled = threading.Event()
+        self._process: subprocess.Popen[str] | None = None
+
+    def facts(self) -> Facts:
+        self.pause(0)
+        facts = here.read_facts()
+        self.emulated = facts.emulated
+        return facts
+
+    def conditions(self) -> Conditions:
+        self.pause(0)
+        return here.read_conditions()
+
+    def send(self, folder: Path) -> str:
+        self.pause(0)
+        return str(folder.resolve())
+
+    def run(self, command: Sequence[str], timeout_s: float) -> Completed:
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise TargetError(f"{command[0]} cannot be started: {error.strerror}", "install Python again") from None
+        self._process = process
+        try:
+            self.pause(0)
+            stdout, stderr = process.communicate(timeout=timeout_s)
+            self.pause(0)
+        except BaseException as error:
+            _kill(process)
+            with suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=5)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise TimeoutError(f"did not finish within {timeout_s:.0f} s") from None
+            raise
+        finally:
+            self._process = None
+        return Completed(process.returncode, stdout, stderr)
+
+    def fetch(self, place: str, folder: Path) -> None:
+        self.pause(0)
+        if Path(place) != folder.resolve():
+            shutil.copytree(place, folder, dirs_exist_ok=True)
+
+    def remove(self) -> None:
+        """Nothing was copied, so nothing is deleted."""
+
+    def pause(self, seconds: float) -> None:
+        if self._cancelled.wait(seconds):
+            raise Cancelled
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+        if (process := self._process) is not None:
+            _kill(process)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill a process and what it started, even where only that is left and keeps the pipes open."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

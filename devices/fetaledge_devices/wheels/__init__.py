@@ -1,0 +1,1 @@
+"""Wheels for a device, resolved and unpacked on this machine."""

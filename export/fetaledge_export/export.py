@@ -1,0 +1,298 @@
+"""A trained network to a bundle: convert, gate each variant in its real engine, keep what passes, say why not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import fetaledge_runtimes
+from fetaledge_export.calibration import Calibration
+from fetaledge_export.device_model import DeviceModel
+from fetaledge_export.formats.format import FORMATS, INT8_OF_TRANSFORMERS, PRECISIONS, format_module
+from fetaledge_export.gate import Limits, judge, unjudged
+from fetaledge_export.model_card import card
+from fetaledge_export.parity import FRAMES, Parity, ParityCheck
+from fetaledge_export.results import ExportResult, VariantResult, gate_record
+from fetaledge_export.torch_engine import TorchEngine
+from fetaledge_runtimes.bundle import MANIFEST, Manifest, ModelInput, ModelOutput, StoredFile, Variant
+from fetaledge_runtimes.engines.base import Engine
+from fetaledge_runtimes.engines.registry import engine_class, open_engine
+from fetaledge_runtimes.errors import FetalEdgeError, InputError, OutputError, UsageError
+from fetaledge_runtimes.files import atomic_folder, write_json
+from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
+from fetaledge_runtimes.predictor import Prediction, Predictor
+from fetaledge_runtimes.preprocess import resize
+from fetaledge_runtimes.scores.record import CaseScore, PairedChange, paired_change, score_case
+from fetaledge_runtimes.selftest import GOLDEN, write_golden
+
+EVALUATION, CARD = "evaluation.json", "card.md"
+MODEL_SCHEMA = "fetaledge/model/1"
+FULL_DISK_BYTES = 1_000_000
+
+
+def export_bundle(
+    network: nn.Module,
+    *,
+    out: Path,
+    name: str,
+    task: str,
+    classes: Sequence[str],
+    size: tuple[int, int],
+    scale: float,
+    offset: float,
+    calibration: Iterable[LabelledFrame],
+    validation: Iterable[LabelledFrame],
+    golden: Sequence[Frame],
+    source: Mapping[str, Any],
+    data: str = "validation frames",
+    data_note: str = "",
+    formats: Sequence[str] = tuple(FORMATS),
+    precisions: Sequence[str] = ("int8", "fp32"),
+    limits: Limits | None = None,
+    force: bool = False,
+    progress: Callable[[str], None] = lambda step: None,
+    threads: int | None = None,
+) -> ExportResult:
+    """Write the bundle ``out``; a variant that breaks a limit, or cannot be converted, is left out and reported.
+
+    The folder is written even where no variant passes: then it holds ``evaluation.json``, ``card.md`` and a manifest
+    without variants, which say why. Nothing is left behind by an error or Ctrl-C.
+
+    Args:
+        network: takes ``float32 (1, 1 or 3, H, W)`` of ``pixels * scale + offset``, gives logits ``(1, C, h, w)``.
+        size: (height, width) of the network's grid.
+        calibration: frames for int8 ranges; used only where ``precisions`` holds ``int8``, each read once.
+        validation: frames of other subjects, held in memory together (0.9 MB for one of 800×540).
+        golden: synthetic frames for the self-test; no patient's frame may be among them.
+        source: plain facts about the run and its data, for manifest and model files.
+        data: what the validation frames are, for the records; ``data_note``: licence and attribution, for the card.
+        progress: called with one line before each long step.
+        threads: of the engines while they are gated; the masks do not depend on it. Default: the cores, at most 4.
+
+    Raises:
+        UsageError: an unknown format or precision, or int8 without calibration frames.
+        InputError: calibration and validation share a subject, no validation frame, or a network that cannot be used.
+        OutputError: ``out`` exists without ``force``, or cannot be written.
+    """
+    wanted = _wanted(formats, precisions)
+    threads = threads or min(os.cpu_count() or 1, 4)
+    with atomic_folder(out, force=force, marker=MANIFEST) as folder:
+        progress("reading the frames")
+        ranges = Calibration.of(calibration if "int8" in precisions else (), size)
+        cases = list(validation)
+        _check_frames(ranges, cases, int8="int8" in precisions)
+        model = DeviceModel(network, scale, offset)
+        torch_engine = TorchEngine(network, scale, offset, threads)
+        manifest = Manifest(
+            name=name,
+            task=task,
+            classes=tuple(classes),
+            input=ModelInput(size[0], size[1], scale, offset),
+            output=_probe(model, torch_engine, size),
+            variants=(),
+            others=(),
+            source=dict(source),
+            calibration=ranges.facts if ranges.pixels else None,
+            fetaledge=fetaledge_runtimes.__version__,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        progress(f"torch-fp32: the reference, on {len(cases)} frames")
+        reference = _scores(torch_engine, size, task, cases)
+
+        work = folder / ".work"
+        work.mkdir()
+        frames = [resize(case.frame.pixels, size) for case in cases[:FRAMES]]
+        parity = ParityCheck(network, model, torch_engine, frames, work)
+        job = _Job(
+            folder,
+            work,
+            model,
+            manifest,
+            ranges,
+            cases,
+            reference,
+            limits or Limits(),
+            golden,
+            threads,
+            progress,
+            parity,
+        )
+        outcomes = [job.variant(format_name, precision) for format_name, precision in wanted]
+        shutil.rmtree(work)
+
+        passed = {variant.name: predictions for _, variant, predictions in outcomes if variant is not None}
+        if passed and golden:
+            progress("writing the self-test")
+            write_golden(folder / GOLDEN, golden, passed)
+        results = tuple(result for result, _, _ in outcomes)
+        record = gate_record(
+            reference,
+            results,
+            limits=job.limits,
+            task=task,
+            data=data,
+            synthetic=any(case.synthetic for case in cases),
+            reference_engine=f"{torch_engine.name} {torch_engine.version}",
+        )
+        write_json(folder / EVALUATION, record)
+        (folder / CARD).write_text(card(manifest, record, results, reference, data_note), encoding="utf-8")
+        manifest = replace(
+            manifest,
+            variants=tuple(variant for _, variant, _ in outcomes if variant is not None),
+            others=tuple(
+                StoredFile.of(folder / file) for file in (GOLDEN, EVALUATION, CARD) if (folder / file).is_file()
+            ),
+        )
+        manifest.write(folder)
+    return ExportResult(out, manifest, reference, results, record["synthetic"])
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the making of every variant shares."""
+
+    folder: Path
+    work: Path
+    model: DeviceModel
+    manifest: Manifest
+    ranges: Calibration
+    cases: Sequence[LabelledFrame]
+    reference: tuple[CaseScore, ...]
+    limits: Limits
+    golden: Sequence[Frame]
+    threads: int
+    progress: Callable[[str], None]
+    check: ParityCheck
+
+    def variant(self, format_name: str, precision: str) -> tuple[VariantResult, Variant | None, list[Prediction]]:
+        """Convert, run, judge. The variant is None, and its files are gone, where it did not pass."""
+        name = f"{format_name}-{precision}"
+        engine_name = engine_class(format_name).name
+        files: tuple[Path, ...] = ()
+        version: str | None = None
+        scores: tuple[CaseScore, ...] = ()
+        change: PairedChange | None = None
+        notes: tuple[str, ...] = ()
+        parity: Parity | None = None
+        predictions: list[Prediction] = []
+        try:
+            self.progress(f"{name}: converting")
+            files = self._write(format_name, precision, name)
+            self.progress(f"{name}: {engine_name} on {len(self.cases)} frames")
+            engine = open_engine(format_name, files[0], self.threads)
+            version = engine.version
+            scores = _scores(engine, self.size, self.manifest.task, self.cases)
+            change = paired_change(self.reference, scores)
+            parity = self.check(engine, format_name, precision, self.ranges.pixels, self.model.transformer)
+            reasons = judge(change, self.limits, self.manifest.task) + parity.refusals(precision)
+            notes = unjudged(change, self.manifest.task)
+            if precision == "int8" and self.model.transformer:
+                notes += (INT8_OF_TRANSFORMERS[format_name],)
+            predictor = Predictor.from_engine(engine, self.size, self.manifest.task)
+            predictions = [predictor(frame) for frame in self.golden]
+        except Exception as error:  # a converter may raise anything; the other variants go on
+            if shutil.disk_usage(self.folder).free < FULL_DISK_BYTES:
+                hint = "free some space or choose another folder"
+                raise OutputError(f"cannot write {name} under {self.folder.parent}: the disk is full", hint) from error
+            step = "it does not run" if files else "it could not be converted"
+            reasons = (f"{step}: {_first_line(error)}",)
+        size = sum(file.stat().st_size for file in files) if files else None
+        result = VariantResult(name, engine_name, version, size, scores, change, reasons, notes, parity)
+        if reasons:
+            for leftover in self.folder.glob(f"{name}.*"):
+                leftover.unlink()
+            return result, None, []
+        assert version is not None
+        stored = tuple(StoredFile.of(file) for file in files)
+        oldest = format_module(format_name).ENGINE_OLDEST
+        return result, Variant(name, format_name, precision, stored, engine_name, version, oldest), predictions
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.manifest.input.height, self.manifest.input.width
+
+    def _write(self, format_name: str, precision: str, name: str) -> tuple[Path, ...]:
+        module = format_module(format_name)
+        transformer = self.model.transformer
+        base = module.convert(self.model, self.size, self.work, transformer)
+        metadata = {
+            "schema": MODEL_SCHEMA,
+            "notice": self.manifest.notice,
+            "name": self.manifest.name,
+            "variant": name,
+            "task": self.manifest.task,
+            "classes": list(self.manifest.classes),
+            "input": asdict(self.manifest.input),
+            "output": asdict(self.manifest.output),
+            "source": {key: value for key, value in self.manifest.source.items() if key not in ("split", "trained_on")},
+        }
+        path = self.folder / f"{name}{module.SUFFIX}"
+        return module.write(base, path, precision, self.ranges.pixels, metadata, transformer)
+
+
+def _scores(engine: Engine, size: tuple[int, int], task: str, cases: Sequence[LabelledFrame]) -> tuple[CaseScore, ...]:
+    predictor = Predictor.from_engine(engine, size, task)
+    return tuple(score_case(case, predictor(case.frame).mask, task) for case in cases)
+
+
+def _wanted(formats: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:
+    """(format, precision) pairs, the one that a device should take by default first."""
+    for what, given, known in (("format", formats, tuple(FORMATS)), ("precision", precisions, PRECISIONS)):
+        for value in given:
+            if value not in known:
+                raise UsageError(f"{value!r} is no {what} that can be exported", f"choose from {', '.join(known)}")
+        if not given:
+            raise UsageError(f"no {what} was asked for", f"choose from {', '.join(known)}")
+    return [(f, p) for p in PRECISIONS if p in precisions for f in FORMATS if f in formats]
+
+
+def _check_frames(ranges: Calibration, cases: Sequence[LabelledFrame], *, int8: bool) -> None:
+    if int8 and not ranges.pixels:
+        raise UsageError("int8 needs calibration frames, and there is none", "give frames of the training subjects")
+    if not cases:
+        raise InputError("there is no validation frame to gate the variants on", "give frames of other subjects")
+    shared = sorted(set(ranges.subjects) & {case.subject for case in cases})
+    if shared:
+        names = ", ".join(shared[:5]) + (", …" if len(shared) > 5 else "")
+        raise InputError(
+            f"{len(shared)} subjects are among both the calibration and the validation frames: {names}",
+            "split the frames by subject",
+        )
+
+
+def _probe(model: DeviceModel, engine: TorchEngine, size: tuple[int, int]) -> ModelOutput:
+    """The output's shape; and that the device's model computes what the trained network computes."""
+    pixels = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+    try:
+        expected = engine(pixels)
+        with torch.inference_mode():
+            given = model(torch.from_numpy(pixels)[None, None])[0].numpy()
+    except Exception as error:
+        raise InputError(
+            f"the network cannot run on a frame of {size[0]}x{size[1]}: {_first_line(error)}",
+            "export it at the size it was trained at",
+        ) from error
+    if expected.ndim != 3 or not np.isfinite(expected).all():
+        raise InputError(
+            f"the network gives {expected.shape} values, or not finite ones", "it must give logits (1, C, h, w)"
+        )
+    if not np.allclose(given, expected, rtol=0, atol=1e-3 * float(np.abs(expected).max())):
+        raise InputError(
+            "folding the three equal channels into one changes what the network computes",
+            "its first convolution must be the one that reads the frame",
+        )
+    return ModelOutput(*expected.shape)
+
+
+def _first_line(error: Exception) -> str:
+    text = error.message if isinstance(error, FetalEdgeError) else f"{type(error).__name__}: {error}"
+    return text.strip().splitlines()[0][:300]

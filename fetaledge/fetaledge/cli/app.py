@@ -1,0 +1,85 @@
+"""The ``fetaledge`` command. Its parts import what they need when they run, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+import fetaledge
+from fetaledge.cli import (
+    benchmark,
+    cost,
+    data,
+    demo,
+    deploy,
+    devices,
+    evaluate,
+    export,
+    inspect,
+    merge,
+    predict,
+    train,
+    train_sam,  # noqa: F401
+    verify,
+)
+from fetaledge_runtimes.errors import FetalEdgeError
+from fetaledge_runtimes.notice import NOTICE
+
+INTERRUPTED = 130  # typer's exit code after Ctrl-C
+
+app = typer.Typer(
+    name="fetaledge",
+    help="A fetal-head segmentation model from training to a point-of-care device.\n\n"
+    "Research software, not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"fetaledge {fetaledge.__version__} ({NOTICE})")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and leave."
+    ),
+) -> None:
+    pass
+
+
+app.add_typer(data.app, name="data")
+app.add_typer(train.app, name="train")
+for command in (
+    evaluate.evaluate,
+    export.export,
+    merge.merge,
+    predict.predict,
+    benchmark.benchmark,
+    deploy.deploy,
+    devices.devices,
+    cost.cost,
+    verify.verify,
+    inspect.inspect,
+    demo.demo,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Entry point: run the command and leave with its exit code (``fetaledge_runtimes.errors``; 130 after Ctrl-C)."""
+    try:
+        app()
+    except FetalEdgeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except SystemExit as leaving:
+        if leaving.code == INTERRUPTED:
+            print("interrupted", file=sys.stderr)
+        raise

@@ -1,0 +1,67 @@
+"""The layout of HC18 (van den Heuvel et al. 2018, Zenodo 1327317, CC BY 4.0)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fetaledge.data.dataset import Dataset, Item, Problem
+from fetaledge.data.layouts.tables import positive, read_table, spacing_mm
+from fetaledge_runtimes.ellipse import fit_outline
+from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.frames.frame import Image
+from fetaledge_runtimes.frames.images import read_grey
+
+IMAGES = "training_set"
+TABLE = "training_set_pixel_size_and_HC.csv"
+PIXEL, CIRCUMFERENCE = "pixel size(mm)", "head circumference (mm)"
+LABEL_END = "_Annotation.png"
+
+
+class Hc18(Dataset):
+    """``training_set/NNN_HC.png`` with ``NNN_HC_Annotation.png`` (a thin outline) and one table of spacings and HC.
+
+    The number before the underscore is the subject. The label is the ellipse fitted to all pixels of the outline,
+    rasterised: filling the outline makes a head about 1 mm too large, and finds nothing where the outline is open.
+    """
+
+    @staticmethod
+    def recognises(folder: Path) -> bool:
+        return (folder / IMAGES).is_dir() or (folder / TABLE).is_file()
+
+    def scan(self) -> tuple[Item, ...]:
+        folder = self.folder / IMAGES
+        table = {row["filename"]: row for row in read_table(self.folder / TABLE, ("filename", PIXEL, CIRCUMFERENCE))}
+        files = {path.name for path in folder.iterdir() if path.suffix == ".png"} if folder.is_dir() else set()
+        images = {name for name in files if not name.endswith(LABEL_END)}
+        items = []
+        for name in sorted(images | set(table)):
+            label = name.removesuffix(".png") + LABEL_END
+            if name not in images:
+                self.problems.append(Problem(name, f"has a row in {TABLE} and no image"))
+            elif label not in files:
+                self.problems.append(Problem(name, f"has no annotation {label}"))
+            elif name not in table:
+                self.problems.append(Problem(name, f"has no row in {TABLE}, so its spacing is unknown"))
+            else:
+                try:
+                    spacing = spacing_mm(table[name][PIXEL], PIXEL)
+                    hc_mm = positive(table[name][CIRCUMFERENCE], CIRCUMFERENCE)
+                except ValueError as error:
+                    self.problems.append(Problem(name, f"{error} in {TABLE}"))
+                    continue
+                stem = name.removesuffix(".png")
+                items.append(Item(stem, stem.split("_")[0], folder / name, folder / label, (spacing, spacing), hc_mm))
+        for label in sorted(name for name in files if name.endswith(LABEL_END)):
+            image = label.removesuffix(LABEL_END) + ".png"
+            if image not in images and image not in table:
+                self.problems.append(Problem(label, f"has no image {image}"))
+        return tuple(items)
+
+    def read_mask(self, item: Item) -> Image:
+        outline = read_grey(item.label)
+        if not outline.any():
+            raise InputError(f"{item.label} marks no pixel", "draw the head, or leave the frame out")
+        ellipse = fit_outline(outline)
+        if ellipse is None:
+            raise InputError(f"no ellipse fits the pixels of {item.label}", "draw the outline again")
+        return ellipse.rasterise((outline.shape[0], outline.shape[1]))

@@ -1,0 +1,1 @@
+"""Segment Anything without prompts, and its low-rank adapters."""

@@ -1,0 +1,1 @@
+"""Synthetic frames whose masks and measures are known exactly."""

@@ -1,0 +1,1 @@
+"""Runs: the folder that training writes, opened and scored."""

@@ -1,0 +1,126 @@
+"""The score of the challenge PS-FH-AOP (MICCAI 2023), for comparison with its published table.
+
+These are its conventions, not ours: distances are in pixels of a 256×256 grid, Dice is smoothed by one pixel, and a
+frame whose angle cannot be computed counts as one of 0 degrees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from fetaledge_runtimes.frames.frame import Image
+from fetaledge_runtimes.tasks.challenge_angle import challenge_aop
+from fetaledge_runtimes.tasks.task import FH, PS
+
+GRID = (256, 256)
+PARTS = {"fh": (FH,), "ps": (PS,), "all": (FH, PS)}
+WORST_PX = 100.0
+
+
+@dataclass(frozen=True)
+class ChallengeScores:
+    """One frame's scores as the challenge computes them, each of ``fh``, ``ps`` and ``all`` (both as one).
+
+    Attributes:
+        dice: (2·|P∩G| + 1)/(|P| + |G| + 1); 0 where nothing is predicted.
+        hd_px: Hausdorff distance of the filled structures, all 100 % of it.
+        asd_px: mean distance between the borders, both directions pooled; a border pixel is one inside with a neighbour
+            outside, out of eight, the grid's edge being no border.
+        aop_deg, aop_true_deg: of :func:`fetaledge_runtimes.tasks.challenge_angle.challenge_aop`, 0 where there is none.
+        resized: the label maps had another size and were resampled to the grid by nearest neighbour.
+    """
+
+    dice: dict[str, float]
+    hd_px: dict[str, float]
+    asd_px: dict[str, float]
+    aop_deg: float
+    aop_true_deg: float
+    resized: bool
+
+    @property
+    def aop_error_deg(self) -> float:
+        return abs(self.aop_deg - self.aop_true_deg)
+
+
+def challenge_scores(predicted: Image, truth: Image) -> ChallengeScores:
+    """Score a label map ``uint8 (H, W)`` (1 symphysis, 2 head) against the true one of the same size.
+
+    Nothing predicted gives distances of 100. So does a structure without a border, absent from the truth or filling the
+    grid: the challenge's own code stops there, or divides by zero.
+    """
+    resized = predicted.shape != GRID
+    if resized:
+        predicted, truth = (_on_grid(mask) for mask in (predicted, truth))
+    dice, hd_px, asd_px = {}, {}, {}
+    for part, labels in PARTS.items():
+        pair = [np.isin(mask, labels).astype(np.uint8) for mask in (predicted, truth)]
+        dice[part] = _dice(*pair)
+        hd_px[part], asd_px[part] = _distances(*pair)
+    return ChallengeScores(dice, hd_px, asd_px, challenge_aop(predicted), challenge_aop(truth), resized)
+
+
+def _on_grid(mask: Image) -> Image:
+    return cv2.resize(mask, GRID[::-1], interpolation=cv2.INTER_NEAREST_EXACT).astype(np.uint8, copy=False)
+
+
+def _dice(predicted: Image, truth: Image) -> float:
+    counts = [int(np.count_nonzero(mask)) for mask in (predicted & truth, predicted, truth)]
+    return (2 * counts[0] + 1) / (counts[1] + counts[2] + 1) if counts[1] else 0.0
+
+
+def _distances(predicted: Image, truth: Image) -> tuple[float, float]:
+    """(Hausdorff, average surface distance) in pixels."""
+    square = np.ones((3, 3), np.uint8)
+    borders = [(mask > cv2.erode(mask, square)).astype(np.uint8) for mask in (predicted, truth)]
+    if not all(border.any() for border in borders):
+        return WORST_PX, WORST_PX
+    hd = max(_away(truth)[predicted > 0].max(), _away(predicted)[truth > 0].max())
+    between = [_away(borders[1])[borders[0] > 0], _away(borders[0])[borders[1] > 0]]
+    return float(hd), float(np.concatenate(between).mean(dtype=np.float64))
+
+
+def _away(mask: Image) -> np.ndarray:
+    """Each pixel's distance to the nearest one of ``mask``, exact."""
+    return cv2.distanceTransform(1 - mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+
+
+def challenge_record(scores: Mapping[str, ChallengeScores]) -> dict[str, Any]:
+    """The challenge's table of all frames, by name: plain means, and the score that ranks its entries (0 to 1).
+
+    Raises:
+        ValueError: there are no scores.
+    """
+    if not scores:
+        raise ValueError("there is nothing to score")
+    every = list(scores.values())
+    means = {
+        key: {part: float(np.mean([getattr(one, key)[part] for one in every])) for part in PARTS}
+        for key in ("dice", "hd_px", "asd_px")
+    }
+    error_deg = float(np.mean([one.aop_error_deg for one in every]))
+    dice, hd_px, asd_px = (float(np.mean(list(means[key].values()))) for key in ("dice", "hd_px", "asd_px"))
+    return {
+        "cases": len(every),
+        "score": 0.25 * dice
+        + 0.125 * (1 - hd_px / WORST_PX)
+        + 0.125 * (1 - asd_px / WORST_PX)
+        + 0.5 * (1 - error_deg / 180),
+        **means,
+        "aop_error_deg": error_deg,
+        "without_aop": sum(one.aop_deg == 0 for one in every),
+        "grid": list(GRID),
+        "resized": sum(one.resized for one in every),
+        "per_case": [
+            {
+                "name": name,
+                **{key: getattr(one, key) for key in ("dice", "hd_px", "asd_px", "aop_deg", "aop_true_deg")},
+                "aop_error_deg": one.aop_error_deg,
+            }
+            for name, one in scores.items()
+        ],
+    }

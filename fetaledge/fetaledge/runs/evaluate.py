@@ -1,0 +1,154 @@
+"""Score a run, a bundle's variant, or another system's masks on labelled frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fetaledge.data.dataset import Dataset
+from fetaledge.data.layouts.paired_folders import structure_labels
+from fetaledge.data.layouts.psfhs import ENDING, read_label_map, read_mha
+from fetaledge.runs.challenge_scores import ChallengeScores, challenge_record, challenge_scores
+from fetaledge.runs.run import Run
+from fetaledge_runtimes.bundle import Bundle
+from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.frames.frame import Image, LabelledFrame, LabelledFrames
+from fetaledge_runtimes.frames.images import read_grey
+from fetaledge_runtimes.predictor import Predictor
+from fetaledge_runtimes.scores.record import CaseScore, evaluation_record, score_case
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def check_task(model: Path, task: str, dataset: Dataset) -> None:
+    """Raise :class:`UsageError` where a model of ``task`` cannot be scored on these labels."""
+    if task != dataset.task:
+        raise UsageError(
+            f"{model} is a model of the task {task}, and {dataset.folder} is labelled for {dataset.task}",
+            f"score it on frames labelled for {task}",
+        )
+
+
+def run_predictor(run: Run, threads: int, network: nn.Module | None = None) -> Predictor:
+    """A predictor that computes the run's network (or ``network``, one of its folds) with eager PyTorch in fp32.
+
+    Raises:
+        UsageError: ``threads`` is below 1.
+    """
+    from fetaledge_export.torch_engine import TorchEngine
+
+    if threads < 1:
+        raise UsageError(f"{threads} threads were asked for", "give 1 or more")
+    engine = TorchEngine(network or run.network(), run.scale, run.offset, threads)
+    return Predictor.from_engine(engine, run.size, run.task, nearest=run.nearest)
+
+
+def evaluate(
+    predict: Callable[[LabelledFrame], Image],
+    frames: LabelledFrames,
+    *,
+    task: str,
+    variant: str,
+    engine: str,
+    challenge: bool = False,
+) -> dict[str, Any]:
+    """The evaluation record of ``predict`` (a labelled frame to a mask ``uint8 (H, W)``) on ``frames``.
+
+    With ``challenge`` (task ``ps-fh``) the key ``challenge`` holds
+    :func:`fetaledge.runs.challenge_scores.challenge_record`.
+    """
+    scores: list[CaseScore] = []
+    as_challenge: dict[str, ChallengeScores] = {}
+    synthetic = False
+    for case in frames:
+        mask = predict(case)
+        scores.append(score_case(case, mask, task))
+        if challenge:
+            as_challenge[case.name] = challenge_scores(mask, case.mask)
+        synthetic = synthetic or case.synthetic
+    record = evaluation_record(scores, task=task, variant=variant, engine=engine, data=frames.name, synthetic=synthetic)
+    return {**record, "challenge": challenge_record(as_challenge)} if challenge else record
+
+
+def evaluate_run(run: Run, frames: LabelledFrames, threads: int, challenge: bool = False) -> dict[str, Any]:
+    """The record of a run's own network, in fp32."""
+    return _evaluate_predictor(run_predictor(run, threads), frames, "torch-fp32", challenge)
+
+
+def evaluate_variant(
+    bundle: Bundle, variant: str, frames: LabelledFrames, threads: int, challenge: bool = False
+) -> dict[str, Any]:
+    """The record of one variant of a bundle, in its real engine."""
+    return _evaluate_predictor(Predictor(bundle, variant, threads), frames, variant, challenge)
+
+
+def _evaluate_predictor(predictor: Predictor, frames: LabelledFrames, variant: str, challenge: bool) -> dict[str, Any]:
+    engine = f"{predictor.engine.name} {predictor.engine.version}"
+    return evaluate(
+        lambda case: predictor(case.frame).mask,
+        frames,
+        task=predictor.task,
+        variant=variant,
+        engine=engine,
+        challenge=challenge,
+    )
+
+
+def evaluate_masks(folder: Path, frames: Dataset, challenge: bool = False) -> dict[str, Any]:
+    """The record of masks that another system wrote: one a frame, PNG or ``.mha``, named by the frame's stem.
+
+    Of the task ``head`` a mask's non-zero pixels count, of ``ps-fh`` its labels 0, 1 and 2.
+
+    Raises:
+        InputError: the folder or a frame's mask is missing, a mask belongs to no frame, two share a stem, or one
+            cannot be read, is no mask of the task, or has another size than its frame.
+    """
+    masks = _masks(folder)
+    names = [item.name for item in frames.items]
+    unknown = sorted(set(masks) - set(names))
+    if unknown:
+        raise InputError(
+            f"{masks[unknown[0]]} belongs to no frame of {frames.folder}{_more(unknown)}",
+            "name each mask like its frame, and leave other files out",
+        )
+    missing = [name for name in names if name not in masks]
+    if missing:
+        raise InputError(
+            f"{folder} has no mask {missing[0]}.png or {missing[0]}.mha{_more(missing)}",
+            "each frame needs one, named like the frame",
+        )
+
+    def read(case: LabelledFrame) -> Image:
+        path = masks[case.name]
+        is_mha = path.suffix.lower() == ENDING
+        if frames.task == "head":
+            mask = ((read_mha(path) if is_mha else read_grey(path)) > 0).astype("uint8")
+        else:
+            mask = read_label_map(path) if is_mha else structure_labels(read_grey(path), path)
+        if mask.shape != case.mask.shape:
+            raise InputError(
+                f"{path} is {mask.shape[1]}×{mask.shape[0]} and its frame {case.mask.shape[1]}×{case.mask.shape[0]}",
+                "write masks at the frame's size",
+            )
+        return mask
+
+    return evaluate(read, frames, task=frames.task, variant="masks", engine=folder.name, challenge=challenge)
+
+
+def _masks(folder: Path) -> dict[str, Path]:
+    """The folder's masks by stem."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder", "pass the folder of masks with --masks")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in (".png", ENDING):
+            if path.stem in found:
+                raise InputError(f"{path} has the same stem as {found[path.stem].name}", "keep one of them")
+            found[path.stem] = path
+    return found
+
+
+def _more(names: Sequence[str]) -> str:
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""

@@ -1,0 +1,218 @@
+"""Train a SAM on labelled frames: adapters, its decoder, or all of it, in folds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_utilities.core.rank_zero import rank_zero_only
+from torch import nn
+
+from fetaledge.data.dataset import Dataset
+from fetaledge.data.split import draw_frames, split_by_subject, split_into_folds
+from fetaledge.models.multiply_adds import multiply_adds
+from fetaledge.models.sam.checkpoint import SamBase
+from fetaledge.models.sam.lora import SAVED, add_adapters, load_samed, read_samed
+from fetaledge.runs.open import open_run
+from fetaledge.runs.run import CURVE, RESUME, write_document
+from fetaledge.runs.run_folder import check_folder, prepare_folder
+from fetaledge.runs.sam_run import FOLD, SamRun, describe_base, open_sam_run, save_fold
+from fetaledge.training.checkpoints import Keeper
+from fetaledge.training.curve import draw_curve
+from fetaledge.training.options import INTENSITIES
+from fetaledge.training.sam.frames import AugmentedMaps, LabelMaps, PlainMaps
+from fetaledge.training.sam.memory_estimate import out_of_memory_named, refuse_what_does_not_fit
+from fetaledge.training.sam.module import SamModule
+from fetaledge.training.sam.recipe import SamRecipe
+from fetaledge.training.trainer import Machines, fit, make_trainer
+from fetaledge_runtimes.files import read_json, write_json
+from fetaledge_runtimes.tasks.task import CLASSES
+
+FINISHED = "fold.json"
+FIXED = ("recipe", "data", "folds", "architecture", "adapter")
+
+
+def train_sam(
+    dataset: Dataset,
+    out: Path,
+    recipe: SamRecipe,
+    *,
+    base: str,
+    adapter: Path | None = None,
+    resume: bool = False,
+    force: bool = False,
+    machines: Machines = Machines(),
+    progress: Callable[[str], None] = lambda _: None,
+    bar: bool = False,
+) -> SamRun | None:
+    """Train and write a run folder with one sub-folder a fold; of each, the best epoch by validation Dice is kept.
+
+    The run is returned by the first process alone; the others of several return None.
+
+    Args:
+        base: a checkpoint, a folder of transformers' SamModel, or ``random:NAME``.
+        adapter: a LoRA file of SAMed to start from.
+        resume: go on with an interrupted run in ``out``: finished folds stay, the one at work goes on from its last
+            whole epoch.
+
+    Raises:
+        UsageError: values that make no sense, other values than the interrupted run's, or more memory than there is.
+        InputError: an unusable base or adapter, or nothing to resume.
+        OutputError: ``out`` exists (without ``force`` or ``resume``) or cannot be written.
+    """
+    first = getattr(rank_zero_only, "rank", 0) == 0 and os.environ.get("NODE_RANK", "0") == "0"
+    recipe.check()
+    read = SamBase.read(base, recipe.seed)
+    shape = read.shape.resized(recipe.size)
+    folds = _folds(dataset, recipe)
+    refuse_what_does_not_fit(shape, recipe, machines)
+    trained = {name for train, _ in folds for name in train}
+    hashes = {item.name: item.content_hash() for item in dataset.items if item.name in trained}
+    document: dict[str, Any] = {
+        "task": dataset.task,
+        "classes": list(CLASSES[dataset.task]),
+        "architecture": {
+            "name": "sam",
+            "shape": shape.to_json(),
+            "tune": recipe.tune,
+            "rank": recipe.rank,
+            "base": describe_base(read, base, out, recipe.seed),
+        },
+        "size": [recipe.size, recipe.size],
+        "intensity": dict(zip(("scale", "offset"), INTENSITIES["unit"], strict=True)),
+        "recipe": recipe.to_json(),
+        "adapter": None if adapter is None else adapter.name,
+        "data": {
+            "name": dataset.name,
+            "frames": len(dataset),
+            "fingerprint": dataset.fingerprint(),
+            "synthetic": dataset.synthetic,
+        },
+        "hashes": hashes,
+        "folds": [{"train": train, "validation": validation} for train, validation in folds],
+    }
+    if not first:
+        progress, bar = (lambda _: None), False
+    ready = [_network(read, recipe, len(document["classes"]), adapter)]
+    document["trained_parameters"] = sum(p.numel() for p in ready[0].parameters() if p.requires_grad)
+    if first:
+        check_folder(out, document, FIXED, resume=resume, force=force)
+    make_trainer(recipe, machines, Keeper(out, progress, lambda _: None), bar=False)  # its errors before anything else
+    used = {name for fold in folds for side in fold for name in side}
+    progress(f"reading {len(used)} frames")
+    frames = LabelMaps.read(dataset.only(used), recipe.size)
+    if first:
+        prepare_folder(out, document, [FOLD.format(number) for number in range(1, len(folds) + 1)], resume=resume)
+    for number, (train, validation) in enumerate(folds, 1):
+        folder = out / FOLD.format(number)
+        if resume and (folder / FINISHED).is_file():
+            continue
+        folder.mkdir(exist_ok=True)
+        said = f"fold {number} of {len(folds)}: " if len(folds) > 1 else ""
+        progress(f"{said}{len(train)} training and {len(validation)} validation frames")
+        with out_of_memory_named(shape, recipe):
+            _fit(
+                ready.pop() if ready else _network(read, recipe, len(document["classes"]), adapter),
+                frames.only(train),
+                frames.only(validation),
+                folder,
+                recipe,
+                machines,
+                resume,
+                lambda line, said=said: progress(said + line),  # type: ignore[misc]
+                bar,
+            )
+    if not first:
+        return None
+    for number, fold in enumerate(document["folds"], 1):
+        fold.update(read_json(out / FOLD.format(number) / FINISHED, "fold"))
+    progress("measuring each fold's best epoch on its validation frames")
+    record = _measure(out, document, dataset, read)
+    one = multiply_adds(read.network(len(document["classes"]), recipe.size), (recipe.size, recipe.size))
+    document["multiply_adds"] = one * len(folds) * (2 if recipe.flip else 1)
+    write_document(out, {**document, "validation": record})
+    run = open_run(out)
+    assert isinstance(run, SamRun)
+    return run
+
+
+def _folds(dataset: Dataset, recipe: SamRecipe) -> list[tuple[list[str], list[str]]]:
+    """(training, validation) names of each fold."""
+    if recipe.folds == 1:
+        folds = [split_by_subject(dataset.items, recipe.validation, recipe.seed)]
+    else:
+        folds = split_into_folds(dataset.items, recipe.folds)
+    if recipe.train_count is None:
+        return folds
+    return [
+        (draw_frames(dataset.only(train).items, recipe.train_count, recipe.seed), validation)
+        for train, validation in folds
+    ]
+
+
+def _network(base: SamBase, recipe: SamRecipe, classes: int, adapter: Path | None) -> nn.Module:
+    """The network with what is trained of it marked."""
+    network = base.network(classes, recipe.size)
+    if recipe.checkpointing:
+        network.vision_encoder.gradient_checkpointing_enable(  # type: ignore[operator]
+            gradient_checkpointing_kwargs={"use_reentrant": False}
+        )
+    if recipe.tune == "lora":
+        adapted: nn.Module = add_adapters(network, recipe.rank, recipe.seed)
+        if adapter is not None:
+            load_samed(adapted, read_samed(adapter), adapter)
+        return adapted.train()
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(recipe.tune == "all" or name.startswith(SAVED))
+    return network.train()
+
+
+def _fit(
+    network: nn.Module,
+    train: LabelMaps,
+    validation: LabelMaps,
+    folder: Path,
+    recipe: SamRecipe,
+    machines: Machines,
+    resume: bool,
+    progress: Callable[[str], None],
+    bar: bool,
+) -> None:
+    """Train one fold and write its folder; ``fold.json`` comes last."""
+    keeper = Keeper(folder, progress, lambda module: save_fold(module.network, folder, recipe.tune))
+    trainer = make_trainer(recipe, machines, keeper, bar)
+    module = SamModule(network, recipe, *INTENSITIES["unit"])
+    fit(trainer, module, AugmentedMaps(train, recipe.seed), PlainMaps(validation), recipe, keeper, resume)
+    if trainer.is_global_zero:
+        draw_curve(keeper.rows, folder / CURVE)
+        write_json(folder / FINISHED, {"best": keeper.best, "epochs_run": len(keeper.rows)})
+        (folder / RESUME).unlink(missing_ok=True)
+    trainer.strategy.barrier()
+
+
+def _measure(out: Path, document: dict[str, Any], dataset: Dataset, base: SamBase) -> dict[str, Any]:
+    """The record over all validation frames, each predicted by the fold that has not seen it."""
+    from fetaledge.runs.evaluate import run_predictor
+    from fetaledge_runtimes.scores.record import evaluation_record, score_case
+
+    scores = []
+    engine = ""
+    for number, fold in enumerate(document["folds"], 1):
+        run = open_sam_run(out, {**document, "validation": {}}, number, None, False)
+        predictor = run_predictor(run, torch.get_num_threads(), network=run.fold_network(number, base))
+        for case in dataset.only(fold["validation"]):
+            scores.append(score_case(case, predictor(case.frame).mask, run.task))
+        engine = f"{predictor.engine.name} {predictor.engine.version}"
+    record = evaluation_record(
+        scores,
+        task=document["task"],
+        variant="torch-fp32",
+        engine=engine,
+        data=dataset.name,
+        synthetic=dataset.synthetic,
+    )
+    del record["per_case"]
+    return record

@@ -1,0 +1,78 @@
+"""The values that make a training run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fetaledge.models.unet import DECODER_CHANNELS
+from fetaledge.training.options import INTENSITIES
+from fetaledge_runtimes.errors import UsageError
+
+SIZE = 256
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that a run's result depends on besides its data.
+
+    Attributes:
+        strategy: a name of ``fetaledge.models.strategies``.
+        encoder, encoder_weights, decoder_channels: see ``fetaledge.models.unet.Architecture.build``.
+        intensity: ``unit`` (grey in 0–1, as published) or ``symmetric`` (-1 to 1).
+        size: side of the square input, pixels, a multiple of 32; None for that of the run started from, else 256.
+        learning_rate: the peak of the one-cycle schedule.
+        validation: the share of subjects held out.
+        train_count: how many of the training frames are used; None for all.
+        phantoms: how many synthetic frames of the data's task are mixed into each epoch.
+        frozen_batchnorm: whether the statistics of a frozen encoder's batch norms stay as they are.
+        precision: Lightning's word, ``32-true`` or ``bf16-mixed``.
+        half: whether the weights are stored in fp16.
+        soft_weight: the share (0–1) of the teachers' answer in the loss of a labelled frame, the label having the rest;
+            None without teachers.
+    """
+
+    strategy: str = "decoder"
+    encoder: str = "mobilenet_v2"
+    encoder_weights: str = "imagenet"
+    decoder_channels: tuple[int, ...] = DECODER_CHANNELS
+    intensity: str = "unit"
+    size: int | None = None
+    epochs: int = 12
+    batch: int = 10
+    learning_rate: float = 1e-3
+    seed: int = 0
+    validation: float = 0.2
+    train_count: int | None = None
+    phantoms: int = 0
+    frozen_batchnorm: bool = True
+    precision: str = "32-true"
+    half: bool = False
+    soft_weight: float | None = None
+
+    def check(self) -> None:
+        """Raises UsageError for a value that makes no sense."""
+        if self.size is not None and (self.size < 32 or self.size % 32):
+            raise UsageError(
+                f"--size {self.size} is not a multiple of 32", "the encoder halves the frame five times: try 256"
+            )
+        for value, flag, least in (
+            (self.epochs, "--epochs", 1),
+            (self.batch, "--batch", 1),
+            (self.phantoms, "--phantoms", 0),
+            (self.seed, "--seed", 0),
+        ):
+            if value < least:
+                raise UsageError(f"{flag} {value} is below {least}", f"give a whole number of {least} or more")
+        if not 0 < self.learning_rate < 10:
+            raise UsageError(f"--learning-rate {self.learning_rate} is not above 0", "1e-3 is the default")
+        if self.intensity not in INTENSITIES:
+            raise UsageError(f"there is no intensity {self.intensity!r}", f"choose from {', '.join(INTENSITIES)}")
+        if self.soft_weight is not None and not 0 <= self.soft_weight <= 1:
+            raise UsageError(
+                f"--soft-weight {self.soft_weight} is not between 0 and 1",
+                "0 trusts the labels alone, 1 the teachers alone",
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "decoder_channels": list(self.decoder_channels)}

@@ -1,0 +1,122 @@
+"""The demo: the whole way from a trained run to measured heads, on synthetic frames."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+
+from fetaledge.data.contact_sheet import contact_sheet
+from fetaledge.data.layouts.open import open_dataset
+from fetaledge.phantoms.head import write_head_phantoms
+from fetaledge.workflows.benchmark import benchmark_bundle
+from fetaledge.workflows.export import export_run
+from fetaledge_benchmarks import write_report
+from fetaledge_runtimes.bundle import Bundle
+from fetaledge_runtimes.errors import GateFailed, InputError
+from fetaledge_runtimes.files import atomic_folder, atomic_path
+from fetaledge_runtimes.predict_files import DOCUMENT, predict_files
+from fetaledge_runtimes.predictor import Predictor
+
+if TYPE_CHECKING:
+    from fetaledge_export.results import ExportResult
+
+REFERENCE_RUN = Path(__file__).resolve().parents[2] / "reference"
+FRAMES = 48
+CALIBRATION_FRAMES = 24
+UNSEEN = 24
+SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the demo made: the export's result, the benchmark's record, and (file, what it is) to look at."""
+
+    export: ExportResult
+    record: dict[str, Any]
+    files: tuple[tuple[Path, str], ...]
+
+
+def demonstrate(out: Path, run: Path | None, *, force: bool, progress: Callable[[str], None]) -> Shown:
+    """Write the folder ``out``: phantoms, a bundle of nine variants, a benchmark report, predictions with overlays.
+
+    Args:
+        run: the run to export; None for the repository's reference model.
+
+    Raises:
+        InputError: there is no such run.
+        GateFailed: not one variant passed the gate.
+        OutputError: ``out`` exists, or cannot be written.
+    """
+    from fetaledge_export.gate import Limits
+
+    run = run or REFERENCE_RUN
+    if not run.is_dir():
+        raise InputError(f"{run} does not exist", "run make demo in the repository, or pass a run with --run")
+    with atomic_folder(out, force=force, marker="bundle/manifest.json") as folder:
+        progress(f"making {FRAMES + UNSEEN} phantoms")
+        write_head_phantoms(folder / "frames", FRAMES, seed=11)
+        write_head_phantoms(folder / "unseen", UNSEEN, seed=12)
+        export = export_run(
+            run,
+            folder / "bundle",
+            folder / "frames",
+            precisions=("int8", "fp32", "fp16"),
+            calibration_frames=CALIBRATION_FRAMES,
+            limits=Limits(),
+            force=False,
+            progress=progress,
+        )
+        if not export.manifest.variants:
+            raise GateFailed(f"no variant of {run} passed the gate", "fetaledge export says why, variant by variant")
+        record = benchmark_bundle(
+            folder / "bundle",
+            folder / "unseen",
+            run_folder=run,
+            variants=None,
+            threads=(1,),
+            split="all",
+            samples=30,
+            rounds=2,
+            seed=0,
+            progress=progress,
+        )
+        write_report(record, folder / "report")
+        progress("measuring the unseen frames")
+        predictor = Predictor(Bundle.open(folder / "bundle"))
+        names = _write_pictures(folder / "unseen", folder / "heads")
+        with contextlib.chdir(folder):  # so that the document names the frames as they stand in the demo's folder
+            predict_files(predictor, [Path("heads")], Path("predictions"))
+        _write_sheet([folder / "predictions" / f"{name}_overlay.png" for name in names], folder / "heads.png")
+    files = (
+        (out / "bundle/card.md", "the model card"),
+        (out / "heads.png", "six heads, segmented and measured"),
+        (out / "report/report.html", "the benchmark as a page"),
+        (out / "report/latency_dice.png", "latency against Dice"),
+        (out / "predictions" / DOCUMENT, "the measures as JSON"),
+    )
+    return Shown(export, record, files)
+
+
+def _write_pictures(dataset_folder: Path, folder: Path) -> list[str]:
+    """The first frames of a data set as pictures with their ``pixels.csv``, as a user would have them; their names."""
+    folder.mkdir()
+    items = open_dataset(dataset_folder).items[:SHOWN]
+    rows = ["filename,row_mm,column_mm"]
+    for item in items:
+        shutil.copy(item.image, folder)
+        if item.pixel_mm:
+            rows.append(f"{item.image.name},{item.pixel_mm[0]},{item.pixel_mm[1]}")
+    (folder / "pixels.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return [item.name for item in items]
+
+
+def _write_sheet(overlays: list[Path], path: Path) -> None:
+    sheet = contact_sheet([cv2.imread(str(overlay)) for overlay in overlays], columns=3, tile=(405, 600))  # type: ignore[misc]
+    with atomic_path(path) as partial:
+        partial.write_bytes(cv2.imencode(".png", sheet)[1].tobytes())

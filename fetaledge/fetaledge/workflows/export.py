@@ -1,0 +1,134 @@
+"""A run and its data to a bundle: which frames calibrate, which gate, and which stand for the self-test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fetaledge.data.dataset import Dataset, Subset
+from fetaledge.data.layouts.open import open_dataset
+from fetaledge.data.split import draw_frames, split_by_subject
+from fetaledge.phantoms.head import head_phantom
+from fetaledge.phantoms.ps_fh import psfh_phantom
+from fetaledge.runs.evaluate import check_task
+from fetaledge.runs.open import open_run
+from fetaledge.runs.run import Run
+from fetaledge_runtimes.errors import UsageError
+from fetaledge_runtimes.files import refuse_existing
+from fetaledge_runtimes.frames.frame import Frame
+
+if TYPE_CHECKING:
+    from fetaledge_export.gate import Limits
+    from fetaledge_export.results import ExportResult
+
+GOLDEN_SEEDS = (901, 902, 903, 904)
+FORMATS = ("onnx", "openvino", "tflite")
+HC18 = "HC18 (van den Heuvel et al. 2018, Zenodo 1327317, CC BY 4.0)"
+
+
+def export_run(
+    run_folder: Path,
+    out: Path,
+    data: Path,
+    *,
+    precisions: Sequence[str],
+    formats: Sequence[str] = (),
+    calibration_frames: int,
+    limits: Limits,
+    force: bool,
+    progress: Callable[[str], None],
+    fold: int | None = None,
+    base: Path | None = None,
+) -> ExportResult:
+    """Export a run; of a SAM run one fold, merged: ``fold``, from 1, or that of the best validation Dice.
+
+    On the run's own data, calibration frames are drawn from its training side and the gate takes its whole validation
+    side. Of other data, half of the subjects are for calibration and half for the gate.
+
+    Args:
+        base: where a SAM run's base is, if not where the run says; with ``force`` one of other weights will do.
+        force: replace an earlier bundle.
+
+    Raises:
+        UsageError, InputError, OutputError: as the run, the data and ``export_bundle`` say.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise UsageError(f"there is no format {unknown[0]!r}", f"choose from {', '.join(FORMATS)}")
+    if calibration_frames < 1:
+        raise UsageError(f"--calibration-frames {calibration_frames} is below 1", "64 is the default")
+    run = _open(run_folder, fold, base, force and base is not None)
+    refuse_existing(out, force)
+    dataset = open_dataset(data)
+    check_task(run_folder, run.task, dataset)
+    network = run.network()
+    calibration, validation = _sides(run, dataset, calibration_frames)
+
+    from fetaledge_export.export import export_bundle
+
+    return export_bundle(
+        network,
+        out=out,
+        name=out.resolve().name,
+        task=run.task,
+        classes=run.document["classes"],
+        size=run.size,
+        scale=run.scale,
+        offset=run.offset,
+        calibration=calibration,
+        validation=validation,
+        golden=[_golden(run.task, seed) for seed in GOLDEN_SEEDS],
+        source=run.source(),
+        data=f"{dataset.name}, {len(validation)} validation frames",
+        data_note=_data_note(run, dataset),
+        formats=tuple(dict.fromkeys(formats)) or FORMATS,
+        precisions=precisions,
+        limits=limits,
+        force=force,
+        progress=progress,
+    )
+
+
+def _open(folder: Path, fold: int | None, base: Path | None, any_base: bool) -> Run:
+    run = open_run(folder, fold, base, any_base)
+    if fold is None and run.document["architecture"]["name"] == "sam":
+        from fetaledge.runs.sam_run import SamRun
+
+        assert isinstance(run, SamRun)
+        return open_run(folder, run.best_fold, base, any_base)
+    return run
+
+
+def _golden(task: str, seed: int) -> Frame:
+    """A phantom for the self-test."""
+    return head_phantom(seed).frame if task == "head" else psfh_phantom(seed).labelled.frame
+
+
+def _sides(run: Run, dataset: Dataset, count: int) -> tuple[Subset, Subset]:
+    """(calibration, validation) frames; their subjects never overlap, and nothing is gated on a training frame."""
+    frames = run.frames(dataset, None)
+    seed = int(run.document["recipe"]["seed"])
+    if frames is dataset:
+        calibration_names, validation_names = split_by_subject(dataset.items, 0.5, seed)
+        training, validation = dataset.only(calibration_names), dataset.only(validation_names)
+    else:
+        training, validation = (dataset.only(run.document["split"][side]) for side in ("train", "validation"))
+    return dataset.only(draw_frames(training.items, min(count, len(training)), seed)), validation
+
+
+def _data_note(run: Run, dataset: Dataset) -> str:
+    """Licence and attribution of the data behind a bundle, for its card."""
+    name = run.document["data"]["name"]
+    if run.document["data"]["synthetic"]:
+        trained = "Trained on synthetic frames made by fetaledge."
+    elif name.lower().startswith("hc18"):
+        trained = f"Trained on {HC18}."
+    else:
+        trained = f"Trained on {name}, of whose source and licence nothing was stated."
+    phantoms = run.document["recipe"].get("phantoms")
+    mixed = f" {phantoms} synthetic frames were mixed in." if phantoms else ""
+    if dataset.fingerprint() == run.document["data"]["fingerprint"]:
+        return f"{trained}{mixed}"
+    kind = "synthetic frames made by fetaledge" if dataset.synthetic else dataset.name
+    return f"{trained}{mixed} Calibrated and gated on other data: {kind}."

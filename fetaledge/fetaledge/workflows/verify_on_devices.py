@@ -1,0 +1,230 @@
+"""A bundle proved again on devices: its golden frames, or the export gate itself on the same frames, by the same limits
+and against the same PyTorch scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fetaledge.data.dataset import Subset
+from fetaledge.data.layouts.open import open_dataset
+from fetaledge.runs.evaluate import check_task
+from fetaledge_benchmarks import run_benchmark
+from fetaledge_devices.deploy import check_engines, deploy
+from fetaledge_devices.targets import open_target
+from fetaledge_devices.targets.local import LocalTarget
+from fetaledge_export.export import EVALUATION
+from fetaledge_export.gate import Limits, judge, unjudged
+from fetaledge_runtimes.bundle import Bundle, choose_variants
+from fetaledge_runtimes.engines.registry import engine_class
+from fetaledge_runtimes.errors import FetalEdgeError, InputError, UsageError
+from fetaledge_runtimes.files import read_json
+from fetaledge_runtimes.frames.frame import LabelledFrames
+from fetaledge_runtimes.scores.record import CaseScore, case_scores, paired_change, score_case
+from fetaledge_runtimes.selftest import verify_bundle
+from fetaledge_runtimes.tasks.task import MEASURES
+
+SCHEMA = "fetaledge/device-gate/1"
+VERIFY_SCHEMA = "fetaledge/device-verify/1"
+
+
+def verify_on_targets(
+    bundle_folder: Path,
+    targets: Sequence[str],
+    *,
+    variants: Sequence[str] | None,
+    engines: Sequence[str],
+    progress: Callable[[str], None],
+) -> dict[str, Any]:
+    """Run the golden frames of every variant on each target, now, on one thread.
+
+    Returns:
+        The document ``fetaledge/device-verify/1``: ``results`` with ``target``, ``variant``, ``engine``,
+        ``engine_version``, ``result`` (``ok`` or ``refused``) and ``details``, a sentence; ``lost``: target -> why.
+
+    Raises:
+        UsageError: no such variant or target.
+    """
+    bundle = Bundle.open(bundle_folder)
+    chosen = choose_variants(bundle, variants)
+    check_engines(engines, targets)
+    results: list[dict[str, Any]] = []
+    lost = {}
+    for target in [open_target(address) for address in targets]:
+        address = target.name
+        with target:
+            try:
+                deployment = deploy(
+                    bundle_folder,
+                    target,
+                    variants=[variant.name for variant in chosen],
+                    engines=engines,
+                    strict=False,
+                    again=True,
+                    progress=partial(_progress, progress, address),
+                )
+            except UsageError:
+                raise
+            except FetalEdgeError as error:
+                lost[address] = str(error)
+                continue
+        refused = dict(deployment.refused)
+        if isinstance(target, LocalTarget):  # where deploying tests nothing
+            usable = [variant for variant in chosen if variant.name not in refused]
+            tested = verify_bundle(bundle, usable) if usable else []
+            refused |= {one["variant"]: "; ".join(one["details"]) for one in tested if one["result"] != "ok"}
+        passed = set(deployment.variants) - set(refused)
+        for variant in chosen:
+            engine = engine_class(variant.format)
+            versions = [deployment.versions[package] for package in engine.packages if package in deployment.versions]
+            results.append(
+                {
+                    "target": address,
+                    "variant": variant.name,
+                    "engine": engine.name,
+                    "engine_version": versions[0] if versions else None,
+                    "result": "ok" if variant.name in passed else "refused",
+                    "details": "; ".join(
+                        filter(None, (refused.get(variant.name), *deployment.notes.get(variant.name, ())))
+                    ),
+                }
+            )
+    return {
+        "schema": VERIFY_SCHEMA,
+        "notice": bundle.manifest.notice,
+        "bundle": bundle.manifest.name,
+        "results": results,
+        "lost": lost,
+    }
+
+
+def _progress(progress: Callable[[str], None], address: str, line: str) -> None:
+    progress(f"{address}: {line}")
+
+
+def gate_on_targets(
+    bundle_folder: Path,
+    data: Path,
+    targets: Sequence[str],
+    *,
+    variants: Sequence[str] | None,
+    threads: int,
+    engines: Sequence[str],
+    progress: Callable[[str], None],
+) -> dict[str, Any]:
+    """Predict the gate's frames on each target, and judge every variant by the gate's limits against fp32 PyTorch.
+
+    Returns:
+        The document ``fetaledge/device-gate/1``: ``results`` with ``target``, ``variant``, ``passed``, ``reasons``,
+        ``notes`` (what could not be judged, and what is known of the variant there), ``against_fp32`` and
+        ``against_local``; ``devices`` and ``lost`` as in a benchmark record.
+
+    Raises:
+        InputError: ``data`` lacks a frame of the gate, one is not the frame that the gate saw, or the bundle's record
+            of the gate cannot be read.
+        UsageError: no such variant or target, or frames labelled for another task.
+    """
+    bundle = Bundle.open(bundle_folder)
+    gate = read_json(bundle.folder / EVALUATION, "bundle")
+    task = bundle.manifest.task
+    reference = case_scores(gate["reference"])
+    dataset = open_dataset(data)
+    check_task(bundle_folder, task, dataset)
+    names = {score.name for score in reference}
+    items = tuple(item for item in dataset.items if item.name in names)
+    if len(items) < len(names):
+        raise InputError(
+            f"{data} holds {len(items)} of the {len(names)} frames that the gate was judged on ({gate['data']})",
+            "name the data set that the bundle was exported with",
+        )
+    opened = [open_target(address) for address in targets]
+    frames = Subset(dataset, items)
+    _check_truth(reference, frames, task, data)
+    try:
+        record = run_benchmark(
+            bundle_folder,
+            frames,
+            threads=[threads],
+            variants=variants,
+            reference=None,
+            samples=1,
+            rounds=1,
+            targets=opened,
+            engines=engines,
+            accuracy_only=True,
+            progress=progress,
+        )
+    finally:
+        for target in opened:
+            target.close()
+    limits = Limits(**gate["limits"])
+    measurable = not unjudged(paired_change(reference, reference), task)
+    results = []
+    for row in record["results"]:
+        key = row["variant"] if row["target"] == "local" else f"{row['variant']} on {row['target']}"
+        evaluation = record["evaluations"].get(key)
+        change = None if evaluation is None else paired_change(reference, case_scores(evaluation))
+        unknown = () if change is None else unjudged(change, task)
+        reasons = tuple(row["reasons"]) if change is None else judge(change, limits, task)
+        if measurable:
+            reasons, unknown = (*reasons, *unknown), ()
+        results.append(
+            {
+                "target": row["target"],
+                "variant": row["variant"],
+                "engine": row["engine"],
+                "engine_version": row["engine_version"],
+                "passed": not reasons,
+                "reasons": list(reasons),
+                "notes": [*unknown, *record["devices"][row["target"]]["notes"].get(row["variant"], ())],
+                "against_fp32": None if change is None else asdict(change),
+                "against_local": row["against_local"],
+            }
+        )
+    return {
+        "schema": SCHEMA,
+        "notice": record["notice"],
+        "bundle": record["bundle"],
+        "data": gate["data"],
+        "task": task,
+        "cases": len(reference),
+        "note": record["frames"]["note"],
+        "limits": gate["limits"],
+        "devices": record["devices"],
+        "lost": record["lost"],
+        "results": results,
+    }
+
+
+def _check_truth(reference: Sequence[CaseScore], frames: LabelledFrames, task: str, data: Path) -> None:
+    """Raise InputError where a frame's label or measure is not the one that the gate was judged by.
+
+    Names prove nothing: those of phantoms are the same in every folder.
+    """
+    expected = {score.name: score for score in reference}
+    for case in frames:
+        found, known = score_case(case, case.mask, task), expected[case.name]
+        if not np.allclose(_truth(found), _truth(known), rtol=0, atol=0.01, equal_nan=True):
+            raise InputError(
+                f"{case.name} of {data} is not the frame that the gate was judged on: "
+                f"{_truth_text(found, task)} where the gate had {_truth_text(known, task)}",
+                "name the data set that the bundle was exported with, its spacings included",
+            )
+
+
+def _truth(score: CaseScore) -> npt.NDArray[np.float64]:
+    """All that a score says of the truth alone, NaN where it is unknown."""
+    return np.array([score.counts.true, score.counts.pixels, score.hc_true_mm, score.aop_true_deg], np.float64)
+
+
+def _truth_text(score: CaseScore, task: str) -> str:
+    measure = MEASURES[task]
+    value = getattr(score, f"{measure.key}_true_{measure.unit}")
+    counts = f"{score.counts.true} labelled pixels of {score.counts.pixels}"
+    return f"{counts}, {measure.name} " + ("unknown" if value is None else f"{value:.2f}{measure.sign}")

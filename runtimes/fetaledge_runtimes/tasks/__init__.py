@@ -1,0 +1,1 @@
+"""Tasks: what is segmented and measured, one file each."""

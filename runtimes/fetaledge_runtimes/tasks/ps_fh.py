@@ -1,0 +1,151 @@
+"""The angle of progression: how far the fetal head has come down under the pubic symphysis."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from fetaledge_runtimes.ellipse import Ellipse, from_mask
+from fetaledge_runtimes.frames.frame import Image
+from fetaledge_runtimes.postprocess import largest_component
+from fetaledge_runtimes.tasks.head import MIN_ELLIPSE_DICE, ellipse_dice, touches_border
+from fetaledge_runtimes.tasks.task import FH, PS
+
+Point = tuple[float, float]
+HSD_DEFINITION = "shortest distance from the symphysis' inferior end to the skull"
+POINTS = ("superior", "inferior", "tangent", "nearest")
+MIN_PS_PX = 60
+MIN_HEAD_PX = 500
+MIN_PS_DICE = 0.8
+MAX_PS_INSIDE = 0.1
+MAX_PS_AXIS_RATIO = 0.8
+MIN_VERTICAL_DEG = 10.0
+AOP_RANGE_DEG = (30.0, 180.0)
+
+
+@dataclass(frozen=True)
+class Progression:
+    """How a fetal head stands to the pubic symphysis in one frame.
+
+    Attributes:
+        status: ``ok``, or the one word that says why there is no angle: :func:`measure_progression`.
+        aop_deg: angle of progression in degrees; None unless ``status`` is ``ok``, as are the next six.
+        hsd_px: head-symphysis distance in pixels of the frame, as :data:`HSD_DEFINITION` says.
+        hsd_mm: the same in mm; None without a spacing too.
+        superior, inferior: the ends of the symphysis' long axis, (x, y) in pixels of the frame.
+        tangent: where the line from the inferior end touches the skull, (x, y) in pixels of the frame.
+        nearest: the point of the skull next to the inferior end, (x, y) in pixels of the frame.
+        symphysis, head: the second-moment ellipses, in pixels of the frame; None where there is no such structure.
+    """
+
+    status: str
+    aop_deg: float | None = None
+    hsd_px: float | None = None
+    hsd_mm: float | None = None
+    superior: Point | None = None
+    inferior: Point | None = None
+    tangent: Point | None = None
+    nearest: Point | None = None
+    symphysis: Ellipse | None = None
+    head: Ellipse | None = None
+
+
+def measure_progression(mask: Image, pixel_mm: tuple[float, float] | None = None) -> Progression:
+    """Angle of progression and head-symphysis distance of a label map ``uint8 (H, W)`` (1 symphysis, 2 head).
+
+    The angle lies at the inferior end of the symphysis, between its long axis and the tangent to the skull on the
+    leading side (Barbera 2009; ISUOG guidelines on intrapartum ultrasound 2018). The inferior end is the right one of
+    the standard view. Each structure keeps its largest component and becomes its second-moment ellipse. Where
+    ``pixel_mm`` = (row, column) is known the geometry is done in mm, so pixels need not be square.
+
+    The head-symphysis distance is the shortest one from the inferior end to the skull, in any direction. That of the
+    guideline runs along the infrapubic line, perpendicular to the symphysis: it is longer, and there is none where the
+    head lies wholly behind that line, as it does below 90 degrees.
+
+    A status other than ``ok`` comes with no number:
+    ``missing-ps``, ``missing-fh``: nothing segmented. ``ps-too-small``, ``head-too-small``: below 60 and 500 pixels.
+    ``ps-truncated``, ``head-truncated``: it reaches the frame's edge, so part of it may lie outside.
+    ``ps-inside-head``: the structures overlap, or the inferior end lies in the head.
+    ``ps-not-elliptic``, ``head-not-elliptic``: its Dice with its ellipse is below 0.80 and 0.95.
+    ``mirrored``: the symphysis lies to the right of the head.
+    ``ps-too-round``: its axes' ratio is above 0.8, so that the long one is unsure.
+    ``ps-axis-vertical``: its axis is within 10 degrees of the vertical, so that either end may be the inferior one.
+    ``implausible-angle``: outside 30 to 180 degrees.
+    """
+    parts = {label: largest_component((mask == label).astype(np.uint8)) for label in (PS, FH)}
+    symphysis, head = (from_mask(parts[label]) for label in (PS, FH))
+    nothing = Progression("ok", symphysis=symphysis, head=head)
+    if symphysis is None or head is None:
+        return replace(nothing, status="missing-ps" if symphysis is None else "missing-fh")
+    status = _mask_status(parts[PS], parts[FH], symphysis, head)
+    if status is not None:
+        return replace(nothing, status=status)
+    scale = np.array((1.0, 1.0) if pixel_mm is None else (pixel_mm[1], pixel_mm[0]))
+    status, aop_deg, points = _construct(symphysis.scaled(*scale), head.scaled(*scale))
+    if status != "ok":
+        return replace(nothing, status=status)
+    _, inferior, _, nearest = points
+    in_px = points / scale
+    return Progression(
+        status,
+        aop_deg=aop_deg,
+        hsd_px=math.dist(in_px[1], in_px[3]),
+        hsd_mm=None if pixel_mm is None else math.dist(inferior, nearest),
+        **{name: (float(x), float(y)) for name, (x, y) in zip(POINTS, in_px, strict=True)},
+        symphysis=symphysis,
+        head=head,
+    )
+
+
+def _mask_status(ps: Image, fh: Image, symphysis: Ellipse, head: Ellipse) -> str | None:
+    """What a look at the two masks and their ellipses rules out."""
+    if cv2.countNonZero(ps) < MIN_PS_PX:
+        return "ps-too-small"
+    if cv2.countNonZero(fh) < MIN_HEAD_PX:
+        return "head-too-small"
+    if touches_border(ps):
+        return "ps-truncated"
+    if touches_border(fh):
+        return "head-truncated"
+    if np.any(ps & fh) or head.contains(np.argwhere(ps)[:, ::-1]).mean() > MAX_PS_INSIDE:
+        return "ps-inside-head"
+    if ellipse_dice(ps, symphysis) < MIN_PS_DICE:
+        return "ps-not-elliptic"
+    if ellipse_dice(fh, head) < MIN_ELLIPSE_DICE:
+        return "head-not-elliptic"
+    return None
+
+
+def _construct(symphysis: Ellipse, head: Ellipse) -> tuple[str, float, np.ndarray]:
+    """Status, angle and the four points of :data:`POINTS`, in the ellipses' own unit."""
+    reach = symphysis.a * np.array(_direction(symphysis.angle_deg))
+    centre, middle = np.array([symphysis.x, symphysis.y]), np.array([head.x, head.y])
+    superior, inferior = sorted((centre - reach, centre + reach), key=lambda end: float(end[0]))
+    points = np.array([superior, inferior, inferior, inferior])
+    if head.contains(inferior):
+        return "ps-inside-head", math.nan, points
+    if symphysis.x > head.x:
+        return "mirrored", math.nan, points
+    if symphysis.b > MAX_PS_AXIS_RATIO * symphysis.a:
+        return "ps-too-round", math.nan, points
+    if abs(symphysis.angle_deg - 90) < MIN_VERTICAL_DEG:
+        return "ps-axis-vertical", math.nan, points
+    touching = head.tangent_points(inferior)
+    to_middle = _turn(superior - inferior, middle - inferior)
+    angles = [abs(to_middle + _turn(middle - inferior, end - inferior)) for end in touching]
+    leading = int(np.argmax(angles))
+    points[2:] = touching[leading], head.nearest(inferior)
+    plausible = AOP_RANGE_DEG[0] <= angles[leading] <= AOP_RANGE_DEG[1]
+    return "ok" if plausible else "implausible-angle", angles[leading], points
+
+
+def _direction(angle_deg: float) -> Point:
+    return math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+
+
+def _turn(start: np.ndarray, end: np.ndarray) -> float:
+    """Signed angle in degrees from one direction to another, within half a turn."""
+    return math.degrees(math.atan2(start[0] * end[1] - start[1] * end[0], float(start @ end)))

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fetaledge_export.gate import UNJUDGED, Limits
+from fetaledge_runtimes.bundle import Bundle
+from fetaledge_runtimes.errors import InputError, OutputError, UsageError
+from fetaledge_runtimes.frames.frame import LabelledFrame
+from fetaledge_runtimes.predictor import Predictor
+from fetaledge_runtimes.selftest import check_golden
+
+NAMES = [f"{f}-{p}" for p in ("int8", "fp32", "fp16") for f in ("openvino", "tflite", "onnx")]
+
+
+def test_the_bundle_is_whole_and_every_variant_passed(exported) -> None:
+    assert [(variant.name, variant.reasons) for variant in exported.result.failed] == []
+    bundle = Bundle.open(exported.result.folder)
+    assert [variant.name for variant in bundle.manifest.variants] == NAMES
+    listed = {stored.file for stored in bundle.files()} | {"manifest.json"}
+    assert listed == {path.name for path in bundle.folder.iterdir()}
+    assert bundle.manifest.calibration is not None and bundle.manifest.calibration["frames"] == 12
+
+
+def test_the_gate_measured_something(exported) -> None:
+    """The reference segments the heads, int8 moves a little and fp32 does not."""
+    assert min(score.dice for score in exported.result.reference) > 0.9
+    changes = {variant.name: variant.change for variant in exported.result.variants}
+    for name in NAMES:
+        largest = changes[name].hc_max_mm
+        assert largest > 0 if name.endswith("int8") else largest < (0.01 if name.endswith("fp32") else 0.5)
+        assert changes[name].n == changes[name].hc_n == 12
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_golden_frames_verify(exported, name: str) -> None:
+    assert check_golden(Bundle.open(exported.result.folder), name) == []
+
+
+def test_the_predictor_measures_a_head(exported, validation: list[LabelledFrame]) -> None:
+    prediction = Predictor(Bundle.open(exported.result.folder))(validation[0].frame)
+    assert prediction.status == "ok" and prediction.measures is not None
+    assert 100 < prediction.measures.hc_mm < 300
+
+
+def test_evaluation_json_holds_every_case_and_card_says_what_it_is(exported) -> None:
+    record = json.loads((exported.result.folder / "evaluation.json").read_text())
+    assert record["schema"] == "fetaledge/gate/1" and record["limits"]["hc_abs_mean_mm"] == 2
+    assert [variant["variant"] for variant in record["variants"]] == NAMES
+    for part in [record["reference"], *(variant["evaluation"] for variant in record["variants"])]:
+        assert len(part["per_case"]) == 12
+    card = (exported.result.folder / "card.md").read_text()
+    assert "Research software, not a medical device." in card
+    assert "Synthetic frames" in card and "nothing about clinical accuracy" in card
+    assert "Made up." in card and all(name in card for name in NAMES)
+
+
+def test_progress_names_every_long_step(exported) -> None:
+    for name in NAMES:
+        assert any(step.startswith(f"{name}: converting") for step in exported.steps)
+
+
+def test_rows_are_a_table(exported) -> None:
+    header, rows = exported.result.table()
+    assert [row[0] for row in rows] == ["torch-fp32", *NAMES]
+    assert {len(row) for row in rows} == {len(header)}
+
+
+@pytest.mark.slow
+def test_a_variant_that_breaks_a_limit_is_left_out_and_the_others_kept(export, tmp_path: Path) -> None:
+    tight = Limits(hc_abs_mean_mm=0.005)
+    result = export(tmp_path / "b", formats=("onnx",), precisions=("fp32", "int8"), limits=tight).result
+    assert [variant.name for variant in result.failed] == ["onnx-int8"]
+    bundle = Bundle.open(tmp_path / "b")
+    assert [variant.name for variant in bundle.manifest.variants] == ["onnx-fp32"]
+    assert not list((tmp_path / "b").glob("*int8*"))
+    record = json.loads((tmp_path / "b/evaluation.json").read_text())
+    refused = record["variants"][0]
+    assert refused["variant"] == "onnx-int8" and not refused["passed"]
+    assert refused["reasons"][0].startswith("mean |ΔHC|") and len(refused["evaluation"]["per_case"]) == 12
+    assert "above 0.005 mm" in (tmp_path / "b/card.md").read_text()
+
+
+@pytest.mark.slow
+def test_where_nothing_passes_the_bundle_says_why(export, tmp_path: Path) -> None:
+    result = export(tmp_path / "b", formats=("onnx",), precisions=("int8",), limits=Limits(dice_drop=-1)).result
+    assert len(result.failed) == 1
+    bundle = Bundle.open(tmp_path / "b")
+    assert bundle.manifest.variants == ()
+    assert {stored.file for stored in bundle.files()} == {"evaluation.json", "card.md"}
+
+
+class Sideways(nn.Module):
+    """Swaps rows and columns, which channel-last TFLite cannot do without a TRANSPOSE."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.network(x.permute(0, 1, 3, 2)).permute(0, 1, 3, 2)
+        return logits
+
+
+@pytest.mark.slow
+def test_a_conversion_that_fails_costs_its_own_variants_alone(export, network: nn.Module, tmp_path: Path) -> None:
+    result = export(tmp_path / "b", network=Sideways(network), formats=("onnx", "tflite"), precisions=("fp32",)).result
+    assert [variant.name for variant in result.failed] == ["tflite-fp32"]
+    assert result.failed[0].reasons[0].startswith("it could not be converted: ")
+    assert [variant.name for variant in result.manifest.variants] == ["onnx-fp32"]
+    record = json.loads((tmp_path / "b/evaluation.json").read_text())
+    assert record["variants"][0]["evaluation"] is None
+
+
+def test_without_spacing_hc_is_not_judged_and_that_is_said(
+    export, validation: list[LabelledFrame], tmp_path: Path
+) -> None:
+    blind = [replace(case, frame=replace(case.frame, pixel_mm=None)) for case in validation[:3]]
+    result = export(
+        tmp_path / "b", validation=blind, formats=("onnx",), precisions=("fp32",), limits=Limits(hc_abs_mean_mm=-1)
+    ).result
+    assert result.failed == () and result.variants[0].notes == (UNJUDGED["head"],)
+    assert UNJUDGED["head"] in (tmp_path / "b/card.md").read_text()
+
+
+def nothing_left(folder: Path) -> bool:
+    return list(folder.iterdir()) == []
+
+
+def test_shared_subjects_are_refused_by_name(export, calibration, validation, tmp_path: Path) -> None:
+    mixed = [*validation, replace(calibration[3], name="again"), replace(calibration[7], name="too")]
+    with pytest.raises(InputError, match="2 subjects are among both .* train_3, train_7"):
+        export(tmp_path / "b", validation=mixed)
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"formats": ("coreml",)}, UsageError, "'coreml' is no format"),
+        ({"precisions": ("int4",)}, UsageError, "'int4' is no precision"),
+        ({"formats": ()}, UsageError, "no format was asked for"),
+        ({"calibration": ()}, UsageError, "int8 needs calibration frames"),
+        ({"validation": ()}, InputError, "no validation frame"),
+        ({"size": (50, 50)}, InputError, "cannot run on a frame of 50x50"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_nothing_is_left(export, tmp_path: Path, changes, error, message: str) -> None:
+    with pytest.raises(error, match=message):
+        export(tmp_path / "b", **changes)
+    assert nothing_left(tmp_path)
+
+
+def test_nan_weights_are_refused(export, network: nn.Module, tmp_path: Path) -> None:
+    broken = copy.deepcopy(network)
+    broken.get_parameter("head.bias").data[:] = np.nan
+    with pytest.raises(InputError, match=r"head\.bias holds NaN"):
+        export(tmp_path / "b", network=broken)
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.slow
+def test_an_existing_bundle_is_replaced_only_by_force(export, tmp_path: Path) -> None:
+    once = {"formats": ("onnx",), "precisions": ("fp32",)}
+    export(tmp_path / "b", name="first", **once)
+    with pytest.raises(OutputError, match="exists already"):
+        export(tmp_path / "b", **once)
+    assert Bundle.open(tmp_path / "b").manifest.name == "first"
+    export(tmp_path / "b", name="second", force=True, **once)
+    assert Bundle.open(tmp_path / "b").manifest.name == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_force_does_not_replace_a_folder_that_is_no_bundle(export, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter.txt").write_text("years of work")
+    with pytest.raises(OutputError, match=r"holds no manifest\.json"):
+        export(tmp_path / "thesis", force=True)
+    assert (tmp_path / "thesis/chapter.txt").read_text() == "years of work"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "at", ["reading", "torch-fp32", "onnx-int8: converting", "onnx-int8: ONNX", "onnx-fp32: conv", "writing"]
+)
+def test_ctrl_c_leaves_nothing_behind(export, tmp_path: Path, at: str) -> None:
+    def interrupt(step: str) -> None:
+        if step.startswith(at):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(tmp_path / "b", formats=("onnx",), progress=interrupt)
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.slow
+def test_export_prints_nothing(export, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    export(tmp_path / "b", precisions=("int8",))
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,193 @@
+"""``fetaledge verify`` on targets: what the repeated gate refuses, says and judges, with the measuring itself replaced;
+that runs on the stand-ins in ``test_devices.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from fetaledge.data.layouts.open import open_dataset
+from fetaledge.workflows import verify_on_devices
+from fetaledge_export.gate import UNJUDGED, Limits
+from fetaledge_runtimes import selftest
+from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
+from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.files import write_json
+from fetaledge_runtimes.scores.record import CaseScore, evaluation_record, score_case
+
+Call = Callable[..., tuple[int, str, str]]
+UNKNOWN = UNJUDGED["head"]
+KNOWN = "OpenVINO computes int8 in another precision there"
+PI = "ssh://pi@clinic-pi"
+
+
+def write_frames(folder: Path, width: int) -> Path:
+    """Two heads whose names are the same in every folder, with their spacing."""
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    for number in range(2):
+        mask = np.zeros((96, 96), np.uint8)
+        cv2.ellipse(mask, (48, 48), (width + number, 24), 20, 0, 360, 255, cv2.FILLED)
+        for part in ("images", "masks"):
+            cv2.imwrite(str(folder / part / f"{number:03d}_HC.png"), mask)
+    (folder / "pixels.csv").write_text("filename,pixel_mm\n000_HC.png,0.5\n001_HC.png,0.5\n")
+    return folder
+
+
+def scores_of(data: Path) -> list[CaseScore]:
+    return [score_case(case, case.mask) for case in open_dataset(data)]
+
+
+def record_of(scores: Sequence[CaseScore]) -> dict[str, Any]:
+    return evaluation_record(scores, task="head", variant="v", engine="e", data="d", synthetic=False)
+
+
+def write_bundle(folder: Path, reference: Sequence[CaseScore]) -> Path:
+    """One variant, and what the gate keeps of PyTorch's scores."""
+    folder.mkdir()
+    (folder / "onnx-int8.onnx").write_bytes(b"no model")
+    stored = (StoredFile.of(folder / "onnx-int8.onnx"),)
+    Manifest(
+        name="heads",
+        task="head",
+        classes=("background", "head"),
+        input=ModelInput(96, 96, 1.0, 0.0),
+        output=ModelOutput(1, 96, 96),
+        variants=(Variant("onnx-int8", "onnx", "int8", stored, "ONNX Runtime", "1", "1"),),
+        others=(),
+        source={},
+        calibration=None,
+        fetaledge="0.1.0",
+        created="2026-01-01",
+    ).write(folder)
+    gate = {"data": "heads", "limits": Limits().of("head"), "reference": record_of(reference)}
+    write_json(folder / "evaluation.json", gate)
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_frames(tmp_path / "data", 34)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, data: Path) -> Path:
+    return write_bundle(tmp_path / "bundle", scores_of(data))
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[CaseScore]], None]:
+    """Say what scores a Pi gives."""
+
+    def measure(scores: Sequence[CaseScore]) -> None:
+        row = {"target": PI, "variant": "onnx-int8", "engine": "ONNX Runtime", "engine_version": "1", "reasons": []}
+        record = {
+            "notice": "research software",
+            "bundle": "heads",
+            "frames": {"note": None},
+            "devices": {PI: {"notes": {"onnx-int8": [KNOWN], "onnx-fp32": ["of another"]}}},
+            "lost": {},
+            "evaluations": {f"onnx-int8 on {PI}": record_of(scores)},
+            "results": [{**row, "against_local": None}],
+        }
+        monkeypatch.setattr(verify_on_devices, "run_benchmark", lambda *_, **__: record)
+
+    return measure
+
+
+def gate(bundle: Path, data: Path) -> dict[str, Any]:
+    document = verify_on_devices.gate_on_targets(
+        bundle, data, [PI], variants=None, threads=1, engines=(), progress=lambda line: None
+    )
+    (result,) = document["results"]
+    return result  # type: ignore[no-any-return]
+
+
+def test_the_gates_own_frames_pass_and_what_is_known_is_said(
+    bundle: Path, data: Path, measured: Callable[..., None], call: Call
+) -> None:
+    measured(scores_of(data))
+    result = gate(bundle, data)
+    assert result["passed"] and result["against_fp32"]["hc_n"] == 2 and result["notes"] == [KNOWN]
+    code, out, _ = call("verify", bundle, "--target", PI, "--data", data)
+    assert code == 0 and out.rstrip().endswith(f"passed; {KNOWN}")
+
+
+def test_other_frames_of_the_same_names_are_refused(
+    bundle: Path, tmp_path: Path, measured: Callable[..., None]
+) -> None:
+    other = write_frames(tmp_path / "other", 38)
+    measured(scores_of(other))
+    with pytest.raises(
+        InputError, match="000_HC of .*other is not the frame that the gate was judged on: .* HC"
+    ) as wrong:
+        gate(bundle, other)
+    assert wrong.value.exit_code == 3
+
+
+def test_the_right_pictures_without_their_spacing_are_refused(
+    bundle: Path, data: Path, measured: Callable[..., None]
+) -> None:
+    (data / "pixels.csv").unlink()
+    measured(scores_of(data))
+    with pytest.raises(InputError, match=r"HC unknown where the gate had .* HC \d+\.\d\d mm"):
+        gate(bundle, data)
+
+
+def test_a_device_without_the_measure_that_the_gate_had_does_not_pass(
+    bundle: Path, data: Path, measured: Callable[..., None]
+) -> None:
+    measured([replace(score, hc_mm=None) for score in scores_of(data)])
+    result = gate(bundle, data)
+    assert not result["passed"] and result["reasons"] == [UNKNOWN] and result["notes"] == [KNOWN]
+
+
+def test_what_the_gate_could_not_judge_either_is_said(
+    tmp_path: Path, data: Path, measured: Callable[..., None], call: Call
+) -> None:
+    (data / "pixels.csv").unlink()
+    bundle = write_bundle(tmp_path / "bundle", scores_of(data))
+    measured(scores_of(data))
+    assert gate(bundle, data)["passed"]
+    code, out, _ = call("verify", bundle, "--target", PI, "--data", data)
+    assert code == 0 and f"passed; {UNKNOWN}; {KNOWN}" in out
+
+
+@pytest.fixture
+def tested(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A self-test here that fails; the threads of each."""
+    asked: list[int] = []
+
+    def verify_bundle(bundle: Any, variants: Sequence[Variant], threads: int = 1) -> list[dict[str, Any]]:
+        asked.append(threads)
+        return [{"variant": v.name, "engine": "e", "result": "differs", "details": ["Dice 0.5"]} for v in variants]
+
+    for module in (selftest, verify_on_devices):
+        monkeypatch.setattr(module, "verify_bundle", verify_bundle)
+    return asked
+
+
+def test_this_machine_as_a_target_is_verified_as_without_one(bundle: Path, tested: list[int], call: Call) -> None:
+    words = ("verify", bundle, "--threads", 3, "--json")
+    plain, local = call(*words), call(*words, "--target", "local", "--target", "local")
+    assert plain == local and plain[0] == 1 and "Dice 0.5" in plain[1] and tested == [3, 3]
+
+
+def test_this_machine_is_verified_beside_devices(bundle: Path, tested: list[int]) -> None:
+    document = verify_on_devices.verify_on_targets(
+        bundle, ["local"], variants=None, engines=(), progress=lambda line: None
+    )
+    (result,) = document["results"]
+    assert (result["target"], result["result"], result["details"]) == ("local", "refused", "Dice 0.5")
+    assert tested == [1] and document["lost"] == {}
+
+
+def test_threads_that_the_golden_frames_would_not_use_are_refused(bundle: Path, call: Call) -> None:
+    code, _, err = call("verify", bundle, "--target", PI, "--target", "local", "--threads", 4)
+    assert code == UsageError.exit_code == 2 and "--threads 4" in err and "--data" in err

@@ -1,0 +1,133 @@
+"""One process's share of a benchmark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fetaledge_runtimes.__main__ import main
+from fetaledge_runtimes.bundle import Bundle
+from fetaledge_runtimes.ellipse import Ellipse
+from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.frames.frame import Frame
+from fetaledge_runtimes.frames.read import read_frames
+from fetaledge_runtimes.frames.spacing import read_spacing
+from fetaledge_runtimes.predictor import Predictor
+
+
+def bench(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict:  # type: ignore[type-arg]
+    code = main(["bench", *map(str, arguments)])
+    assert code == 0
+    document: dict = json.loads(capsys.readouterr().out)  # type: ignore[type-arg]
+    return document
+
+
+@pytest.mark.parametrize("variant", ["onnx-fp32", "openvino-fp32", "tflite-fp32"])
+def test_samples_and_predictions(
+    variant: str, bundle_folder: Path, frame_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    masks = tmp_path / "masks"
+    given = bench(
+        capsys,
+        bundle_folder,
+        "--frames",
+        frame_folder,
+        "--variant",
+        variant,
+        "--samples",
+        4,
+        "--warmup",
+        1,
+        "--masks",
+        masks,
+    )
+    assert given["schema"] == "fetaledge/samples/1"
+    assert (given["variant"], given["threads"]) == (variant, 1)
+    for key in ("kernel_ms", "end_to_end_ms", "preprocess_ms", "postprocess_ms"):
+        assert len(given[key]) == 4
+    assert given["load_ms"] > 0 and given["peak_rss_mb"] > 20
+    files = {v.name: v.files for v in Bundle.open(bundle_folder).manifest.variants}[variant]
+    assert given["file_mb"] == pytest.approx(sum(f.bytes for f in files) / 1e6)
+    assert [(p["name"], p["status"]) for p in given["predictions"]] == [("a", "ok"), ("b", "ok"), ("c", "no-head")]
+    assert given["predictions"][2]["hc_mm"] is None
+
+    predictor = Predictor(Bundle.open(bundle_folder), variant)
+    for frame, entry in zip(list(read_frames(frame_folder)), given["predictions"], strict=True):
+        prediction = predictor(frame)
+        written = cv2.imread(str(masks / f"{entry['name']}.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(written, prediction.mask)
+        assert entry["hc_mm"] == (prediction.measures.hc_mm if prediction.measures else None)
+
+
+def test_no_samples_means_accuracy_alone(
+    bundle_folder: Path, frame_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = bench(capsys, bundle_folder, "--frames", frame_folder, "--samples", 0)
+    assert given["kernel_ms"] == [] and len(given["predictions"]) == 3
+
+
+def test_frames_take_their_spacing_from_the_table(frame_folder: Path) -> None:
+    frames = list(read_frames(frame_folder))
+    assert [frame.pixel_mm for frame in frames] == [(0.15, 0.15), (0.2, 0.2), (0.15, 0.15)]
+    (frame_folder / "pixels.csv").write_text("row_mm,column_mm,filename\n0.1,0.2,a.png\n", encoding="utf-8")
+    assert [frame.pixel_mm for frame in list(read_frames(frame_folder))] == [(0.1, 0.2), None, None]
+    (frame_folder / "pixels.csv").unlink()
+    assert [frame.pixel_mm for frame in list(read_frames(frame_folder))] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", r"pixels\.csv has the columns \(none\)"),
+        ("filename,spacing\na.png,1\n", r"has the columns filename, spacing; .*filename,pixel_mm"),
+        ("name,pixel_mm\na.png,1\n", "has the columns name, pixel_mm"),
+        ("filename,pixel_mm\na.png,zero\n", "line 2 gives zero"),
+        ("filename,pixel_mm\nb.png,0.2\na.png,0\n", "line 3 gives 0 "),
+        ("filename,pixel_mm\na.png,-0.1\n", "line 2 gives -0.1"),
+        ("filename,pixel_mm\na.png,nan\n", "line 2 gives nan"),
+        ("filename,pixel_mm\na.png\n", "line 2 gives nothing"),
+        ("filename,row_mm,column_mm\na.png,0.1,9\n", "line 2 gives 0.1, 9"),
+        ("filename,pixel_mm\na.png,0.1\na.png,0.2\n", r"line 3 names a\.png again"),
+    ],
+)
+def test_a_bad_table_names_its_line(text: str, complaint: str, tmp_path: Path) -> None:
+    path = tmp_path / "pixels.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=complaint):
+        read_spacing(path)
+
+
+def test_a_table_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "pixels.csv").write_bytes(b"\xff\xfe\x00\x81")
+    with pytest.raises(InputError, match="cannot be read as a table"):
+        read_spacing(tmp_path / "pixels.csv")
+
+
+def test_a_table_from_a_spreadsheet_with_its_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "pixels.csv").write_bytes(b"\xef\xbb\xbffilename,pixel_mm\r\na.png,0.1\r\n")
+    assert read_spacing(tmp_path / "pixels.csv") == {"a.png": (0.1, 0.1)}
+
+
+def test_no_folder_and_no_frames(bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", str(bundle_folder), "--frames", str(tmp_path / "none")]) == 3
+    assert main(["bench", str(bundle_folder), "--frames", str(tmp_path)]) == 3
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "none does not exist" in shown.err and "holds no picture" in shown.err
+
+
+def test_angles_and_label_maps(
+    psfh_bundle: Path, psfh_frame: Callable[..., Frame], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames, masks = tmp_path / "frames", tmp_path / "masks"
+    frames.mkdir()
+    cv2.imwrite(str(frames / "a.png"), psfh_frame(Ellipse(70, 60, 30, 11, 0)).pixels)
+    given = bench(capsys, psfh_bundle, "--frames", frames, "--samples", 0, "--masks", masks)
+    (entry,) = given["predictions"]
+    assert entry["status"] == "ok" and 70 < entry["aop_deg"] < 170 and entry["hc_mm"] is None
+    assert set(np.unique(cv2.imread(str(masks / "a.png"), cv2.IMREAD_UNCHANGED))) == {0, 1, 2}

@@ -1,0 +1,232 @@
+"""Predictions of files: pictures, entries, summaries, and what happens to bad files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from fetaledge_runtimes.bundle import Bundle
+from fetaledge_runtimes.ellipse import Ellipse
+from fetaledge_runtimes.errors import BundleError, InputError, OutputError, UsageError
+from fetaledge_runtimes.frames.frame import Frame
+from fetaledge_runtimes.predict_files import one_line, predict_files, summary_line
+from fetaledge_runtimes.predictor import Predictor
+from fetaledge_runtimes.tasks.head import hc_centile
+
+MakeFrame = Callable[..., Frame]
+SECOND = Ellipse(300, 250, 200, 160, 70)
+
+
+@pytest.fixture
+def predictor(bundle_folder: Path) -> Predictor:
+    return Predictor(Bundle.open(bundle_folder), "onnx-fp32")
+
+
+@pytest.fixture
+def video(tmp_path: Path, bright_frame: MakeFrame, head: Ellipse) -> Path:
+    """Five frames: three heads of one size, an empty one, a smaller head."""
+    path = tmp_path / "sweep.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (800, 540))
+    for ellipse in (head, head, None, head, SECOND):
+        writer.write(cv2.cvtColor(bright_frame(ellipse).pixels, cv2.COLOR_GRAY2BGR))
+    writer.release()
+    return path
+
+
+def test_a_folder(predictor: Predictor, frame_folder: Path, head: Ellipse, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    document = predict_files(predictor, [frame_folder], out, pixel_mm=0.15)
+    assert sorted(p.name for p in out.iterdir()) == sorted(
+        ["prediction.json", *(f"{stem}_{kind}.png" for stem in "abc" for kind in ("mask", "overlay"))]
+    )
+    assert json.loads((out / "prediction.json").read_text(encoding="utf-8")) == document
+    assert document["schema"] == "fetaledge/prediction/1"
+    assert document["notice"] == "research software, not a medical device"
+    first, second, third = document["frames"]
+    assert [e["status"] for e in (first, second, third)] == ["ok", "ok", "no-head"]
+    assert first["hc_mm"] == pytest.approx(head.circumference * 0.15, rel=0.005)
+    assert first["ga_weeks"]["hadlock"] == pytest.approx(22.5, abs=0.5)
+    assert first["hc_centile"] is None and first["aop_deg"] is None
+    assert third["hc_mm"] is None and third["ga_weeks"] == {"hadlock": None, "intergrowth": None}
+    assert [s["n"] for s in document["summary"]] == [1, 1, 0]
+
+
+def test_the_pictures(predictor: Predictor, frame_folder: Path, head: Ellipse, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    predict_files(predictor, [frame_folder / "a.png"], out, pixel_mm=0.15)
+    mask = cv2.imread(str(out / "a_mask.png"), cv2.IMREAD_UNCHANGED)
+    assert mask.shape == (540, 800) and set(np.unique(mask)) == {0, 255}
+    truth = head.rasterise((540, 800)) > 0
+    assert 2 * ((mask > 0) & truth).sum() / ((mask > 0).sum() + truth.sum()) > 0.995
+    overlay = cv2.imread(str(out / "a_overlay.png"), cv2.IMREAD_UNCHANGED)
+    assert overlay.shape == (540, 800, 3)
+    assert (overlay.max(2) != overlay.min(2)).sum() > 1000  # something in colour was drawn on the grey frame
+
+
+def test_the_spacing_stands_in_the_table_beside_the_pictures(predictor: Predictor, frame_folder: Path) -> None:
+    document = predict_files(predictor, [frame_folder])
+    assert [e["pixel_mm"] for e in document["frames"]] == [[0.15, 0.15], [0.2, 0.2], [0.15, 0.15]]
+    assert [e["status"] for e in document["frames"]] == ["ok", "ok", "no-head"]
+
+
+def test_nothing_in_millimetres_without_a_spacing(predictor: Predictor, frame_folder: Path) -> None:
+    (frame_folder / "pixels.csv").unlink()
+    (entry,) = predict_files(predictor, [frame_folder / "a.png"])["frames"]
+    assert entry["status"] == "no-spacing"
+    assert (entry["hc_mm"], entry["bpd_mm"], entry["ofd_mm"], entry["pixel_mm"]) == (None,) * 4
+    assert entry["mask"] is None and entry["overlay"] is None
+
+
+def test_a_status_other_than_ok_has_no_measure(predictor: Predictor, frame_folder: Path) -> None:
+    (entry,) = predict_files(predictor, [frame_folder / "a.png"], pixel_mm=2.0)["frames"]
+    assert entry["status"] == "implausible-size" and entry["hc_mm"] is None
+
+
+def test_the_centile_needs_an_age(predictor: Predictor, frame_folder: Path) -> None:
+    (entry,) = predict_files(predictor, [frame_folder / "a.png"], pixel_mm=0.15, ga_weeks=23)["frames"]
+    assert entry["hc_centile"] == pytest.approx(hc_centile(entry["hc_mm"], 23))
+    for weeks in (13, 41):
+        with pytest.raises(UsageError, match="14 to 40 weeks"):
+            predict_files(predictor, [frame_folder / "a.png"], ga_weeks=weeks)
+
+
+def test_a_cine_has_an_entry_a_frame_and_a_median(
+    predictor: Predictor, video: Path, head: Ellipse, tmp_path: Path
+) -> None:
+    seen: list[dict[str, Any]] = []
+    document = predict_files(predictor, [video], tmp_path / "out", pixel_mm=0.15, report=seen.append)
+    assert seen == document["frames"]
+    assert [e["index"] for e in seen] == [0, 1, 2, 3, 4]
+    assert [e["status"] for e in seen] == ["ok", "ok", "no-head", "ok", "ok"]
+    assert seen[3]["mask"] == "sweep_0003_mask.png" and (tmp_path / "out" / seen[3]["overlay"]).is_file()
+    (summary,) = document["summary"]
+    assert summary["statuses"] == {"no-head": 1, "ok": 4}
+    assert (summary["frames"], summary["n"]) == (5, 4)
+    assert summary["hc_mm_median"] == pytest.approx(head.circumference * 0.15, rel=0.005)
+    values = sorted(e["hc_mm"] for e in seen if e["hc_mm"] is not None)
+    assert summary["hc_mm_median"] == pytest.approx((values[1] + values[2]) / 2)
+
+
+def test_one_bad_file_among_many(predictor: Predictor, frame_folder: Path, tmp_path: Path) -> None:
+    (frame_folder / "b.png").write_bytes((frame_folder / "b.png").read_bytes()[:300])
+    document = predict_files(predictor, [frame_folder], tmp_path / "out", pixel_mm=0.15)
+    assert [e["status"] for e in document["frames"]] == ["ok", "unreadable", "no-head"]
+    assert "b.png" in document["frames"][1]["message"]
+    assert document["summary"][1]["statuses"] == {"unreadable": 1}
+    assert not (tmp_path / "out" / "b_mask.png").exists()
+    assert "unreadable" in one_line(document["frames"][1])
+
+
+def test_a_single_bad_file_writes_nothing(predictor: Predictor, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_text("hello", encoding="utf-8")
+    with pytest.raises(InputError, match=r"bad\.png"):
+        predict_files(predictor, [bad], tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["bad.png"]
+
+
+def test_a_manifest_that_disagrees_with_the_model_is_no_fault_of_the_frames(
+    predictor: Predictor, frame_folder: Path, tmp_path: Path
+) -> None:
+    predictor.size = (128, 96)
+    with pytest.raises(BundleError, match=r"onnx-fp32\.onnx takes frames of \(64, 96\)"):
+        predict_files(predictor, [frame_folder], tmp_path / "out", pixel_mm=0.15)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_input_stops_before_anything(predictor: Predictor, frame_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.png does not exist"):
+        predict_files(predictor, [frame_folder, tmp_path / "none.png"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_files_of_one_name_do_not_overwrite_each_other(
+    predictor: Predictor, frame_folder: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.png").write_bytes((frame_folder / "c.png").read_bytes())
+    document = predict_files(predictor, [frame_folder / "a.png", other / "a.png"], tmp_path / "out", pixel_mm=0.15)
+    first, second = document["frames"]
+    assert (first["mask"], second["mask"]) == ("a_mask.png", "a-2_mask.png")
+    assert (first["status"], second["status"]) == ("ok", "no-head")
+
+
+def test_existing_results_need_force(predictor: Predictor, frame_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    predict_files(predictor, [frame_folder / "a.png"], out)
+    before = (out / "prediction.json").read_bytes()
+    with pytest.raises(OutputError, match="exists already"):
+        predict_files(predictor, [frame_folder / "b.png"], out)
+    assert (out / "prediction.json").read_bytes() == before
+    predict_files(predictor, [frame_folder / "b.png"], out, force=True)
+    assert sorted(p.name for p in out.iterdir()) == ["b_mask.png", "b_overlay.png", "prediction.json"]
+
+
+def test_an_interruption_leaves_nothing(predictor: Predictor, frame_folder: Path, tmp_path: Path) -> None:
+    def interrupt(_: dict[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_files(predictor, [frame_folder], tmp_path / "out", report=interrupt)
+    assert [p.name for p in tmp_path.iterdir()] == ["frames"]
+
+
+@pytest.mark.parametrize("pixel_mm", [0.0, -0.1, 100.0, float("nan")])
+def test_a_spacing_that_makes_no_sense(pixel_mm: float, predictor: Predictor, frame_folder: Path) -> None:
+    with pytest.raises(UsageError, match="spacing"):
+        predict_files(predictor, [frame_folder], pixel_mm=pixel_mm)
+
+
+def test_lines_for_people(predictor: Predictor, frame_folder: Path) -> None:
+    document = predict_files(predictor, [frame_folder], pixel_mm=0.15)
+    first, _, third = (one_line(entry) for entry in document["frames"])
+    assert "a.png  HC 20" in first and "BPD" in first and "Hadlock" in first and "INTERGROWTH-21st" in first
+    assert third.endswith("c.png  no-head")
+
+
+def test_the_angle_of_progression(psfh_bundle: Path, psfh_frame: MakeFrame, tmp_path: Path) -> None:
+    frames, out = tmp_path / "frames", tmp_path / "out"
+    frames.mkdir()
+    cv2.imwrite(str(frames / "a.png"), psfh_frame(Ellipse(70, 60, 30, 11, 0)).pixels)
+    cv2.imwrite(str(frames / "b.png"), psfh_frame(None).pixels)
+    predictor = Predictor(Bundle.open(psfh_bundle))
+    document = predict_files(predictor, [frames], out)
+    assert json.loads((out / "prediction.json").read_text(encoding="utf-8")) == document
+    assert document["task"] == "ps-fh" and "shortest distance" in document["hsd_definition"]
+    good, bad = document["frames"]
+    assert good["status"] == "ok" and 100 < good["aop_deg"] < 160
+    assert good["hsd_px"] > 10 and good["hsd_mm"] is None and good["hc_mm"] is None
+    assert one_line(good).endswith(f"AoP {good['aop_deg']:.0f} deg  HSD {good['hsd_px']:.0f} px")
+    assert (bad["status"], bad["aop_deg"], bad["hsd_px"], bad["hsd_mm"]) == ("missing-ps", None, None, None)
+    assert one_line(bad).endswith("missing-ps")
+    assert [s["aop_deg_median"] for s in document["summary"]] == [good["aop_deg"], None]
+    mask = cv2.imread(str(out / "a_mask.png"), cv2.IMREAD_UNCHANGED)
+    assert set(np.unique(mask)) == {0, 1, 2}
+    assert cv2.imread(str(out / "b_overlay.png")).shape == (256, 256, 3)
+
+    (spaced,) = predict_files(predictor, [frames / "a.png"], pixel_mm=0.5)["frames"]
+    assert spaced["hsd_mm"] == pytest.approx(good["hsd_px"] / 2)
+    assert one_line(spaced).endswith(f"HSD {spaced['hsd_mm']:.0f} mm")
+    with pytest.raises(UsageError, match="task ps-fh"):
+        predict_files(predictor, [frames], ga_weeks=38)
+
+
+def test_a_cine_has_a_median_angle(psfh_bundle: Path, psfh_frame: MakeFrame, tmp_path: Path) -> None:
+    path = tmp_path / "push.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (256, 256))
+    for angle_deg in (0, 10, 20):
+        frame = psfh_frame(Ellipse(70, 60, 30, 11, angle_deg))
+        writer.write(cv2.cvtColor(frame.pixels, cv2.COLOR_GRAY2BGR))
+    writer.release()
+    document = predict_files(Predictor(Bundle.open(psfh_bundle)), [path])
+    (summary,) = document["summary"]
+    assert summary["aop_deg_median"] == document["frames"][1]["aop_deg"] and summary["hc_mm_median"] is None
+    line = summary_line(summary)
+    assert line is not None and f"median AoP {summary['aop_deg_median']:.0f} deg of 3 good frames of 3" in line
