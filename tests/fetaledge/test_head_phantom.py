@@ -20,11 +20,11 @@ from fetaledge.phantoms.head import (
     head_phantom_with_truth,
     write_head_phantoms,
 )
-from fetaledge.phantoms.phantom_set import NOTICE
 from fetaledge.phantoms.speckle import envelope, log_compress, scatter
 from fetaledge.phantoms.transducer import ConvexProbe, beam_grid
 from fetaledge_runtimes.ellipse import Ellipse, fit_outline, from_mask
 from fetaledge_runtimes.errors import OutputError
+from fetaledge_runtimes.scores.record import SYNTHETIC_NOTE
 from fetaledge_runtimes.tasks.head import hc_for_age
 
 SEEDS = range(8)
@@ -159,7 +159,7 @@ def test_the_folder_has_the_layout_of_hc18(tmp_path: Path):
         assert fitted == pytest.approx(float(hc_mm), abs=max(0.03, 0.1 * float(pixel_mm)))
     note = json.loads((folder / "phantom.json").read_text(encoding="utf-8"))
     assert note["synthetic"] is True
-    assert (note["task"], note["count"], note["seed"], note["notice"]) == ("head", 3, 5, NOTICE)
+    assert (note["task"], note["count"], note["seed"], note["notice"]) == ("head", 3, 5, SYNTHETIC_NOTE)
 
 
 def test_an_existing_folder_is_kept_unless_forced(tmp_path: Path):

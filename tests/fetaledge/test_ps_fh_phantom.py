@@ -12,11 +12,11 @@ import pytest
 import SimpleITK
 
 from fetaledge.data.layouts.open import open_dataset
-from fetaledge.phantoms.phantom_set import NOTICE
 from fetaledge.phantoms.ps_fh import FRAME_SHAPE, TABLE, psfh_phantom, write_psfh_phantoms
 from fetaledge.phantoms.ps_fh_scene import AOP_DEG, CASES, draw_scene
 from fetaledge_runtimes.ellipse import Ellipse, from_mask
 from fetaledge_runtimes.errors import OutputError, UsageError
+from fetaledge_runtimes.scores.record import SYNTHETIC_NOTE
 from fetaledge_runtimes.tasks.ps_fh import measure_progression
 
 
@@ -210,7 +210,7 @@ def test_the_folder_has_the_layout_of_psfhs(folder):
     assert sorted(row["case"] for row in rows) == ["mirrored"] + 6 * ["plain"]
     note = json.loads((folder / "phantom.json").read_text(encoding="utf-8"))
     assert note["synthetic"] is True
-    assert (note["task"], note["count"], note["seed"], note["notice"]) == ("ps-fh", 7, 3, NOTICE)
+    assert (note["task"], note["count"], note["seed"], note["notice"]) == ("ps-fh", 7, 3, SYNTHETIC_NOTE)
 
 
 def test_the_data_set_reads_back_what_was_drawn(folder):

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from fetaledge.phantoms.head_anatomy import head_tissue
+from fetaledge.phantoms.phantom import Phantom
 from fetaledge.phantoms.phantom_set import check_request, write_note
 from fetaledge.phantoms.scanner_marks import draw_overlays
 from fetaledge.phantoms.sonogram import sonogram
@@ -157,7 +158,7 @@ def _write_png(path: Path, image: Image) -> None:
     path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
 
 
-def write_head_phantoms(folder: Path, count: int, seed: int, force: bool = False) -> None:
+def write_head_phantoms(folder: Path, count: int, seed: int, *, force: bool = False) -> None:
     """Write ``count`` phantoms in the layout of HC18, each a subject of its own, and ``phantom.json`` beside them.
 
     Args:
@@ -186,3 +187,6 @@ def write_head_phantoms(folder: Path, count: int, seed: int, force: bool = False
         with (partial / TABLE).open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream, lineterminator="\n").writerows(table)
         write_note(partial, "head", count, seed)
+
+
+HEAD_PHANTOM = Phantom("head", head_phantom, write_head_phantoms)

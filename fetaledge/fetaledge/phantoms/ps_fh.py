@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fetaledge.phantoms.pelvic_anatomy import perineal_tissue
+from fetaledge.phantoms.phantom import Phantom
 from fetaledge.phantoms.phantom_set import check_request, write_note
 from fetaledge.phantoms.ps_fh_scene import CASES, Scene, draw_scene
 from fetaledge.phantoms.scanner_marks import draw_overlays
@@ -132,7 +133,7 @@ def _cases(count: int, rng: np.random.Generator) -> list[str]:
     return [cases[index] for index in rng.permutation(count)]
 
 
-def write_psfh_phantoms(folder: Path, count: int, seed: int, force: bool = False) -> None:
+def write_psfh_phantoms(folder: Path, count: int, seed: int, *, force: bool = False) -> None:
     """Write ``count`` phantoms in the layout of PSFHS, each a subject of its own, with their truth beside them.
 
     Args:
@@ -168,3 +169,6 @@ def write_psfh_phantoms(folder: Path, count: int, seed: int, force: bool = False
         with (partial / TABLE).open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream, lineterminator="\n").writerows(table)
         write_note(partial, "ps-fh", count, seed)
+
+
+PS_FH_PHANTOM = Phantom("ps-fh", lambda seed: psfh_phantom(seed).labelled, write_psfh_phantoms)

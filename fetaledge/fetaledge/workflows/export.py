@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 from fetaledge.data.dataset import Dataset, Subset
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.data.split import draw_frames, split_by_subject
-from fetaledge.phantoms.head import head_phantom
-from fetaledge.phantoms.ps_fh import psfh_phantom
+from fetaledge.phantoms.registry import phantom_of
 from fetaledge.runs.evaluate import check_task
 from fetaledge.runs.open import open_run
 from fetaledge.runs.run import Run
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.files import refuse_existing
-from fetaledge_runtimes.frames.frame import Frame
 
 if TYPE_CHECKING:
     from fetaledge_export.gate import Limits
@@ -62,6 +60,7 @@ def export_run(
     refuse_existing(out, force)
     dataset = open_dataset(data)
     check_task(run_folder, run.task, dataset)
+    phantom = phantom_of(run.task)
     network = run.network()
     calibration, validation = _sides(run, dataset, calibration_frames)
 
@@ -78,7 +77,7 @@ def export_run(
         offset=run.offset,
         calibration=calibration,
         validation=validation,
-        golden=[_golden(run.task, seed) for seed in GOLDEN_SEEDS],
+        golden=[phantom.labelled(seed).frame for seed in GOLDEN_SEEDS],
         source=run.source(),
         data=f"{dataset.name}, {len(validation)} validation frames",
         data_note=_data_note(run, dataset),
@@ -98,11 +97,6 @@ def _open(folder: Path, fold: int | None, base: Path | None, any_base: bool) -> 
         assert isinstance(run, SamRun)
         return open_run(folder, run.best_fold, base, any_base)
     return run
-
-
-def _golden(task: str, seed: int) -> Frame:
-    """A phantom for the self-test."""
-    return head_phantom(seed).frame if task == "head" else psfh_phantom(seed).labelled.frame
 
 
 def _sides(run: Run, dataset: Dataset, count: int) -> tuple[Subset, Subset]:

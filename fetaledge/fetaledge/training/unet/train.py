@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -19,8 +19,7 @@ from fetaledge.data.split import draw_frames, split_by_subject
 from fetaledge.models.multiply_adds import multiply_adds
 from fetaledge.models.strategies import Strategy, apply_strategy, strategy_named
 from fetaledge.models.unet import Architecture, load_body, logits_of
-from fetaledge.phantoms.head import head_phantom
-from fetaledge.phantoms.ps_fh import psfh_phantom
+from fetaledge.phantoms.registry import phantom_of
 from fetaledge.runs.evaluate import evaluate_run
 from fetaledge.runs.open import open_run
 from fetaledge.runs.run import CURVE, RESUME, WEIGHTS, Run, write_document, write_weights
@@ -37,10 +36,6 @@ from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.frames.frame import LabelledFrame
 from fetaledge_runtimes.tasks.task import CLASSES
 
-PHANTOMS: dict[str, Callable[[int], LabelledFrame]] = {
-    "head": head_phantom,
-    "ps-fh": lambda seed: psfh_phantom(seed).labelled,
-}
 PHANTOM_SEED_STEP = 1_000_000
 FIXED = ("recipe", "data", "split", "architecture", "teachers", "unlabelled")
 
@@ -209,12 +204,12 @@ def _read(
     progress: Callable[[str], None],
 ) -> tuple[PreparedFrames, PreparedFrames]:
     """Training frames, with the teachers' answers, and validation frames."""
-    task, (height, width) = document["task"], document["size"]
+    height, width = document["size"]
     size, structures = (height, width), len(document["classes"]) - 1
     train_part, validation_part = (dataset.only(document["split"][side]) for side in ("train", "validation"))
     progress(f"reading {len(train_part)} training and {len(validation_part)} validation frames")
     validation = PreparedFrames(validation_part, size, structures)
-    phantoms = (PHANTOMS[task](PHANTOM_SEED_STEP * (recipe.seed + 1) + number) for number in range(recipe.phantoms))
+    phantoms = _phantoms(document["task"], recipe)
     for fact in document["teachers"]:
         seen = fact["trained_on_validation"]
         progress(
@@ -222,6 +217,14 @@ def _read(
         )
     answer = Teachers(teachers, size, trainer.strategy.root_device) if teachers else None
     return PreparedFrames(chain(train_part, phantoms), size, structures, answer, unlabelled or ()), validation
+
+
+def _phantoms(task: str, recipe: Recipe) -> Iterator[LabelledFrame]:
+    """The synthetic frames that the recipe mixes in."""
+    if recipe.phantoms:
+        phantom = phantom_of(task)
+        for number in range(recipe.phantoms):
+            yield phantom.labelled(PHANTOM_SEED_STEP * (recipe.seed + 1) + number)
 
 
 def _fit(
