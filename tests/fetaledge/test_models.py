@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import pickle
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from msgspec.structs import replace
 from safetensors.torch import load_file, save_file
 
 from fetaledge.models.tensors import check_fit, read_tensors
 from fetaledge.models.unet import HEADS, Architecture, load_body, load_encoder, logits_of
 from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.records import from_json, to_json
 
 SMALL = Architecture(decoder_channels=(16, 8, 8, 4, 4))
 
@@ -36,7 +38,7 @@ def test_unknown_encoder() -> None:
 
 
 def test_architecture_survives_json() -> None:
-    assert Architecture.from_json(SMALL.to_json()) == SMALL
+    assert from_json(json.loads(json.dumps(to_json(SMALL))), Architecture, "run.json") == SMALL
 
 
 def test_logits_of_each_task() -> None:

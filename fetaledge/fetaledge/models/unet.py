@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from torch import nn
 
+from fetaledge.models.decoder_channels import DECODER_CHANNELS
 from fetaledge.models.plain_unet import PlainUnet
 from fetaledge.models.tensors import check_fit, read_tensors
 from fetaledge.models.torchvision_stub import make_torchvision_importable
 from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.records import Part
 from fetaledge_runtimes.tasks.task import CLASSES
 
-DECODER_CHANNELS = (256, 128, 64, 32, 16)
 HEADS = ("segmentation_head.", "head.")  # of segmentation_models_pytorch's U-Net, and of the plain one
 
 
-@dataclass(frozen=True)
-class Architecture:
+class Architecture(Part, frozen=True):
     """What it takes to build the network again.
 
     Attributes:
@@ -29,7 +28,7 @@ class Architecture:
         classes: output channels: 1 for the task ``head``, 3 for ``ps-fh`` (:func:`logits_of`).
     """
 
-    name: str = "unet"
+    name: Literal["unet", "plain-unet"] = "unet"
     encoder: str = "mobilenet_v2"
     decoder_channels: tuple[int, ...] = DECODER_CHANNELS
     classes: int = 1
@@ -78,13 +77,6 @@ class Architecture:
         if encoder_weights not in ("imagenet", "none"):
             load_encoder(network, Path(encoder_weights))
         return network
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "decoder_channels": list(self.decoder_channels)}
-
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Architecture:
-        return cls(**{**document, "decoder_channels": tuple(document["decoder_channels"])})
 
 
 def logits_of(task: str) -> int:

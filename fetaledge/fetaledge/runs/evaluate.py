@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import nn
 
 from fetaledge.data.dataset import Dataset
 from fetaledge.data.layouts.paired_folders import structure_labels
 from fetaledge.data.layouts.psfhs import ENDING, read_label_map, read_mha
 from fetaledge.runs.challenge_scores import ChallengeScores, challenge_record, challenge_scores
 from fetaledge.runs.run import Run
+from fetaledge_export.torch_engine import TorchEngine
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.frames.frame import Image, LabelledFrame, LabelledFrames
 from fetaledge_runtimes.frames.images import read_grey
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.scores.record import CaseScore, evaluation_record, score_case
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def check_task(model: Path, task: str, dataset: Dataset) -> None:
@@ -37,8 +37,6 @@ def run_predictor(run: Run, threads: int, network: nn.Module | None = None) -> P
     Raises:
         UsageError: ``threads`` is below 1.
     """
-    from fetaledge_export.torch_engine import TorchEngine
-
     if threads < 1:
         raise UsageError(f"{threads} threads were asked for", "give 1 or more")
     engine = TorchEngine(network or run.network(), run.scale, run.offset, threads)

@@ -13,6 +13,8 @@ from fetaledge.phantoms.registry import phantom_of
 from fetaledge.runs.evaluate import check_task
 from fetaledge.runs.open import open_run
 from fetaledge.runs.run import Run
+from fetaledge.runs.sam_run import SamRun
+from fetaledge.runs.unet_run import UnetRun
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.files import refuse_existing
 
@@ -71,7 +73,7 @@ def export_run(
         out=out,
         name=out.resolve().name,
         task=run.task,
-        classes=run.document["classes"],
+        classes=run.document.classes,
         size=run.size,
         scale=run.scale,
         offset=run.offset,
@@ -91,38 +93,33 @@ def export_run(
 
 def _open(folder: Path, fold: int | None, base: Path | None, any_base: bool) -> Run:
     run = open_run(folder, fold, base, any_base)
-    if fold is None and run.document["architecture"]["name"] == "sam":
-        from fetaledge.runs.sam_run import SamRun
-
-        assert isinstance(run, SamRun)
-        return open_run(folder, run.best_fold, base, any_base)
-    return run
+    return open_run(folder, run.best_fold, base, any_base) if fold is None and isinstance(run, SamRun) else run
 
 
 def _sides(run: Run, dataset: Dataset, count: int) -> tuple[Subset, Subset]:
     """(calibration, validation) frames; their subjects never overlap, and nothing is gated on a training frame."""
     frames = run.frames(dataset, None)
-    seed = int(run.document["recipe"]["seed"])
+    seed = run.seed
     if frames is dataset:
         calibration_names, validation_names = split_by_subject(dataset.items, 0.5, seed)
         training, validation = dataset.only(calibration_names), dataset.only(validation_names)
     else:
-        training, validation = (dataset.only(run.document["split"][side]) for side in ("train", "validation"))
+        training, validation = dataset.only(run.split.train), dataset.only(run.split.validation)
     return dataset.only(draw_frames(training.items, min(count, len(training)), seed)), validation
 
 
 def _data_note(run: Run, dataset: Dataset) -> str:
     """Licence and attribution of the data behind a bundle, for its card."""
-    name = run.document["data"]["name"]
-    if run.document["data"]["synthetic"]:
+    name = run.document.data.name
+    if run.document.data.synthetic:
         trained = "Trained on synthetic frames made by fetaledge."
     elif name.lower().startswith("hc18"):
         trained = f"Trained on {HC18}."
     else:
         trained = f"Trained on {name}, of whose source and licence nothing was stated."
-    phantoms = run.document["recipe"].get("phantoms")
+    phantoms = run.document.recipe.phantoms if isinstance(run, UnetRun) else 0
     mixed = f" {phantoms} synthetic frames were mixed in." if phantoms else ""
-    if dataset.fingerprint() == run.document["data"]["fingerprint"]:
+    if dataset.fingerprint() == run.document.data.fingerprint:
         return f"{trained}{mixed}"
     kind = "synthetic frames made by fetaledge" if dataset.synthetic else dataset.name
     return f"{trained}{mixed} Calibrated and gated on other data: {kind}."

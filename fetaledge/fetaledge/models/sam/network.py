@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+from msgspec.structs import replace
 from torch import nn
 
 from fetaledge.models.torchvision_stub import make_torchvision_importable
 from fetaledge_runtimes.errors import UsageError
+from fetaledge_runtimes.records import Part
 
 EMBEDDING = 256
 MASK_OUTPUTS = 3
 LAYER_NORM_EPS = 1e-5  # of the mask decoder's transformer, as published; transformers' own default is 1e-6
 
 
-@dataclass(frozen=True)
-class SamShape:
+class SamShape(Part, frozen=True):
     """What tells one SAM from another.
 
     Attributes:
@@ -54,13 +54,6 @@ class SamShape:
                 f"--size {size} is not a multiple, from 2, of this SAM's patch of {self.patch} pixels", f"try {near}"
             )
         return replace(self, size=size)
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "global_blocks": list(self.global_blocks)}
-
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> SamShape:
-        return cls(**{**document, "global_blocks": tuple(document["global_blocks"])})
 
 
 SHAPES = {

@@ -10,7 +10,7 @@ from monai.losses.dice import DiceCELoss
 from torch import nn
 from torch.nn import functional
 
-from fetaledge.training.sam.recipe import SamRecipe
+from fetaledge.runs.sam_recipe import SamRecipe
 from fetaledge.training.validation_dice import structure_dice
 
 
