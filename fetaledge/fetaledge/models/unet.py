@@ -19,7 +19,7 @@ HEADS = ("segmentation_head.", "head.")  # of segmentation_models_pytorch's U-Ne
 
 
 class Architecture(Part, frozen=True):
-    """What it takes to build the network again.
+    """The values that build the network again.
 
     Attributes:
         name: ``unet`` (segmentation_models_pytorch) or ``plain-unet`` (the baseline).
@@ -38,7 +38,7 @@ class Architecture(Part, frozen=True):
 
         Raises:
             UsageError: an unknown encoder or an impossible decoder.
-            InputError: the weights cannot be had, or do not fit.
+            InputError: the weights cannot be fetched or read, or do not fit.
         """
         if self.name == "plain-unet":
             return PlainUnet(classes=self.classes)
@@ -86,7 +86,7 @@ def logits_of(task: str) -> int:
 
 
 def load_body(network: nn.Module, other: nn.Module) -> list[str]:
-    """Copy into ``network`` what ``other``, the same but for its number of classes, has learnt.
+    """Copy the weights of ``other`` into ``network``, which may differ in its number of classes.
 
     Returns the names of the segmentation head's tensors that do not fit and stay as they are.
     """

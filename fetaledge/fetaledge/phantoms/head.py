@@ -117,8 +117,8 @@ def head_phantom_with_truth(seed: int, shape: tuple[int, int] = FRAME_SHAPE) -> 
 def head_phantom(seed: int) -> LabelledFrame:
     """A synthetic fetal head of 14 to 40 weeks under a convex probe.
 
-    HC is drawn from INTERGROWTH-21st for the age, the cephalic index from N(0.78, 0.04), the pixel from what makes the
-    head fit the frame, 0.05 to 0.33 mm at 540 rows; the head lies whole within the frame at any tilt.
+    HC is drawn from INTERGROWTH-21st for the age, the cephalic index from N(0.78, 0.04), the pixel so that
+    the head fits the frame, 0.05 to 0.33 mm at 540 rows; the head lies whole within the frame at any tilt.
 
     Args:
         seed: not negative; the same one gives the same frame.

@@ -1,4 +1,4 @@
-"""A folder of phantoms: the check of what was asked for, and the note beside the frames."""
+"""A folder of phantoms: the check of the request, and the note beside the frames."""
 
 from __future__ import annotations
 

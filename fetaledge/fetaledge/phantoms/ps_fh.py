@@ -82,7 +82,7 @@ def _lifted(picture: Image, level: float, least: float) -> Image:
 
 
 def _finished(scene: Scene, case: str, pixel_mm: float, head: Ellipse, mask: Image, rng: np.random.Generator) -> Image:
-    """The picture with what a scanner writes over it, but nothing over the symphysis."""
+    """The picture with a scanner's marks over it, but none over the symphysis."""
     picture = _picture(scene, case, pixel_mm, (mask.shape[0], mask.shape[1]), rng)
     marked = picture.copy()
     top = scene.probe.x_mm / pixel_mm, (scene.probe.y_mm + scene.probe.radius_mm) / pixel_mm

@@ -19,6 +19,7 @@ from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.frames.frame import Image, LabelledFrame, LabelledFrames
 from fetaledge_runtimes.frames.images import read_grey
 from fetaledge_runtimes.predictor import Predictor
+from fetaledge_runtimes.records import to_json
 from fetaledge_runtimes.scores.record import CaseScore, evaluation_record, score_case
 
 
@@ -54,8 +55,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """The evaluation record of ``predict`` (a labelled frame to a mask ``uint8 (H, W)``) on ``frames``.
 
-    With ``challenge`` (task ``ps-fh``) the key ``challenge`` holds
-    :func:`fetaledge.runs.challenge_scores.challenge_record`.
+    With ``challenge`` (task ``ps-fh``) the key ``challenge`` holds a
+    :class:`fetaledge.runs.challenge_scores.ChallengeRecord`.
     """
     scores: list[CaseScore] = []
     as_challenge: dict[str, ChallengeScores] = {}
@@ -67,7 +68,7 @@ def evaluate(
             as_challenge[case.name] = challenge_scores(mask, case.mask)
         synthetic = synthetic or case.synthetic
     record = evaluation_record(scores, task=task, variant=variant, engine=engine, data=frames.name, synthetic=synthetic)
-    return {**record, "challenge": challenge_record(as_challenge)} if challenge else record
+    return {**record, "challenge": to_json(challenge_record(as_challenge))} if challenge else record
 
 
 def evaluate_run(run: Run, frames: LabelledFrames, threads: int, challenge: bool = False) -> dict[str, Any]:

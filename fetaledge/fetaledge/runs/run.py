@@ -54,7 +54,7 @@ class Epoch(Part, kw_only=True, frozen=True):
 
 
 class RunDocument(Document, kw_only=True, frozen=True):
-    """What ``run.json`` holds of a run of any architecture.
+    """The part of ``run.json`` that runs of every architecture share.
 
     ``validation`` is the evaluation record of the validation frames without its single cases; an unfinished run has
     none. ``multiply_adds`` is missing from runs of early versions.
@@ -71,7 +71,7 @@ class RunDocument(Document, kw_only=True, frozen=True):
     validation: dict[str, Any] | None = None
 
     def fixed(self) -> dict[str, Any]:
-        """What a resumed run must share with the interrupted one, by the word for it."""
+        """The values that a resumed run must share with the interrupted one, by the word for each."""
         data = self.data
         return {"data": (data.name, data.frames, data.fingerprint, data.synthetic)}
 
@@ -142,7 +142,7 @@ class Run(ABC):
 
     @abstractmethod
     def source(self) -> dict[str, Any]:
-        """Facts for what is made of this run: what it is, and which frames it has seen."""
+        """Facts for a bundle or student of this run: its name, weights and architecture, and the frames it has seen."""
 
     def frames(self, dataset: Dataset, split: str | None) -> Dataset | Subset:
         """The frames of ``dataset`` to score this run on; see :func:`fetaledge.data.split.choose_frames`."""

@@ -43,13 +43,13 @@ def check_folder(out: Path, document: RunDocument, *, resume: bool, force: bool)
 
 
 def prepare_folder(out: Path, document: RunDocument, folders: Sequence[str] = (), *, resume: bool) -> None:
-    """Clear what an earlier run left, or of an interrupted one what was half-written, and write ``run.json``.
+    """Clear an earlier run's files, or an interrupted run's half-written ones, and write ``run.json``.
 
     Args:
         out: the folder; made where it is missing.
         document: ``run.json``.
         folders: sub-folders that the run makes, such as its folds'.
-        resume: keep what the interrupted run has finished.
+        resume: keep the finished files of the interrupted run.
     """
     if not resume:
         for name in (RESUME, WEIGHTS, CURVE, LOG):
@@ -58,6 +58,6 @@ def prepare_folder(out: Path, document: RunDocument, folders: Sequence[str] = ()
             shutil.rmtree(folder)
     patterns = [f".{Path(name).stem}.*" for name in (RESUME, WEIGHTS, LOG, DOCUMENT)]
     patterns += [f"{name}/.*.*" for name in folders]
-    for partial in (path for pattern in patterns for path in out.glob(pattern)):  # what a killed process was writing
+    for partial in (path for pattern in patterns for path in out.glob(pattern)):  # a killed process was writing it
         partial.unlink()
     write_document(out / DOCUMENT, document)

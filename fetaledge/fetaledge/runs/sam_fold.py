@@ -1,4 +1,4 @@
-"""A fold of a SAM run: what training changed of the base, written and read back."""
+"""A fold of a SAM run: the tensors that training changed, written and read back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fold_weights(folder: Path) -> Path:
 
 
 def save_fold(network: Any, folder: Path, tune: str) -> None:
-    """Write what a fold changed of its base: adapters in peft's format, or the trained tensors alone."""
+    """Write the tensors that a fold trained: adapters in peft's format, or the trained tensors alone."""
     if tune == Tune.LORA:
         save_adapters(network, folder)
         return
@@ -45,7 +45,7 @@ def load_fold(folder: Path, tune: str, shape: SamShape, classes: int, rank: int,
 
     Args:
         folder: the fold's.
-        tune: what was trained, of :class:`fetaledge.runs.sam_recipe.Tune`.
+        tune: the part that was trained, of :class:`fetaledge.runs.sam_recipe.Tune`.
         shape: of the network, at the run's size.
         classes: of the network's output.
         rank: of the adapters.

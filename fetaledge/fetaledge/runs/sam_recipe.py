@@ -12,7 +12,7 @@ from fetaledge_runtimes.records import Part
 
 
 class Tune(StrEnum):
-    """What is trained: adapters, prompt encoder and mask decoder; the last two; or all of the SAM."""
+    """The part that is trained: adapters, prompt encoder and mask decoder; the last two; or the whole SAM."""
 
     LORA = "lora"
     DECODER = "decoder"
@@ -30,8 +30,9 @@ class SamRecipe(Part, kw_only=True, frozen=True):
     """Everything that a SAM run's result depends on besides its base and its data.
 
     Attributes:
-        tune: what is trained: ``lora`` (adapters, prompt encoder, mask decoder), ``decoder`` (the last two) or ``all``.
-        rank: of the adapters; used by ``lora`` alone.
+        tune: the part that is trained: ``lora`` (adapters, prompt encoder, mask decoder), ``decoder`` (the last two)
+            or ``all``.
+        rank: rank of the adapters; ``lora`` alone uses it.
         size: side of the square input, pixels.
         folds: cross-validation, in contiguous parts of the subjects; 1 holds out ``validation`` of them, by ``seed``.
         validation: share of the subjects held out where there is one fold.

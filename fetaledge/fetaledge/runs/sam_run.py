@@ -1,4 +1,4 @@
-"""A SAM run: a base, and what training changed of it, once a fold."""
+"""A SAM run: a base, and the tensors that each fold trained."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class BaseFacts(Part, kw_only=True, frozen=True, omit_defaults=True):
 
 
 class SamArchitecture(Part, kw_only=True, frozen=True):
-    """What it takes to build the network again."""
+    """The values that build the network again."""
 
     name: Literal["sam"] = "sam"
     shape: SamShape
@@ -82,7 +82,7 @@ class SamRun(Run):
     """An opened SAM run.
 
     Attributes:
-        fold: the one fold that is meant, from 1; None for all of them together.
+        fold: the fold in use, from 1; None for all of them together.
         base: another place of the base than ``run.json`` names; None for that.
         any_base: whether a base of other weights than the run was trained on is accepted.
     """

@@ -39,8 +39,8 @@ class Teacher(Part, kw_only=True, frozen=True):
 class UnlabelledFrames(Part, kw_only=True, frozen=True):
     """A folder of frames that were learnt from the teachers' answers alone.
 
-    ``left_out`` counts the files that were not used because their frames are labelled or held out, ``frames`` what the
-    used files hold; it is missing while training runs.
+    ``left_out`` counts the files that were not used because their frames are labelled or held out, ``frames`` the
+    frames in the used files; it is missing while training runs.
     """
 
     name: str
@@ -51,7 +51,7 @@ class UnlabelledFrames(Part, kw_only=True, frozen=True):
 
 
 class UnetRunDocument(RunDocument, kw_only=True, frozen=True):
-    """``run.json`` of a U-Net; what early versions lacked has a default."""
+    """``run.json`` of a U-Net; keys that early versions lacked have defaults."""
 
     architecture: Architecture
     recipe: Recipe

@@ -18,7 +18,7 @@ LAYER_NORM_EPS = 1e-5  # of the mask decoder's transformer, as published; transf
 
 
 class SamShape(Part, frozen=True):
-    """What tells one SAM from another.
+    """The numbers that make one SAM's shape.
 
     Attributes:
         width, depth, heads, mlp: of the image encoder's blocks.
@@ -72,7 +72,7 @@ class PromptlessSam(nn.Module):
     transformers' ``SamModel``.
 
     Args:
-        shape: of the network.
+        shape: the network's shape.
         classes: 2 or 3, the first ones of SAM's three mask outputs.
     """
 
@@ -168,7 +168,7 @@ def _sam_model(shape: SamShape) -> Any:
 
 
 def random_sam(shape: SamShape, classes: int, seed: int) -> PromptlessSam:
-    """A SAM of random weights: what ``--base random:NAME`` builds. The global generator stays as it was."""
+    """A SAM of random weights, for ``--base random:NAME``. The global generator stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = PromptlessSam(shape, classes)

@@ -65,7 +65,7 @@ def train_sam(
         resume: go on with an interrupted run in ``out``: finished folds stay, the one at work goes on from its last
             whole epoch.
         force: replace an earlier run.
-        hardware: what to train on.
+        hardware: the hardware to train on.
         progress: takes each line of progress.
         bar: show a progress bar on stderr.
 
@@ -171,7 +171,7 @@ def _folds(dataset: Dataset, recipe: SamRecipe) -> list[tuple[list[str], list[st
 
 
 def _network(base: SamBase, recipe: SamRecipe, classes: int, adapter: Path | None) -> nn.Module:
-    """The network with what is trained of it marked."""
+    """The network, its trained parameters marked by ``requires_grad``."""
     network = base.network(classes, recipe.size)
     if recipe.checkpointing:
         network.vision_encoder.gradient_checkpointing_enable(  # type: ignore[operator]

@@ -67,7 +67,7 @@ def train_unet(
         unlabelled: a folder of frames that are learnt from the teachers' answer alone.
         resume: go on with an interrupted run in ``out`` from its last whole epoch.
         force: replace an earlier run.
-        hardware: what to train on.
+        hardware: the hardware to train on.
         progress: takes each line of progress.
         bar: show a progress bar on stderr.
 
@@ -256,7 +256,7 @@ def _fit(
     callback: CheckpointCallback,
     resume: bool,
 ) -> UnetRun | None:
-    """Train, measure the best epoch, and write what ``run.json`` still lacks."""
+    """Train, measure the best epoch, and complete ``run.json``."""
     out, document, recipe = run.folder, run.document, run.document.recipe
     module = SegmentationModule(
         network,
