@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -44,17 +46,21 @@ def test_a_task_without_phantoms() -> None:
         phantom_of("fundus")
 
 
-def test_a_plug_in_registers_its_phantom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+USE = """
+import sys
+from fetaledge.phantoms.registry import phantom_of
+phantom = phantom_of("disc")
+assert phantom.labelled(3).frame.pixels.max() == 3
+phantom.write(sys.argv[1], 2, 1, force=False)
+"""
+
+
+def test_a_plug_in_registers_its_phantom(tmp_path: Path) -> None:
     (tmp_path / "disc_plugin.py").write_text(PLUGIN)
     facts = tmp_path / "disc_plugin-1.0.dist-info"
     facts.mkdir()
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: disc-plugin\nVersion: 1.0\n")
     (facts / "entry_points.txt").write_text("[fetaledge.phantoms]\ndisc = disc_plugin:DISC\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    try:
-        phantom = phantom_of("disc")
-        assert phantom.labelled(3).frame.pixels.max() == 3
-        phantom.write(tmp_path / "out", 2, 1, force=False)
-        assert (tmp_path / "out/made").read_text() == "2 1"
-    finally:
-        sys.modules.pop("disc_plugin", None)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", USE, str(tmp_path / "out")], check=True, env=environment)
+    assert (tmp_path / "out/made").read_text() == "2 1"

@@ -1,4 +1,4 @@
-"""The tissue in the beams of a transperineal phantom: the perineum, the pubic symphysis, and a fetal head in the pelvis."""
+"""The tissue in the beams of a transperineal phantom: perineum, pubic symphysis, and a fetal head in the pelvis."""
 
 from __future__ import annotations
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-
 from fetaledge.phantoms.phantom import Phantom
 from fetaledge_runtimes.errors import UsageError
+from fetaledge_runtimes.plugins import load, names
 
 GROUP = "fetaledge.phantoms"
 
@@ -15,9 +14,9 @@ def phantom_of(task: str) -> Phantom:
 
     Raises:
         UsageError: no installed package has one.
+        InputError: the package cannot be imported.
     """
-    known = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if task not in known:
-        raise UsageError(f"there are no phantoms of the task {task!r}", f"choose {' or '.join(sorted(known))}")
-    phantom: Phantom = known[task].load()
+    if task not in names(GROUP):
+        raise UsageError(f"there are no phantoms of the task {task!r}", f"choose {' or '.join(names(GROUP))}")
+    phantom: Phantom = load(GROUP, task)
     return phantom

@@ -12,6 +12,8 @@ from torch import nn
 from fetaledge.data.dataset import Dataset, Subset
 from fetaledge.data.split import choose_frames
 from fetaledge_runtimes.records import Document, Part, to_json
+from fetaledge_runtimes.tasks.registry import task_named
+from fetaledge_runtimes.tasks.task import Task
 
 DOCUMENT, WEIGHTS, LOG, CURVE = "run.json", "model.safetensors", "log.csv", "curve.png"
 RESUME = "resume.ckpt"
@@ -93,9 +95,9 @@ class Run(ABC):
         return self.folder.resolve().name
 
     @property
-    def task(self) -> str:
-        """The name of the task."""
-        return self.document.task
+    def task(self) -> Task:
+        """The task. Raises InputError where it is not installed."""
+        return task_named(self.document.task)
 
     @property
     def size(self) -> tuple[int, int]:

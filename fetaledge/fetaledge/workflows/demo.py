@@ -58,7 +58,7 @@ def demonstrate(out: Path, run: Path | None, *, force: bool, progress: Callable[
     run = run or REFERENCE_RUN
     if not run.is_dir():
         raise InputError(f"{run} does not exist", "run make demo in the repository, or pass a run with --run")
-    phantom = phantom_of(open_run(run).task)
+    phantom = phantom_of(open_run(run).task.name)
     with atomic_folder(out, force=force, marker="bundle/manifest.json") as folder:
         progress(f"making {FRAMES + UNSEEN} phantoms")
         phantom.write(folder / "frames", FRAMES, 11)

@@ -32,8 +32,8 @@ from fetaledge.training.sam.module import SamModule
 from fetaledge.training.trainer import TrainerHardware, fit, make_trainer
 from fetaledge_runtimes.files import read_json, write_json
 from fetaledge_runtimes.records import from_json, to_json, write_document
-from fetaledge_runtimes.scores.record import evaluation_record, score_case
-from fetaledge_runtimes.tasks.task import CLASSES
+from fetaledge_runtimes.scores.case import score_case
+from fetaledge_runtimes.scores.record import evaluation_record
 
 FINISHED = "fold.json"
 SCALE, OFFSET = IntensityScale.UNIT.scale_and_offset
@@ -82,8 +82,8 @@ def train_sam(
     refuse_what_does_not_fit(shape, recipe, hardware)
     trained = {name for train, _ in folds for name in train}
     document = SamRunDocument(
-        task=dataset.task,
-        classes=CLASSES[dataset.task],
+        task=dataset.task.name,
+        classes=dataset.task.classes,
         architecture=SamArchitecture(
             shape=shape, tune=Tune(recipe.tune), rank=recipe.rank, base=describe_base(read, base, out, recipe.seed)
         ),
@@ -224,7 +224,7 @@ def _measure(out: Path, document: SamRunDocument, dataset: Dataset, base: SamBas
         engine = f"{predictor.engine.name} {predictor.engine.version}"
     record = evaluation_record(
         scores,
-        task=document.task,
+        task=run.task,
         variant="torch-fp32",
         engine=engine,
         data=dataset.name,

@@ -34,7 +34,7 @@ from fetaledge.training.unet.module import SegmentationModule
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.frames.frame import LabelledFrame
 from fetaledge_runtimes.records import write_document
-from fetaledge_runtimes.tasks.task import CLASSES
+from fetaledge_runtimes.tasks.task import Task
 
 PHANTOM_SEED_STEP = 1_000_000
 
@@ -90,8 +90,8 @@ def train_unet(
     more = Unlabelled.open(unlabelled, labelled | held_out) if unlabelled else None
     seen = labelled | _trained_on(init) | (set(more.hashes.values()) if more else set())
     document = UnetRunDocument(
-        task=task,
-        classes=CLASSES[task],
+        task=task.name,
+        classes=task.classes,
         architecture=architecture,
         size=(recipe.size or SIZE, recipe.size or SIZE),
         intensity=_intensity(recipe),
@@ -128,11 +128,11 @@ def train_unet(
     return _fit(network, frames, dataset, UnetRun(out, document), trainer, hardware, callback, resume)
 
 
-def _check_teachers(teachers: Sequence[Run], unlabelled: Path | None, recipe: Recipe, task: str) -> None:
+def _check_teachers(teachers: Sequence[Run], unlabelled: Path | None, recipe: Recipe, task: Task) -> None:
     for teacher in teachers:
         if teacher.task != task:
             raise UsageError(
-                f"{teacher.folder} is for the task {teacher.task!r}, and the data are for {task!r}",
+                f"{teacher.folder} is for the task {teacher.task.name!r}, and the data are for {task.name!r}",
                 "pass a teacher of the data's task",
             )
     if not teachers and recipe.soft_weight is not None:
@@ -165,7 +165,7 @@ def _completed(recipe: Recipe, init: UnetRun | None, strategy: Strategy, taught:
     return recipe
 
 
-def _architecture(recipe: Recipe, init: UnetRun | None, strategy: Strategy, task: str) -> Architecture:
+def _architecture(recipe: Recipe, init: UnetRun | None, strategy: Strategy, task: Task) -> Architecture:
     classes = logits_of(task)
     if init is not None:
         return replace(init.document.architecture, classes=classes)
@@ -180,7 +180,9 @@ def _network(architecture: Architecture, recipe: Recipe, init: UnetRun | None, p
     if init is not None:
         fresh = load_body(network, init.network())
         if fresh:
-            progress(f"{init.name} is for the task {init.task!r}: {', '.join(fresh)} start from random values instead")
+            progress(
+                f"{init.name} is for the task {init.task.name!r}: {', '.join(fresh)} start from random values instead"
+            )
     return network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
