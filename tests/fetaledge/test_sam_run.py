@@ -256,7 +256,7 @@ def test_resumed_run_is_the_unbroken_one(
 def test_other_tunes(tune: str, phantoms: Path, tmp_path: Path) -> None:
     recipe = replace(QUICK, tune=tune, folds=1, epochs=1, train_count=4, flip=False)
     run = train_sam(open_dataset(phantoms), tmp_path / tune, recipe, base="random:tiny")
-    assert run is not None and run.task == "head" and run.folds == 1
+    assert run is not None and run.task.name == "head" and run.folds == 1
     assert names(tmp_path / tune) == {
         "run.json",
         *(f"fold-1/{n}" for n in ("curve.png", "fold.json", "log.csv", "model.safetensors")),

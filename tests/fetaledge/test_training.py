@@ -272,7 +272,7 @@ def test_symphysis_and_head_from_a_run_that_knows_heads(small_run: Path, tmp_pat
     train_unet(dataset, tmp_path / "run", recipe, init=init, progress=said.append)
     run = open_run(tmp_path / "run")
     assert "small is for the task 'head': segmentation_head.0.weight, segmentation_head.0.bias start from" in said[0]
-    assert (run.task, run.size) == ("ps-fh", (96, 96))
+    assert (run.task.name, run.size) == ("ps-fh", (96, 96))
     assert run.document.classes == ("background", "pubic-symphysis", "head")
     assert run.document.architecture == replace(init.document.architecture, classes=3)
     rows = list(csv.DictReader((tmp_path / "run/log.csv").open()))
