@@ -21,15 +21,18 @@ import numpy as np
 from fetaledge.phantoms.phantom import Phantom
 from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
 
-def labelled(seed):
-    pixels = np.full((8, 8), seed, np.uint8)
-    return LabelledFrame(Frame(pixels, None, "d"), (pixels > 0).astype(np.uint8), "d", "d", synthetic=True)
+class Discs(Phantom):
+    task = "disc"
 
-def write(folder, count, seed, *, force=False):
-    Path(folder).mkdir(exist_ok=force)
-    (Path(folder) / "made").write_text(f"{count} {seed}")
+    def labelled(self, seed):
+        pixels = np.full((8, 8), seed, np.uint8)
+        return LabelledFrame(Frame(pixels, None, "d"), (pixels > 0).astype(np.uint8), "d", "d", synthetic=True)
 
-DISC = Phantom("disc", labelled, write)
+    def write(self, folder, count, seed, *, force=False):
+        Path(folder).mkdir(exist_ok=force)
+        (Path(folder) / "made").write_text(f"{count} {seed}")
+
+DISC = Discs()
 """
 
 

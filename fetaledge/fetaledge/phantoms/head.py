@@ -9,6 +9,7 @@ import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -189,4 +190,16 @@ def write_head_phantoms(folder: Path, count: int, seed: int, *, force: bool = Fa
         write_note(partial, "head", count, seed)
 
 
-HEAD_PHANTOM = Phantom("head", head_phantom, write_head_phantoms)
+class HeadPhantoms(Phantom):
+    """Fetal heads, written in the layout of HC18."""
+
+    task: ClassVar[str] = "head"
+
+    def labelled(self, seed: int) -> LabelledFrame:
+        return head_phantom(seed)
+
+    def write(self, folder: Path, count: int, seed: int, *, force: bool = False) -> None:
+        write_head_phantoms(folder, count, seed, force=force)
+
+
+HEAD_PHANTOM = HeadPhantoms()

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar
 
 from fetaledge_runtimes.frames.frame import LabelledFrame
 
 
-class WritePhantoms(Protocol):
-    """Writes a folder of phantoms; see :attr:`Phantom.write`."""
-
-    def __call__(self, folder: Path, count: int, seed: int, *, force: bool = False) -> None: ...
-
-
-@dataclass(frozen=True)
-class Phantom:
-    """Synthetic frames of one task, registered in the entry point group ``fetaledge.phantoms`` under the task's name.
+class Phantom(ABC):
+    """Synthetic frames of one task. One object is registered in the entry point group ``fetaledge.phantoms``.
 
     Attributes:
-        task: the task's name.
-        labelled: makes one frame in memory from a seed of 0 or more; the same seed gives the same frame.
-        write: writes ``count`` frames drawn from ``seed`` to a new folder, in a layout that the task's data come in,
-            with the note of :func:`fetaledge.phantoms.phantom_set.write_note` beside them. ``force`` replaces an
-            earlier folder of phantoms. Raises UsageError for a count below 1 or a negative seed, OutputError where
-            the folder exists or cannot be written.
+        task: the task's name, under which the object is registered.
     """
 
-    task: str
-    labelled: Callable[[int], LabelledFrame]
-    write: WritePhantoms
+    task: ClassVar[str]
+
+    @abstractmethod
+    def labelled(self, seed: int) -> LabelledFrame:
+        """One frame in memory; ``seed`` is 0 or more, and the same seed gives the same frame."""
+
+    @abstractmethod
+    def write(self, folder: Path, count: int, seed: int, *, force: bool = False) -> None:
+        """Write a new folder of frames, in a layout that the task's data come in.
+
+        The note of :func:`fetaledge.phantoms.phantom_set.write_note` stands beside the frames.
+
+        Args:
+            folder: made.
+            count: number of frames.
+            seed: of the set; each frame has its own, drawn from it.
+            force: replace an earlier folder of phantoms.
+
+        Raises:
+            UsageError: ``count`` is below 1 or ``seed`` negative.
+            OutputError: the folder exists and ``force`` is not set, or it cannot be written.
+        """

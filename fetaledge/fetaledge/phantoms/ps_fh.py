@@ -9,6 +9,7 @@ import csv
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -171,4 +172,16 @@ def write_psfh_phantoms(folder: Path, count: int, seed: int, *, force: bool = Fa
         write_note(partial, "ps-fh", count, seed)
 
 
-PS_FH_PHANTOM = Phantom("ps-fh", lambda seed: psfh_phantom(seed).labelled, write_psfh_phantoms)
+class PsfhPhantoms(Phantom):
+    """Symphysis and fetal head, written in the layout of PSFHS."""
+
+    task: ClassVar[str] = "ps-fh"
+
+    def labelled(self, seed: int) -> LabelledFrame:
+        return psfh_phantom(seed).labelled
+
+    def write(self, folder: Path, count: int, seed: int, *, force: bool = False) -> None:
+        write_psfh_phantoms(folder, count, seed, force=force)
+
+
+PS_FH_PHANTOM = PsfhPhantoms()
