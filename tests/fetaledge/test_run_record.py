@@ -15,7 +15,7 @@ from fetaledge.runs.run_folder import check_folder
 from fetaledge.runs.sam_run import SamRunDocument
 from fetaledge.runs.unet_run import UnetRunDocument
 from fetaledge_runtimes.errors import InputError, UsageError
-from fetaledge_runtimes.records import from_json, read_document, to_json, write_document
+from fetaledge_runtimes.records import from_json, read_document, schemas, to_json, write_document
 
 OLD = Path(__file__).parent / "old_runs"
 REFERENCE = Path(__file__).resolve().parents[2] / "reference/run.json"
@@ -125,3 +125,11 @@ def test_a_run_knows_its_frames(small_run: Path, tmp_path: Path) -> None:
     shutil.copytree(small_run, copy)
     write_document(copy / "run.json", run.document)
     assert to_json(open_run(copy).document) == document
+
+
+def test_the_schema_offers_both_kinds_of_run() -> None:
+    schema = schemas()["fetaledge/run/1"]
+    kinds = [schema["$defs"][one["$ref"].rpartition("/")[2]] for one in schema["anyOf"]]
+    assert sorted("folds" in kind["properties"] for kind in kinds) == [False, True]
+    assert all(kind["properties"]["schema"]["default"] == "fetaledge/run/1" for kind in kinds)
+    assert not any(kind["additionalProperties"] for kind in kinds)
