@@ -7,8 +7,13 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
+from fetaledge_devices.deploy.address_book import known_targets
 from fetaledge_devices.facts.model import Conditions, Facts, Platform
-from fetaledge_devices.targets import Target, list_adb, open_target
+from fetaledge_devices.native_runner.build import LIBRARIES
+from fetaledge_devices.targets import KINDS, Target, open_target
+from fetaledge_devices.targets.address import kind_of
+from fetaledge_devices.wheels.wheel_tags import wheel_tags
+from fetaledge_runtimes.engines.registry import ENGINES, is_installed
 from fetaledge_runtimes.errors import FetalEdgeError, TargetError
 
 SCHEMA = "fetaledge/devices/1"
@@ -56,11 +61,9 @@ def list_devices(asked: Sequence[str], timeout_s: float = TIMEOUT_S) -> tuple[li
     Raises:
         UsageError: an address of no known kind.
     """
-    from fetaledge_devices.deploy.address_book import known_targets
-
     targets = [open_target(address) for address in dict.fromkeys(asked)]
     names = {target.name for target in targets}
-    found, trouble = _phones()
+    found, trouble = _found()
     for address in sorted({str(note["address"]) for note in known_targets()} | set(found), key=_order):
         if address in names:
             continue
@@ -71,15 +74,23 @@ def list_devices(asked: Sequence[str], timeout_s: float = TIMEOUT_S) -> tuple[li
     return _ask(targets, timeout_s), trouble
 
 
-def _phones() -> tuple[list[str], str | None]:
-    try:
-        return [f"adb://{phone.serial}" for phone in list_adb()], None
-    except TargetError as error:
-        return [], error.message
+def _found() -> tuple[list[str], str | None]:
+    """The addresses that a kind of target finds by itself, and why one could not look."""
+    addresses: list[str] = []
+    trouble = None
+    for kind in KINDS.values():
+        try:
+            addresses += kind.found()
+        except TargetError as error:
+            trouble = error.message
+    return addresses, trouble
 
 
-def _order(address: str) -> tuple[bool, str]:
-    return not address.startswith("ssh://"), address
+def _order(address: str) -> tuple[int, str]:
+    """Kind by kind, as :data:`KINDS` names them; a note of another version may name none."""
+    kinds = list(KINDS)
+    kind = kind_of(address)
+    return kinds.index(kind) if kind in kinds else len(kinds), address
 
 
 def _ask(targets: Sequence[Target], timeout_s: float) -> list[Device]:
@@ -107,15 +118,13 @@ def _device(target: Target) -> Device:
     except FetalEdgeError as error:
         return Device(target.name, None, problem=error.message, hint=error.hint)
     try:
-        return Device(target.name, facts, _installed() if target.name == "local" else runnable_formats(facts.platform))
+        return Device(target.name, facts, _installed() if target.is_local else runnable_formats(facts.platform))
     except TargetError as error:
         return Device(target.name, facts, problem=error.message, hint=error.hint)
 
 
 def _installed() -> tuple[str, ...]:
     """The model formats whose engine is installed on this machine."""
-    from fetaledge_runtimes.engines.registry import ENGINES, is_installed
-
     return tuple(name for name in ENGINES if is_installed(name))
 
 
@@ -125,17 +134,12 @@ def runnable_formats(platform: Platform) -> tuple[str, ...]:
     Raises:
         TargetError: why none can.
     """
-    if platform.system == "android":
-        from fetaledge_devices.native_runner.build import LIBRARIES
-
+    if platform.is_android:
         if platform.machine != "aarch64":
             raise TargetError(f"the phone is a {platform.machine}, and the native runner is for aarch64 alone")
         return tuple(sorted(LIBRARIES))
-    from fetaledge_devices.wheels.pins import ENGINES as PACKAGES
-    from fetaledge_devices.wheels.wheel_tags import wheel_tags
-
     wheel_tags(platform)
-    return tuple(PACKAGES)
+    return tuple(ENGINES)
 
 
 def devices_table(devices: Iterable[Device]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

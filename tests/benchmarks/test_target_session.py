@@ -34,6 +34,8 @@ INFO: Inference timings in us: Init: 8000, First inference: 21000, Warmup (avg):
 class Phone(LocalTarget):
     """Temperatures one after another, pauses written down, and an answer to every command."""
 
+    kind, is_local, worker_kind = "adb", False, "native"
+
     def __init__(self, celsius: Sequence[float] = (50.0,), answer: Completed | None = None) -> None:
         super().__init__()
         self.name = "adb://1"

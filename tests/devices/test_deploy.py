@@ -66,6 +66,10 @@ class Folder(RemoteTarget):
     def root(self) -> str:
         return str(self.home / "own folder")
 
+    @classmethod
+    def at(cls, address: str) -> Folder:
+        return cls(Path(address))
+
     def connect(self) -> None:
         self.reached = True
 

@@ -67,6 +67,10 @@ PHONE = """@@FILES
 class Told(Target):
     """A target that says what it is told to, or nothing until it is cancelled."""
 
+    @classmethod
+    def at(cls, address: str) -> Told:
+        return cls(address, None)
+
     def __init__(self, name: str, answer: Facts | TargetError | None) -> None:
         self.name = name
         self.answer = answer

@@ -30,8 +30,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Deployments without devices: what was asked of each; one that is called ``broken`` cannot be reached."""
     calls: list[dict[str, Any]] = []
 
+    class Elsewhere(LocalTarget):
+        kind, is_local = "ssh", False
+
     def opened(address: str) -> Target:
-        target = LocalTarget()
+        target = Elsewhere()
         target.name = address
         return target
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fetaledge_devices.deploy.address_book import remember
 from fetaledge_devices.deploy.deployment import Deployment, in_place
@@ -17,18 +17,17 @@ from fetaledge_devices.deploy.engine_choice import Choice, choose, choose_native
 from fetaledge_devices.deploy.known_faults import known_faults
 from fetaledge_devices.deploy.release import Contents
 from fetaledge_devices.deploy.self_test import Refusal, probe, probe_native
-from fetaledge_devices.targets.address import parse_address
+from fetaledge_devices.facts.model import Platform
+from fetaledge_devices.native_runner import build
+from fetaledge_devices.native_runner.build import Runner
+from fetaledge_devices.targets import open_target
 from fetaledge_devices.targets.base import ConnectionLost, Target
-from fetaledge_devices.targets.remote import RemoteTarget
+from fetaledge_devices.targets.remote import RemoteTarget, is_remote
 from fetaledge_devices.wheels.pins import ENGINES, pinned_versions
 from fetaledge_devices.wheels.wheel_tags import describe
 from fetaledge_runtimes.bundle import Bundle, Variant, choose_variants
 from fetaledge_runtimes.errors import GateFailed, OutputError, TargetError, UsageError
 from fetaledge_runtimes.files import sha256
-
-if TYPE_CHECKING:
-    from fetaledge_devices.facts.model import Platform
-    from fetaledge_devices.native_runner.build import Runner
 
 SCHEMA = "fetaledge/release/1"
 
@@ -68,7 +67,7 @@ def deploy(
     pinned = pinned_versions(engines)
     bundle = Bundle.open(bundle_folder)
     chosen = choose_variants(bundle, variants)
-    if not isinstance(target, RemoteTarget):
+    if not is_remote(target):
         if strict:
             check_engines(engines, [target.name])
         return in_place(bundle, chosen, target, pinned)
@@ -87,7 +86,7 @@ def check_engines(engines: Sequence[str], targets: Sequence[str]) -> None:
     Raises:
         UsageError: with the one that was given.
     """
-    if pinned_versions(engines) and all(parse_address(target).kind == "local" for target in targets):
+    if pinned_versions(engines) and all(open_target(target).is_local for target in targets):
         raise UsageError(
             f"the engine {engines[0]!r} was given for this machine, where what is installed is used",
             "install that version here, or name a device",
@@ -120,25 +119,23 @@ class _Deploying:
         contents = Contents.of(self.bundle, choice, runner, platform)
         if not choice.variants:
             return self._deployment(contents, None)
-        store = Store(self.target, platform.system == "android")
+        store = Store(self.target, platform.is_android)
         inventory = self._checked(store, contents) if self.again else store.inventory()
         return self._reuse(store, inventory, contents) or self._renew(store, inventory, contents)
 
     def _runner(self, platform: Platform) -> Runner | None:
-        if platform.system != "android":
+        if not platform.is_android:
             return None
-        from fetaledge_devices.native_runner.build import LIBRARIES, build_runner
-
         if platform.machine != "aarch64":
             raise TargetError(
                 f"{self.target.name} is a phone with {platform.machine} programs where 64-bit Arm was expected",
                 "the native runner has no build for it",
             )
-        formats = [name for name in LIBRARIES if any(variant.format == name for variant in self.chosen)]
-        return build_runner(formats, self.engines, self.progress) if formats else None
+        formats = [name for name in build.LIBRARIES if any(variant.format == name for variant in self.chosen)]
+        return build.build_runner(formats, self.engines, self.progress) if formats else None
 
     def _choose(self, platform: Platform, runner: Runner | None) -> Choice:
-        if platform.system == "android":
+        if platform.is_android:
             versions = {} if runner is None else runner.versions
             return choose_native(self.bundle.manifest, self.chosen, platform, versions)
         return choose(self.bundle.manifest, self.chosen, platform, self.engines)
@@ -278,7 +275,7 @@ class _Deploying:
             target=self.target,
             place=f"{self.target.root}/releases/{release}/bundle" if release else "",
             worker=contents.worker(self.target.root, release or ""),
-            native=contents.platform.system == "android",
+            native=contents.platform.is_android,
             variants=tuple(variants),
             refused={**choice.refused, **(refused or {})},
             versions=choice.versions,

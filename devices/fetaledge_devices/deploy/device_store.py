@@ -15,14 +15,11 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from fetaledge_devices.targets.base import Completed
+from fetaledge_devices.targets.remote import RemoteTarget
 from fetaledge_runtimes.errors import TargetError
 from fetaledge_runtimes.files import sha256
-
-if TYPE_CHECKING:
-    from fetaledge_devices.targets.base import Completed
-    from fetaledge_devices.targets.remote import RemoteTarget
 
 TIMEOUT_S = 1800.0
 MARGIN_MB = 50

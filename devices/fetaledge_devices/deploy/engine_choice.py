@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fetaledge_devices.deploy.known_faults import known_faults, sound_version
 from fetaledge_devices.deploy.memory_estimate import needed_mb, too_little
+from fetaledge_devices.facts.model import Platform
 from fetaledge_devices.wheels.pins import BASE, ENGINES, pinned_versions
 from fetaledge_devices.wheels.resolve import NoSuchWheel, name_and_version, package_of, resolve
 from fetaledge_devices.wheels.runtimes_wheel import runtimes_wheel
 from fetaledge_devices.wheels.wheel_tags import wheel_tags
 from fetaledge_runtimes.bundle import Manifest, Variant
-
-if TYPE_CHECKING:
-    from fetaledge_devices.facts.model import Platform
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fetaledge_devices.deploy.device_store import Folder, site_name
 from fetaledge_devices.deploy.engine_choice import Choice
+from fetaledge_devices.facts.model import Platform
+from fetaledge_devices.native_runner.build import Runner
 from fetaledge_runtimes.bundle import MANIFEST, Bundle, StoredFile
 from fetaledge_runtimes.files import sha256
 from fetaledge_runtimes.selftest import GOLDEN
-
-if TYPE_CHECKING:
-    from fetaledge_devices.facts.model import Platform
-    from fetaledge_devices.native_runner.build import Runner
 
 
 @dataclass(frozen=True)

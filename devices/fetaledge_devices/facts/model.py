@@ -1,7 +1,4 @@
-"""What a machine is and how it is doing, read from the text files in which Linux tells it.
-
-Nothing here names the machine or its user. A reader returns the text of a file or None.
-"""
+"""What a machine is and how it is doing. Nothing here names the machine or its user."""
 
 from __future__ import annotations
 
@@ -44,7 +41,7 @@ class Conditions:
         cores_online: how many cores run.
         clock_khz, clock_limit_khz, clock_max_khz: by core number, its clock now, the highest that the system allows
             now, and the highest of its kind.
-        throttled: a Raspberry Pi's word (``vcgencmd get_throttled``, see ``device.throttle_words``).
+        throttled: a Raspberry Pi's word (``vcgencmd get_throttled``, see :func:`throttle_words`).
         throttle_history: whether that word also tells what was since the start; False where only the kernel's file
             could be read, which forgets after two seconds.
         thermal_status: Android's, 0 (none) to 6 (shutdown).
@@ -101,6 +98,11 @@ class Platform:
     taskset: bool
     python_path: str | None = None
     volatile: bool = False
+
+    @property
+    def is_android(self) -> bool:
+        """Its programs are Android's: no Python, toybox in place of the usual tools, another C library."""
+        return self.system == "android"
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ ELF_MACHINES = {"03": "i686", "28": "armv7l", "3e": "x86_64", "b7": "aarch64", "
 
 
 def parse_facts(text: str) -> Facts:
-    """The facts in the output of ``device_scripts.FACTS_SCRIPT``.
+    """The facts in the output of ``scripts.FACTS_SCRIPT``.
 
     Raises:
         TargetError: the output did not arrive whole.
@@ -68,7 +68,7 @@ def parse_facts(text: str) -> Facts:
 
 
 def parse_conditions(text: str) -> Conditions:
-    """The conditions in the output of ``device_scripts.CONDITIONS_SCRIPT``, or of its ``FACTS_SCRIPT``.
+    """The conditions in the output of ``scripts.CONDITIONS_SCRIPT``, or of its ``FACTS_SCRIPT``.
 
     Raises:
         TargetError: the output did not arrive whole.

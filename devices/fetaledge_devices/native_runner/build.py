@@ -14,8 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from fetaledge_devices.cache import folder
+from fetaledge_devices.facts.model import Platform
 from fetaledge_devices.native_runner import glibc
 from fetaledge_devices.native_runner.build_tools import run_tool
+from fetaledge_devices.wheels.pins import pinned_versions
+from fetaledge_devices.wheels.resolve import resolve
 from fetaledge_runtimes.errors import FetalEdgeError, OutputError, TargetError, UsageError
 from fetaledge_runtimes.files import atomic_folder, read_json, sha256, write_json
 
@@ -105,8 +108,6 @@ def _library(format_name: str) -> EngineLibrary:
 
 
 def _pinned(library: EngineLibrary, engines: Sequence[str]) -> EngineLibrary:
-    from fetaledge_devices.wheels.pins import pinned_versions
-
     pin = pinned_versions(engines).get(library.package)
     version = pin.partition("==")[2] if pin else library.version
     if library.package == LIBRARIES["tflite"].package and version != library.version:
@@ -183,9 +184,6 @@ def compile_runner(binary: Path, triple: str = TRIPLE) -> None:
 
 
 def _wheels(libraries: Sequence[EngineLibrary]) -> tuple[Path, ...]:
-    from fetaledge_devices.facts.model import Platform
-    from fetaledge_devices.wheels.resolve import resolve
-
     brought = Platform(
         system="linux",
         machine="aarch64",

@@ -8,10 +8,10 @@ import shlex
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
-from fetaledge_devices.targets.address import Address
-from fetaledge_devices.targets.base import Completed, ConnectionLost
+from fetaledge_devices.targets.address import behind_kind, check_part
+from fetaledge_devices.targets.base import Completed, ConnectionLost, WorkerKind
 from fetaledge_devices.targets.error_messages import ADB, explain, last_line
 from fetaledge_devices.targets.processes import Programs
 from fetaledge_devices.targets.remote import RemoteTarget
@@ -51,12 +51,24 @@ def adb_command() -> list[str]:
 class AdbTarget(RemoteTarget):
     """A phone, by its serial."""
 
-    kinds = ADB
+    kind: ClassVar[str] = "adb"
+    form: ClassVar[str] = "adb://SERIAL"
+    worker_kind: ClassVar[WorkerKind] = "native"
+    failures = ADB
 
-    def __init__(self, name: str, address: Address) -> None:
+    def __init__(self, name: str, serial: str) -> None:
         super().__init__(name)
-        self.serial = address.host
+        self.serial = serial
         self._looked = 0.0
+
+    @classmethod
+    def at(cls, address: str) -> Self:
+        return cls(address, check_part(address, "serial", behind_kind(address), cls.form))
+
+    @classmethod
+    def found(cls) -> list[str]:
+        """The phones that adb sees, in whatever state."""
+        return [f"{cls.kind}://{phone.serial}" for phone in list_adb()]
 
     @property
     def root(self) -> str:

@@ -11,21 +11,32 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar, Self
 
 from fetaledge_devices.facts import here
 from fetaledge_devices.facts.model import Conditions, Facts
 from fetaledge_devices.targets.base import Cancelled, Completed, Target
-from fetaledge_runtimes.errors import TargetError
+from fetaledge_runtimes.errors import TargetError, UsageError
 
 
 class LocalTarget(Target):
     """Folders stay where they are; each command is a process of its own, killed with its parent's Ctrl-C."""
 
+    kind: ClassVar[str] = "local"
+    form: ClassVar[str] = "local"
+    is_local: ClassVar[bool] = True
+
     def __init__(self) -> None:
-        self.name = "local"
+        self.name = self.form
         self.worker = (sys.executable, "-m", "fetaledge_runtimes")
         self._cancelled = threading.Event()
         self._process: subprocess.Popen[str] | None = None
+
+    @classmethod
+    def at(cls, address: str) -> Self:
+        if address != cls.form:
+            raise UsageError(f"the target {address!r} names more than this machine", f"write {cls.form}")
+        return cls()
 
     def facts(self) -> Facts:
         self.pause(0)

@@ -8,13 +8,17 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeGuard
 
 from fetaledge_devices.facts.model import Conditions, Facts
+from fetaledge_devices.facts.parse import parse_conditions, parse_facts
+from fetaledge_devices.facts.scripts import CONDITIONS_SCRIPT, FACTS_SCRIPT
 from fetaledge_devices.targets import job_scripts, lease
-from fetaledge_devices.targets.base import Completed, ConnectionLost
+from fetaledge_devices.targets.base import Completed, ConnectionLost, Target
 from fetaledge_devices.targets.shell import ShellTarget
 from fetaledge_devices.targets.transfer import hash_commands, read_hashes, stage
 from fetaledge_runtimes.errors import OutputError, TargetError
+from fetaledge_runtimes.files import sha256
 
 SLOWEST_BYTES_PER_S = 50_000
 
@@ -42,17 +46,11 @@ class RemoteTarget(ShellTarget):
     # What follows from it.
 
     def facts(self) -> Facts:
-        from fetaledge_devices.facts.parse import parse_facts
-        from fetaledge_devices.facts.scripts import FACTS_SCRIPT
-
         facts = parse_facts(self.shell(job_scripts.assigned({"ROOT": self.root}) + FACTS_SCRIPT).stdout)
         self.emulated = facts.emulated
         return facts
 
     def conditions(self) -> Conditions:
-        from fetaledge_devices.facts.parse import parse_conditions
-        from fetaledge_devices.facts.scripts import CONDITIONS_SCRIPT
-
         return parse_conditions(self.shell(CONDITIONS_SCRIPT).stdout)
 
     def push(self, files: Mapping[str, Path]) -> None:
@@ -82,8 +80,6 @@ class RemoteTarget(ShellTarget):
 
     def send(self, folder: Path) -> str:
         """Bring a folder to ``root/jobs/TOKEN/NUMBER``, its files checked by hash."""
-        from fetaledge_runtimes.files import sha256
-
         self._count += 1
         place = f"jobs/{self.token}/{self._count}"
         inside = sorted(path for path in folder.rglob("*"))
@@ -104,8 +100,6 @@ class RemoteTarget(ShellTarget):
         )
 
     def fetch(self, place: str, folder: Path) -> None:
-        from fetaledge_runtimes.files import sha256
-
         script = f"cd {shlex.quote(place)} && {{ du -sk . || echo 0; }} && find . -type f -exec sha256sum {{}} +"
         said = self._hashed(script)
         there = read_hashes(said)
@@ -174,3 +168,8 @@ class RemoteTarget(ShellTarget):
             raise
         self._orphans = False
         return answer
+
+
+def is_remote(target: Target) -> TypeGuard[RemoteTarget]:
+    """Whether a target is reached by a shell, and a bundle has to be brought there."""
+    return not target.is_local

@@ -26,10 +26,10 @@ class ShellTarget(Target):
     Raises of every method: TargetError where the device cannot be reached, ConnectionLost where it was reached before.
 
     Attributes:
-        kinds: what the programs that reach it say when they fail.
+        failures: what the programs that reach it say when they fail.
     """
 
-    kinds: tuple[Failure, ...]
+    failures: tuple[Failure, ...]
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -216,7 +216,7 @@ class ShellTarget(Target):
         free = re.search(r"(\d+)\s+\d+%\s+/[^\n]*$", self.shell(f"df -Pk {shlex.quote(self.root)}").stdout)
         if free and int(free[1]) * 1024 <= min(size, 1_000_000):
             return TargetError(f"no space is left on {self.name}", "free some")
-        if explain(self.kinds, text, name="", where=""):
+        if explain(self.failures, text, name="", where=""):
             return self.failure(text)
         lines = [line for line in text.splitlines() if "rror" in line] or [last_line(text)]
         return TargetError(f"{self.name} says: {lines[0].strip() or 'nothing, and fails'}")

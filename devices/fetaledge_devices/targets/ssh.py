@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import shlex
 import shutil
@@ -11,16 +12,18 @@ import tempfile
 import time
 import weakref
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar, Self
 
-from fetaledge_devices.targets.address import Address
+from fetaledge_devices.targets.address import behind_kind, check_part
 from fetaledge_devices.targets.base import Cancelled, Completed, ConnectionLost
 from fetaledge_devices.targets.error_messages import SSH, explain, last_line
 from fetaledge_devices.targets.processes import end_program, start
 from fetaledge_devices.targets.remote import RemoteTarget
-from fetaledge_runtimes.errors import TargetError
+from fetaledge_runtimes.errors import TargetError, UsageError
 
+FORM = "ssh://[user@]host[:port]"
 CONNECT_S = 15
 ALIVE_S = 10
 ALIVE_COUNT = 3
@@ -54,6 +57,42 @@ exec {ssh} $subsystem {host} "$@"
 """
 
 
+@dataclass(frozen=True)
+class SshAddress:
+    """``host``: a host name, an alias of ssh_config or an IP address; nothing is decoded."""
+
+    host: str
+    user: str | None = None
+    port: int | None = None
+
+    @classmethod
+    def parse(cls, address: str) -> SshAddress:
+        """The parts of ``ssh://[user@]host[:port]``.
+
+        Raises:
+            UsageError: a part is empty, begins with ``-`` or holds a control character, or there is no such port.
+        """
+        user, at, host = behind_kind(address).rpartition("@")
+        host, port = _split_port(address, host)
+        host = check_part(address, "host", host, FORM)
+        return cls(host, check_part(address, "user", user, FORM) if at else None, port)
+
+
+def _split_port(address: str, host: str) -> tuple[str, int | None]:
+    bracketed = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", host, re.DOTALL)
+    if bracketed:
+        name, digits = bracketed.groups()
+    elif host.count(":") == 1:
+        name, _, digits = host.partition(":")
+    else:
+        name, digits = host, None
+    if digits is None:
+        return name, None
+    if not re.fullmatch(r"[0-9]{1,5}", digits) or not 1 <= int(digits) <= 65535:
+        raise UsageError(f"the target {address!r} has no port between 1 and 65535 behind the colon", f"write {FORM}")
+    return name, int(digits)
+
+
 class SshTarget(RemoteTarget):
     """One connection carries everything; it lives for as long as this process holds one of its pipes.
 
@@ -62,16 +101,22 @@ class SshTarget(RemoteTarget):
         private: the folder with the connection's socket, while there is one.
     """
 
+    kind: ClassVar[str] = "ssh"
+    form: ClassVar[str] = FORM
+    failures = SSH
     alive_s = ALIVE_S
-    kinds = SSH
 
-    def __init__(self, name: str, address: Address) -> None:
+    def __init__(self, name: str, address: SshAddress) -> None:
         super().__init__(name)
         self.address = address
         self._home = ""
         self.private: Path | None = None
         self._master: subprocess.Popen[bytes] | None = None
         self._rsync = shutil.which("rsync") is not None
+
+    @classmethod
+    def at(cls, address: str) -> Self:
+        return cls(address, SshAddress.parse(address))
 
     @property
     def root(self) -> str:

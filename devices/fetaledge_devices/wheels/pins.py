@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from fetaledge_devices.wheels.resolve import package_of
 from fetaledge_runtimes.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
-
 
 ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "tflite": "ai-edge-litert"}
 """The package that runs each format. numpy is all that it needs beside itself at run time."""

@@ -11,15 +11,13 @@ import threading
 from collections.abc import Sequence
 from hashlib import sha256 as hasher
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fetaledge_devices.cache import folder
+from fetaledge_devices.facts.model import Platform
 from fetaledge_devices.wheels.wheel_tags import WheelTags, wheel_tags
 from fetaledge_runtimes.errors import FetalEdgeError, OutputError, TargetError
 from fetaledge_runtimes.files import read_json, sha256, write_json
-
-if TYPE_CHECKING:
-    from fetaledge_devices.facts.model import Platform
 
 SCHEMA = "fetaledge/wheels/1"
 TIMEOUT_S = 1800.0

@@ -7,6 +7,7 @@ import hashlib
 import zipfile
 from pathlib import Path
 
+import fetaledge_runtimes
 from fetaledge_devices.cache import folder
 from fetaledge_runtimes.files import atomic_path
 
@@ -19,8 +20,6 @@ def runtimes_wheel() -> Path:
     Raises:
         OutputError: the cache cannot be written.
     """
-    import fetaledge_runtimes
-
     version = fetaledge_runtimes.__version__
     package = Path(fetaledge_runtimes.__file__).parent
     info = f"fetaledge_runtimes-{version}.dist-info"

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from fetaledge_devices.facts.model import Platform
 from fetaledge_runtimes.errors import TargetError
-
-if TYPE_CHECKING:
-    from fetaledge_devices.facts.model import Platform
 
 OLDEST_PYTHON = (3, 11)  # fetaledge-runtimes' own
 OLDEST_GLIBC = 17  # of manylinux2014, below which no engine has a wheel

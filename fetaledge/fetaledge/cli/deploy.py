@@ -110,7 +110,7 @@ def _entry(found: Deployment) -> dict[str, Any]:
 def _print(found: Deployment) -> None:
     notes = {name: "; ".join(texts) for name, texts in found.notes.items()}
     rows = [(name, "passed" if found.tested else "passed earlier", notes.get(name, "")) for name in found.variants]
-    if found.target.name == "local":
+    if found.target.is_local:
         rows = [(name, "installed", "") for name in found.variants]
     rows += [(name, "refused", reason) for name, reason in found.refused.items()]
     print_table(("variant", "self-test", "details"), rows)
