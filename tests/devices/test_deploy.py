@@ -6,13 +6,13 @@ import json
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 
 from fetaledge_devices.deploy import Deployment, deploy, engine_choice, known_targets, remove
@@ -35,7 +35,7 @@ NAMES = ("onnx-fp32", "onnx-int8")
 BORROWED = f"""
 import importlib, sys
 sys.path.remove(__path__[0].rpartition("/")[0])
-sys.path.append({sysconfig.get_paths()["platlib"]!r})
+sys.path.append({str(Path(cv2.__file__).parents[1])!r})
 del sys.modules[__name__]
 importlib.import_module(__name__)
 """
