@@ -17,7 +17,7 @@ from fetaledge_runtimes.engines.registry import ENGINES, is_installed
 from fetaledge_runtimes.errors import FetalEdgeError, TargetError
 
 SCHEMA = "fetaledge/devices/1"
-TIMEOUT_S = 20.0
+ANSWER_TIMEOUT_S = 20.0
 HEADER = ("target", "model", "SoC", "cores", "OS", "Python, libc", "runs", "°C", "battery", "state")
 NOTHING_YET = (
     "no device is known yet: switch USB debugging on and plug a phone in, or name a Raspberry Pi with "
@@ -52,7 +52,7 @@ class Device:
         return "emulated" if self.facts is not None and self.facts.emulated else "ready"
 
 
-def list_devices(asked: Sequence[str], timeout_s: float = TIMEOUT_S) -> tuple[list[Device], str | None]:
+def list_devices(asked: Sequence[str], timeout_s: float = ANSWER_TIMEOUT_S) -> tuple[list[Device], str | None]:
     """Ask the given targets, the known ones and adb's phones what they are; one that does not answer is listed too.
 
     Returns:

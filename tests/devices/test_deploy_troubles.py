@@ -17,9 +17,9 @@ import pytest
 from fetaledge_devices.deploy import check_engines, deploy, known_targets, remove
 from fetaledge_devices.deploy.address_book import remember
 from fetaledge_devices.deploy.device_store import Store
-from fetaledge_devices.deploy.engine_choice import Choice
+from fetaledge_devices.deploy.engine_choice import EngineChoice
 from fetaledge_devices.deploy.known_faults import FAULTS
-from fetaledge_devices.deploy.release import Contents
+from fetaledge_devices.deploy.release import Release
 from fetaledge_devices.deploy.self_test import Refusal, probe
 from fetaledge_devices.facts.model import Platform
 from fetaledge_devices.native_runner import build
@@ -185,10 +185,10 @@ def test_a_device_that_is_gone_is_forgotten(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_a_release_is_of_one_processor_and_one_python(bundle_folder: Path) -> None:
     bundle = Bundle.open(bundle_folder)  # noqa: F811
-    choice = Choice(bundle.manifest.variants, {}, (), {}, {})
+    choice = EngineChoice(bundle.manifest.variants, {}, (), {}, {})
 
-    def contents(**changes: Any) -> Contents:
-        return Contents.of(bundle, choice, None, replace(PI4, **changes))
+    def contents(**changes: Any) -> Release:
+        return Release.of(bundle, choice, None, replace(PI4, **changes))
 
     others = [{}, {"cpu_parts": ("cortex-a76",)}, {"machine": "x86_64"}, {"python_path": "/opt/a b/python3"}]
     assert len({contents(**changes).key() for changes in others}) == len(others)

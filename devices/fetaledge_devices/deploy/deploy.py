@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from fetaledge_devices.deploy.address_book import remember
-from fetaledge_devices.deploy.deployment import Deployment, in_place
+from fetaledge_devices.deploy.deployment import Deployment, deploy_locally
 from fetaledge_devices.deploy.device_store import Inventory, Store, unpacked_mb
-from fetaledge_devices.deploy.engine_choice import Choice, choose, choose_native
+from fetaledge_devices.deploy.engine_choice import EngineChoice, choose, choose_native
 from fetaledge_devices.deploy.known_faults import known_faults
-from fetaledge_devices.deploy.release import Contents
+from fetaledge_devices.deploy.release import Release
 from fetaledge_devices.deploy.self_test import Refusal, probe, probe_native
 from fetaledge_devices.facts.model import Platform
 from fetaledge_devices.native_runner import build
@@ -70,7 +70,7 @@ def deploy(
     if not is_remote(target):
         if strict:
             check_engines(engines, [target.name])
-        return in_place(bundle, chosen, target, pinned)
+        return deploy_locally(bundle, chosen, target, pinned)
     with target.session():
         named = tuple(variants or ()) if strict else ()
         try:
@@ -115,13 +115,13 @@ class _Deploying:
             self.progress("its folder lies in memory or on an overlay: a restart may take the deployment away")
         runner = self._runner(platform)
         choice = self._choose(platform, runner)
-        self._insist(TargetError, choice.refused, bool(choice.variants))
-        contents = Contents.of(self.bundle, choice, runner, platform)
+        self._raise_if_refused(TargetError, choice.refused, bool(choice.variants))
+        release = Release.of(self.bundle, choice, runner, platform)
         if not choice.variants:
-            return self._deployment(contents, None)
+            return self._deployment(release, None)
         store = Store(self.target, platform.is_android)
-        inventory = self._checked(store, contents) if self.again else store.inventory()
-        return self._reuse(store, inventory, contents) or self._renew(store, inventory, contents)
+        inventory = self._checked(store, release) if self.again else store.inventory()
+        return self._reuse(store, inventory, release) or self._renew(store, inventory, release)
 
     def _runner(self, platform: Platform) -> Runner | None:
         if not platform.is_android:
@@ -134,108 +134,108 @@ class _Deploying:
         formats = [name for name in build.LIBRARIES if any(variant.format == name for variant in self.chosen)]
         return build.build_runner(formats, self.engines, self.progress) if formats else None
 
-    def _choose(self, platform: Platform, runner: Runner | None) -> Choice:
+    def _choose(self, platform: Platform, runner: Runner | None) -> EngineChoice:
         if platform.is_android:
             versions = {} if runner is None else runner.versions
             return choose_native(self.bundle.manifest, self.chosen, platform, versions)
         return choose(self.bundle.manifest, self.chosen, platform, self.engines)
 
-    def _checked(self, store: Store, contents: Contents) -> Inventory:
+    def _checked(self, store: Store, release: Release) -> Inventory:
         """What lies there, without the unpacked packages that were damaged since."""
         inventory = store.inventory()
-        damaged = store.damaged([name for name in contents.sites if name in inventory.sites])
+        damaged = store.damaged([name for name in release.sites if name in inventory.sites])
         if damaged:
             self.progress(f"damaged there, and brought again: {', '.join(sorted(damaged))}")
         self.checked = True
         return replace(inventory, sites=inventory.sites - damaged)
 
-    def _send(self, store: Store, inventory: Inventory, contents: Contents) -> None:
+    def _send(self, store: Store, inventory: Inventory, release: Release) -> None:
         """Bring what is missing: the files of bundle and runner, wheels that are not unpacked yet."""
-        wheels = {sha256(wheel): name for name, wheel in contents.sites.items() if name not in inventory.sites}
-        candidates = [variant.name for variant in contents.choice.variants]
-        wanted = {**contents.files(candidates), **{content: contents.sites[name] for content, name in wheels.items()}}
+        wheels = {sha256(wheel): name for name, wheel in release.sites.items() if name not in inventory.sites}
+        candidates = [variant.name for variant in release.choice.variants]
+        wanted = {**release.files(candidates), **{content: release.sites[name] for content, name in wheels.items()}}
         missing = store.missing(wanted)
-        unpacked = sum(unpacked_mb(contents.sites[name]) for name in wheels.values())
+        unpacked = sum(unpacked_mb(release.sites[name]) for name in wheels.values())
         size_mb = sum(path.stat().st_size for path in missing.values()) / 1e6
         if missing:
             self.progress(f"sending {len(missing)} files, {size_mb:.1f} MB")
-            store.send(missing, size_mb + unpacked, contents.platform.free_mb)
+            store.send(missing, size_mb + unpacked, release.platform.free_mb)
             self.sent_mb += size_mb
         if wheels:
             self.progress(f"unpacking {len(wheels)} packages")
             store.unpack(wheels)
 
-    def _reuse(self, store: Store, inventory: Inventory, contents: Contents) -> Deployment | None:
+    def _reuse(self, store: Store, inventory: Inventory, release: Release) -> Deployment | None:
         """A release of the very same files that was tested on this device before, if it is still whole.
 
         A variant that failed for a reason that may have passed has no result there, and is tested again.
         """
-        release = inventory.keys.get(contents.key())
-        earlier = _earlier(store, release) if release is not None and not self.again else None
-        if release is None or earlier is None or not inventory.sites.issuperset(contents.sites):
+        identifier = inventory.keys.get(release.key())
+        earlier = _earlier(store, identifier) if identifier is not None and not self.again else None
+        if identifier is None or earlier is None or not inventory.sites.issuperset(release.sites):
             return None
         passed = earlier["variants"]
         refused = {name: f"{reason} (tested earlier)" for name, reason in earlier["refused"].items()}
-        untested = [v for v in contents.choice.variants if v.name not in passed and v.name not in refused]
-        if untested or any(name in refused for name in self.named) or store.missing(contents.files(passed)):
+        untested = [v for v in release.choice.variants if v.name not in passed and v.name not in refused]
+        if untested or any(name in refused for name in self.named) or store.missing(release.files(passed)):
             return None
-        current = self.strict or release == inventory.current
-        if self.strict and release != inventory.current:
-            store.switch(release, inventory.current)
-        return self._deployment(contents, release, passed, refused, False, current)
+        current = self.strict or identifier == inventory.current
+        if self.strict and identifier != inventory.current:
+            store.switch(identifier, inventory.current)
+        return self._deployment(release, identifier, passed, refused, False, current)
 
-    def _renew(self, store: Store, inventory: Inventory, contents: Contents) -> Deployment:
+    def _renew(self, store: Store, inventory: Inventory, release: Release) -> Deployment:
         """Build a release beside what is there, test it, give it its name, and switch over."""
-        self._send(store, inventory, contents)
-        key = contents.key()
-        release = next(
+        self._send(store, inventory, release)
+        key = release.key()
+        identifier = next(
             name
             for name in (f"{key[:12]}-{number}" for number in range(len(inventory.releases) + 1))
             if name not in inventory.releases
         )
-        partial = f"{release}.partial"
-        runner = {} if contents.runner is None else {"runner": contents.for_runner()}
-        tests = {f"tests/{n}": contents.for_test(v.name) for n, v in enumerate(contents.choice.variants)}
+        partial = f"{identifier}.partial"
+        runner = {} if release.runner is None else {"runner": release.for_runner()}
+        tests = {f"tests/{n}": release.for_test(v.name) for n, v in enumerate(release.choice.variants)}
         store.begin(partial, {**runner, **tests})
-        failed = self._test(contents, partial)
+        failed = self._test(release, partial)
         lasting = {name: refusal.reason for name, refusal in failed.items() if refusal.lasting}
         if len(lasting) < len(failed) and not self.checked:
-            sound = self._checked(store, contents)
-            if not sound.sites.issuperset(contents.sites):
-                return self._renew(store, sound, contents)
+            sound = self._checked(store, release)
+            if not sound.sites.issuperset(release.sites):
+                return self._renew(store, sound, release)
         refused = {name: refusal.reason for name, refusal in failed.items()}
-        passed = [variant.name for variant in contents.choice.variants if variant.name not in refused]
+        passed = [variant.name for variant in release.choice.variants if variant.name not in refused]
         if not passed or any(name in refused for name in self.named):
             store.script(f"rm -rf releases/{partial}")
-            self._insist(GateFailed, refused, bool(passed))
-            return self._deployment(contents, None, refused=refused)
+            self._raise_if_refused(GateFailed, refused, bool(passed))
+            return self._deployment(release, None, refused=refused)
         texts = {
-            "needs": contents.needs(passed),
+            "needs": release.needs(passed),
             "release.json": json.dumps({"schema": SCHEMA, "variants": passed, "refused": lasting}),
             "key": key,
         }
-        if contents.runner is None:
-            texts["run"] = f'#!/bin/sh\nexec {shlex.join(contents.worker(self.target.root, release))} "$@"\n'
-        store.finish(partial, release, contents.for_use(passed), texts)
+        if release.runner is None:
+            texts["run"] = f'#!/bin/sh\nexec {shlex.join(release.worker(self.target.root, identifier))} "$@"\n'
+        store.finish(partial, identifier, release.for_use(passed), texts)
         current = self.strict or inventory.current is None
         if current:
-            store.switch(release, inventory.current)
+            store.switch(identifier, inventory.current)
         before = inventory.current if current else inventory.previous
-        store.prune([name for name in (release, inventory.current, before) if name])
-        return self._deployment(contents, release, passed, refused, True, current)
+        store.prune([name for name in (identifier, inventory.current, before) if name])
+        return self._deployment(release, identifier, passed, refused, True, current)
 
-    def _test(self, contents: Contents, release: str) -> dict[str, Refusal]:
+    def _test(self, release: Release, identifier: str) -> dict[str, Refusal]:
         """Each variant in a bundle and a process of its own; why those that fail do."""
         refused = {}
-        variants, platform = contents.choice.variants, contents.platform
-        worker = contents.worker(self.target.root, release)
+        variants, platform = release.choice.variants, release.platform
+        worker = release.worker(self.target.root, identifier)
         for number, variant in enumerate(variants):
             self.progress(f"self-test {number + 1} of {len(variants)}: {variant.name}")
-            place = f"{self.target.root}/releases/{release}/tests/{number}"
+            place = f"{self.target.root}/releases/{identifier}/tests/{number}"
             package = ENGINES[variant.format]
-            version = contents.choice.versions[package]
+            version = release.choice.versions[package]
             faults = known_faults(package, version, platform.machine, platform.cpu_parts, variant.precision)
-            if contents.runner is not None:
+            if release.runner is not None:
                 model = f"{place}/{variant.files[0].file}"
                 refusal = probe_native(self.target, worker, model, self.bundle, variant, f"{package} {version}", faults)
             else:
@@ -244,7 +244,9 @@ class _Deploying:
                 refused[variant.name] = refusal
         return refused
 
-    def _insist(self, kind: type[TargetError] | type[GateFailed], refused: dict[str, str], any_left: bool) -> None:
+    def _raise_if_refused(
+        self, kind: type[TargetError] | type[GateFailed], refused: dict[str, str], any_left: bool
+    ) -> None:
         """Raise where a variant that the user named is refused, or where none is left."""
         if not self.strict or not refused:
             return
@@ -258,24 +260,24 @@ class _Deploying:
 
     def _deployment(
         self,
-        contents: Contents,
-        release: str | None,
+        release: Release,
+        identifier: str | None,
         variants: Sequence[str] = (),
         refused: dict[str, str] | None = None,
         tested: bool = True,
         current: bool = False,
     ) -> Deployment:
-        if release is not None:
+        if identifier is not None:
             try:
                 remember(self.target.name, {"bundle": self.bundle.manifest.name, "variants": list(variants)})
             except OutputError as error:  # the device has switched over already
                 self.progress(f"deployed, but `fetaledge devices` will not list it: {error}")
-        choice = contents.choice
+        choice = release.choice
         return Deployment(
             target=self.target,
-            place=f"{self.target.root}/releases/{release}/bundle" if release else "",
-            worker=contents.worker(self.target.root, release or ""),
-            native=contents.platform.is_android,
+            place=f"{self.target.root}/releases/{identifier}/bundle" if identifier else "",
+            worker=release.worker(self.target.root, identifier or ""),
+            native=release.platform.is_android,
             variants=tuple(variants),
             refused={**choice.refused, **(refused or {})},
             versions=choice.versions,
@@ -286,10 +288,10 @@ class _Deploying:
         )
 
 
-def _earlier(store: Store, release: str) -> dict[str, Any] | None:
+def _earlier(store: Store, identifier: str) -> dict[str, Any] | None:
     """What the self-test of a release found; None where that is missing or cannot be read."""
     try:
-        document: dict[str, Any] = json.loads(store.script(f"cat releases/{release}/release.json"))
+        document: dict[str, Any] = json.loads(store.script(f"cat releases/{identifier}/release.json"))
         return document if document["schema"] == SCHEMA and document["variants"] else None
     except ConnectionLost:
         raise

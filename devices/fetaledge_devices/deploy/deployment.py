@@ -43,7 +43,7 @@ class Deployment:
     current: bool = True
 
 
-def in_place(
+def deploy_locally(
     bundle: Bundle, variants: Sequence[Variant], target: Target, pinned: Mapping[str, str] | None = None
 ) -> Deployment:
     """A deployment on this machine: nothing is copied, and what is installed is used.

@@ -21,7 +21,7 @@ from fetaledge_devices.targets.remote import RemoteTarget
 from fetaledge_runtimes.errors import TargetError
 from fetaledge_runtimes.files import sha256
 
-TIMEOUT_S = 1800.0
+STORE_TIMEOUT_S = 1800.0
 MARGIN_MB = 50
 LEFT_OUT = "tests"  # folders of a wheel that no program needs
 SUMS = "fetaledge-crc32.json"  # in an unpacked wheel: path -> CRC-32 of its content
@@ -122,7 +122,7 @@ class Store:
     def script(self, text: str) -> str:
         """Run a script in the folder; its output. Raises TargetError where it fails."""
         root = shlex.quote(self.target.root)
-        done = self.target.shell(f"umask 077\nmkdir -p {root} && cd {root} || exit 99\n{text}", TIMEOUT_S)
+        done = self.target.shell(f"umask 077\nmkdir -p {root} && cd {root} || exit 99\n{text}", STORE_TIMEOUT_S)
         return self._succeeded(done)
 
     def _succeeded(self, done: Completed) -> str:
@@ -192,7 +192,7 @@ class Store:
         """What a script for the device's own Python prints. It ends with this process and with the connection."""
         try:
             command = ["python3", "-I", "-S", "-c", script, self.target.root, *words]
-            return self._succeeded(self.target.run(command, TIMEOUT_S))
+            return self._succeeded(self.target.run(command, STORE_TIMEOUT_S))
         except TimeoutError as error:
             raise TargetError(f"{self.target.name}: {doing} {error}", "is its storage sound?") from None
 

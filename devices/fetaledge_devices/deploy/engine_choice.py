@@ -18,7 +18,7 @@ from fetaledge_runtimes.bundle import Manifest, Variant
 
 
 @dataclass(frozen=True)
-class Choice:
+class EngineChoice:
     """What is to be tried on a device.
 
     Attributes:
@@ -36,7 +36,9 @@ class Choice:
     notes: dict[str, tuple[str, ...]]
 
 
-def choose(manifest: Manifest, variants: Sequence[Variant], platform: Platform, pins: Sequence[str] = ()) -> Choice:
+def choose(
+    manifest: Manifest, variants: Sequence[Variant], platform: Platform, pins: Sequence[str] = ()
+) -> EngineChoice:
     """What a device with a Python of its own can run, with wheels from the cache or the package index.
 
     An engine comes in the version that the bundle's gate was passed with, unless the table of known faults names a
@@ -63,7 +65,7 @@ def choose(manifest: Manifest, variants: Sequence[Variant], platform: Platform, 
     candidates = [variant for variant in candidates if variant.name not in refused]
     versions = dict(name_and_version(wheel) for wheel in wheels)
     engines = {package: versions[package] for package in ENGINES.values() if package in versions}
-    return Choice(
+    return EngineChoice(
         variants=tuple(candidates),
         refused=refused,
         wheels=(*wheels, runtimes_wheel()) if candidates else (),
@@ -77,14 +79,14 @@ def choose_native(
     variants: Sequence[Variant],
     platform: Platform,
     versions: dict[str, str],
-) -> Choice:
+) -> EngineChoice:
     """What a phone can run: variants whose engine the native runner holds, in these ``versions``."""
     refused = _without_memory(manifest, variants, platform, native=True)
     for variant in variants:
         if ENGINES[variant.format] not in versions:
             refused[variant.name] = f"the native runner has no {ENGINES[variant.format]}"
     candidates = [variant for variant in variants if variant.name not in refused]
-    return Choice(tuple(candidates), refused, (), versions, _notes(candidates, versions, platform))
+    return EngineChoice(tuple(candidates), refused, (), versions, _notes(candidates, versions, platform))
 
 
 def _without_memory(

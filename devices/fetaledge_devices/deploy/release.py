@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from fetaledge_devices.deploy.device_store import Folder, site_name
-from fetaledge_devices.deploy.engine_choice import Choice
+from fetaledge_devices.deploy.engine_choice import EngineChoice
 from fetaledge_devices.facts.model import Platform
 from fetaledge_devices.native_runner.build import Runner
 from fetaledge_runtimes.bundle import MANIFEST, Bundle, StoredFile
@@ -18,7 +18,7 @@ from fetaledge_runtimes.selftest import GOLDEN
 
 
 @dataclass(frozen=True)
-class Contents:
+class Release:
     """The parts of a release of ``bundle`` with the variants of ``choice`` for a device.
 
     Attributes:
@@ -27,14 +27,14 @@ class Contents:
     """
 
     bundle: Bundle
-    choice: Choice
+    choice: EngineChoice
     runner: Runner | None
     platform: Platform
     sites: dict[str, Path]
     runner_files: dict[str, Path]
 
     @classmethod
-    def of(cls, bundle: Bundle, choice: Choice, runner: Runner | None, platform: Platform) -> Contents:
+    def of(cls, bundle: Bundle, choice: EngineChoice, runner: Runner | None, platform: Platform) -> Release:
         sites = {site_name(wheel): wheel for wheel in choice.wheels}
         files = {} if runner is None else {sha256(path): path for path in runner.files.values()}
         return cls(bundle, choice, runner, platform, sites, files)

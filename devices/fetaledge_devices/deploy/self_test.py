@@ -18,7 +18,7 @@ from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.predictor import interpret
 from fetaledge_runtimes.selftest import compare_golden, golden_frames
 
-TIMEOUT_S = 1800.0
+SELF_TEST_TIMEOUT_S = 1800.0
 SHOWN = 3  # golden frames that differ
 
 
@@ -48,7 +48,7 @@ def probe(
         TargetError: the target was lost.
     """
     try:
-        done = target.run([*worker, "verify", place, "--variant", variant.name, "--json"], TIMEOUT_S)
+        done = target.run([*worker, "verify", place, "--variant", variant.name, "--json"], SELF_TEST_TIMEOUT_S)
     except TimeoutError as error:
         return Refusal(f"the self-test {error}", False)
     if done.returncode < 0:
@@ -88,7 +88,7 @@ def probe_native(
         place, into = target.send(given), target.send(answered)
         command = [*worker, model, "--frames", place, "--threads", "1", "--samples", "0", "--warmup", "0"]
         try:
-            done = target.run([*command, "--masks", into], TIMEOUT_S)
+            done = target.run([*command, "--masks", into], SELF_TEST_TIMEOUT_S)
         except TimeoutError as error:
             return Refusal(f"the self-test {error}", False)
         if done.returncode < 0:

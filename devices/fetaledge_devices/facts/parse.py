@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from fetaledge_devices.facts.cores import designs
 from fetaledge_devices.facts.linux_files import (
-    CORES,
+    CPU_FOLDER,
     FLAGS_OF_INTEREST,
     core_numbers,
     core_speed,
@@ -20,7 +20,7 @@ from fetaledge_devices.facts.linux_files import (
 from fetaledge_devices.facts.model import THROTTLE_SINCE_START, Battery, Clocks, Conditions, Facts, Platform
 from fetaledge_runtimes.errors import TargetError
 
-SIBLINGS = CORES + "/cpu{}/topology/thread_siblings_list"
+SIBLINGS = CPU_FOLDER + "/cpu{}/topology/thread_siblings_list"
 EMULATED_BOARDS = ("linux,dummy-virt", "goldfish", "ranchu")
 WAKEFULNESS = {"Awake": True, "Dreaming": True, "Dozing": False, "Asleep": False}
 """Android's states of power (``PowerManagerInternal``), and whether the screen is on in them."""

@@ -23,7 +23,9 @@ from fetaledge_runtimes.errors import FetalEdgeError, OutputError, TargetError, 
 from fetaledge_runtimes.files import atomic_folder, read_json, sha256, write_json
 
 SCHEMA = "fetaledge/android-runner/1"
-SOURCES = ("engine.h", "frames.h", "runner.c", "frames.c", "litert.c", "onnx.c")
+SOURCES = (
+    "engine.h", "errors.h", "frames.h", "runner.c", "engine.c", "errors.c", "frames.c", "litert.c", "onnx.c",
+)  # fmt: skip
 BINARY = "runner"
 RECORD = "runner.json"
 NOTICE = "NOTICE.txt"

@@ -34,7 +34,7 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def without(text: str, hidden: Mapping[str, str]) -> str:
+def redact(text: str, hidden: Mapping[str, str]) -> str:
     """``text`` with each of the machine's paths replaced by what stands for it."""
     for path in sorted(hidden, key=len, reverse=True):
         text = text.replace(path, hidden[path])

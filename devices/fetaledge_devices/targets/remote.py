@@ -155,7 +155,7 @@ class RemoteTarget(ShellTarget):
         try:
             line = self.shell_command(job_scripts.read_and_run(len(script.encode())))
             self._lease.held(timeout_s + 60)
-            answer = self._unframed(self.programs.run(line, timeout_s, text=script, hold=True, check=self.check_alive))
+            answer = self._unframed(self.processes.run(line, timeout_s, text=script, hold=True, check=self.check_alive))
             self._lease.held(lease.LEASE_S)
         except ConnectionLost:
             self._lease.held(0)

@@ -155,19 +155,19 @@ class SshTarget(RemoteTarget):
         self.connect()
         if self._rsync:
             into = f"device:{self.root}/"
-            answer = self.programs.run([*self._rsync_command(), f"{folder}/", into], timeout_s)
+            answer = self.processes.run([*self._rsync_command(), f"{folder}/", into], timeout_s)
             if not self._lacks_rsync(answer):
                 return answer
         entries = sorted(str(entry) for entry in folder.iterdir())
-        return self.programs.run([*self._scp_command(), *entries, f"device:{self.root}/"], timeout_s)
+        return self.processes.run([*self._scp_command(), *entries, f"device:{self.root}/"], timeout_s)
 
     def download(self, place: str, folder: Path, timeout_s: float) -> Completed:
         self.connect()
         if self._rsync:
-            answer = self.programs.run([*self._rsync_command(), f"device:{place}/", f"{folder}/"], timeout_s)
+            answer = self.processes.run([*self._rsync_command(), f"device:{place}/", f"{folder}/"], timeout_s)
             if not self._lacks_rsync(answer):
                 return answer
-        return self.programs.run([*self._scp_command(), f"device:{place}/.", f"{folder}/"], timeout_s)
+        return self.processes.run([*self._scp_command(), f"device:{place}/.", f"{folder}/"], timeout_s)
 
     def failure(self, text: str) -> TargetError:
         messages = text
@@ -246,9 +246,9 @@ class SshTarget(RemoteTarget):
         assert pipe is not None
         until = time.monotonic() + 2 * CONNECT_S
         text = b""
-        cleaning = self.programs.cancelled.is_set()
+        cleaning = self.processes.cancelled.is_set()
         while time.monotonic() < until:
-            if self.programs.cancelled.is_set() and not cleaning:
+            if self.processes.cancelled.is_set() and not cleaning:
                 end_program(process)
                 raise Cancelled
             if not select.select([pipe], [], [], 0.2)[0]:

@@ -20,7 +20,7 @@ from fetaledge_runtimes.errors import FetalEdgeError, OutputError, TargetError
 from fetaledge_runtimes.files import read_json, sha256, write_json
 
 SCHEMA = "fetaledge/wheels/1"
-TIMEOUT_S = 1800.0
+PIP_TIMEOUT_S = 1800.0
 # Settings of pip that speak of this machine's packages, not of a device's.
 NOT_FOR_DEVICES = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "PIP_NO_BINARY", "PIP_PRE", "PIP_USER", "PIP_REQUIREMENT")
 NO_NETWORK = re.compile(
@@ -142,7 +142,7 @@ def _download(tags: WheelTags, requirements: Sequence[str]) -> dict[str, Path]:
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=TIMEOUT_S,
+                timeout=PIP_TIMEOUT_S,
                 check=False,
             )
             wheels = {name_and_version(wheel)[0]: wheel for wheel in Path(name).glob("*.whl")}
@@ -152,7 +152,7 @@ def _download(tags: WheelTags, requirements: Sequence[str]) -> dict[str, Path]:
                 text: wheels[package_of(text)].replace(kept / wheels[package_of(text)].name) for text in requirements
             }
     except subprocess.TimeoutExpired:
-        raise TargetError(f"no answer from the package index within {TIMEOUT_S:.0f} s", "try again") from None
+        raise TargetError(f"no answer from the package index within {PIP_TIMEOUT_S:.0f} s", "try again") from None
     except OSError as error:
         raise OutputError(f"cannot write {kept}: {error.strerror}", "free some space, or set FETALEDGE_CACHE") from None
 
