@@ -13,7 +13,7 @@ from fetaledge_devices.native_runner.build import LIBRARIES
 from fetaledge_devices.targets import KINDS, Target, open_target
 from fetaledge_devices.targets.address import kind_of
 from fetaledge_devices.wheels.wheel_tags import wheel_tags
-from fetaledge_runtimes.engines.registry import ENGINES, is_installed
+from fetaledge_runtimes.engines.registry import formats, is_installed
 from fetaledge_runtimes.errors import FetalEdgeError, TargetError
 
 SCHEMA = "fetaledge/devices/1"
@@ -125,7 +125,7 @@ def _device(target: Target) -> Device:
 
 def _installed() -> tuple[str, ...]:
     """The model formats whose engine is installed on this machine."""
-    return tuple(name for name in ENGINES if is_installed(name))
+    return tuple(name for name in formats() if is_installed(name))
 
 
 def runnable_formats(platform: Platform) -> tuple[str, ...]:
@@ -139,7 +139,7 @@ def runnable_formats(platform: Platform) -> tuple[str, ...]:
             raise TargetError(f"the phone is a {platform.machine}, and the native runner is for aarch64 alone")
         return tuple(sorted(LIBRARIES))
     wheel_tags(platform)
-    return tuple(ENGINES)
+    return formats()
 
 
 def devices_table(devices: Iterable[Device]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

@@ -23,7 +23,7 @@ from fetaledge_devices.native_runner.build import Runner
 from fetaledge_devices.targets import open_target
 from fetaledge_devices.targets.base import ConnectionLost, Target
 from fetaledge_devices.targets.remote import RemoteTarget, is_remote
-from fetaledge_devices.wheels.pins import ENGINES, pinned_versions
+from fetaledge_devices.wheels.pins import engine_package, pinned_versions
 from fetaledge_devices.wheels.wheel_tags import describe
 from fetaledge_runtimes.bundle import Bundle, Variant, choose_variants
 from fetaledge_runtimes.errors import GateFailed, OutputError, TargetError, UsageError
@@ -232,7 +232,7 @@ class _Deploying:
         for number, variant in enumerate(variants):
             self.progress(f"self-test {number + 1} of {len(variants)}: {variant.name}")
             place = f"{self.target.root}/releases/{identifier}/tests/{number}"
-            package = ENGINES[variant.format]
+            package = engine_package(variant.format)
             version = release.choice.versions[package]
             faults = known_faults(package, version, platform.machine, platform.cpu_parts, variant.precision)
             if release.runner is not None:

@@ -10,11 +10,12 @@ from pathlib import Path
 from fetaledge_devices.deploy.known_faults import known_faults, sound_version
 from fetaledge_devices.deploy.memory_estimate import needed_mb, too_little
 from fetaledge_devices.facts.model import Platform
-from fetaledge_devices.wheels.pins import BASE, ENGINES, pinned_versions
+from fetaledge_devices.wheels.pins import BASE, engine_package, pinned_versions
 from fetaledge_devices.wheels.resolve import NoSuchWheel, name_and_version, package_of, resolve
 from fetaledge_devices.wheels.runtimes_wheel import runtimes_wheel
 from fetaledge_devices.wheels.wheel_tags import wheel_tags
 from fetaledge_runtimes.bundle import Manifest, Variant
+from fetaledge_runtimes.engines.registry import formats
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,15 @@ def choose(
     refused = _without_memory(manifest, variants, platform)
     candidates = [variant for variant in variants if variant.name not in refused]
     wishes = {name: _base_wishes(name, pinned) for name in BASE}
-    for format_name, package in ENGINES.items():
+    for format_name in formats():
         wanting = [variant for variant in candidates if variant.format == format_name]
         if wanting:
+            package = engine_package(format_name)
             wishes[package] = _engine_wishes(package, wanting, platform, pinned)
     wheels = _resolve(platform, wishes, refused, candidates, keep=(*BASE, *pinned))
     candidates = [variant for variant in candidates if variant.name not in refused]
     versions = dict(name_and_version(wheel) for wheel in wheels)
-    engines = {package: versions[package] for package in ENGINES.values() if package in versions}
+    engines = {package: versions[package] for package in wishes if package not in BASE and package in versions}
     return EngineChoice(
         variants=tuple(candidates),
         refused=refused,
@@ -83,8 +85,8 @@ def choose_native(
     """What a phone can run: variants whose engine the native runner holds, in these ``versions``."""
     refused = _without_memory(manifest, variants, platform, native=True)
     for variant in variants:
-        if ENGINES[variant.format] not in versions:
-            refused[variant.name] = f"the native runner has no {ENGINES[variant.format]}"
+        if engine_package(variant.format) not in versions:
+            refused[variant.name] = f"the native runner has no {engine_package(variant.format)}"
     candidates = [variant for variant in variants if variant.name not in refused]
     return EngineChoice(tuple(candidates), refused, (), versions, _notes(candidates, versions, platform))
 
@@ -136,14 +138,14 @@ def _resolve(
             if package in keep:
                 raise
             del wishes[package]
-            concerned = [variant for variant in candidates if ENGINES[variant.format] == package]
+            concerned = [variant for variant in candidates if engine_package(variant.format) == package]
             refused.update({variant.name: error.message for variant in concerned})
 
 
 def _notes(variants: Sequence[Variant], versions: dict[str, str], platform: Platform) -> dict[str, tuple[str, ...]]:
     notes = {}
     for variant in variants:
-        package = ENGINES[variant.format]
+        package = engine_package(variant.format)
         version, gated = versions[package], variant.engine_version
         said = [str(f) for f in known_faults(package, version, platform.machine, platform.cpu_parts, variant.precision)]
         if gated != version:

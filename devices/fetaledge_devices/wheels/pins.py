@@ -6,16 +6,21 @@ import re
 from collections.abc import Sequence
 
 from fetaledge_devices.wheels.resolve import package_of
+from fetaledge_runtimes.engines.registry import engine_class, formats
 from fetaledge_runtimes.errors import UsageError
 
-ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "tflite": "ai-edge-litert"}
-"""The package that runs each format. numpy is all that it needs beside itself at run time."""
 BASE = ("numpy", "opencv-python-headless")
+"""What fetaledge-runtimes needs beside an engine."""
+
+
+def engine_package(format_name: str) -> str:
+    """The package that runs a model format: ``ai-edge-litert`` of ``tflite``. All that it needs is numpy."""
+    return engine_class(format_name).distribution
 
 
 def pinned_versions(pins: Sequence[str]) -> dict[str, str]:
     """Package -> ``PACKAGE==VERSION``. Raises UsageError where one cannot be read or is of no package that we bring."""
-    known = (*ENGINES.values(), *BASE)
+    known = (*(engine_package(name) for name in formats()), *BASE)
     pinned = {}
     for pin in pins:
         found = re.fullmatch(r"([A-Za-z][\w.-]*)==(\d[\w.+!]*)", pin.strip())

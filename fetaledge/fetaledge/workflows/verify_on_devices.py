@@ -81,13 +81,12 @@ def verify_on_targets(
         passed = set(deployment.variants) - set(refused)
         for variant in chosen:
             engine = engine_class(variant.format)
-            versions = [deployment.versions[package] for package in engine.packages if package in deployment.versions]
             results.append(
                 {
                     "target": address,
                     "variant": variant.name,
                     "engine": engine.name,
-                    "engine_version": versions[0] if versions else None,
+                    "engine_version": deployment.versions.get(engine.distribution),
                     "result": "ok" if variant.name in passed else "refused",
                     "details": "; ".join(
                         filter(None, (refused.get(variant.name), *deployment.notes.get(variant.name, ())))

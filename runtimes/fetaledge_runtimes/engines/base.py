@@ -14,11 +14,13 @@ class Engine(ABC):
 
     Attributes:
         name: as people call it, for records and messages.
-        packages: the packages that provide it, the preferred first.
+        distribution: the package that pip installs for it.
+        packages: the modules that provide it, the preferred first.
         version: of the package in use.
     """
 
     name: ClassVar[str]
+    distribution: ClassVar[str]
     packages: ClassVar[tuple[str, ...]]
     version: str
 

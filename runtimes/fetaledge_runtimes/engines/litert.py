@@ -22,6 +22,7 @@ class LiteRtEngine(Engine):
     """
 
     name: ClassVar[str] = "LiteRT"
+    distribution: ClassVar[str] = "ai-edge-litert"
     packages: ClassVar[tuple[str, ...]] = ("ai_edge_litert", "tflite_runtime")
 
     def __init__(self, path: Path, threads: int) -> None:

@@ -19,6 +19,7 @@ class OnnxRuntimeEngine(Engine):
     """Runs an ``.onnx`` file: input ``uint8 (1, 1, H, W)``, output ``float32 (1, C, h, w)``."""
 
     name: ClassVar[str] = "ONNX Runtime"
+    distribution: ClassVar[str] = "onnxruntime"
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime",)
 
     def __init__(self, path: Path, threads: int) -> None:

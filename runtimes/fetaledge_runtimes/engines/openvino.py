@@ -21,6 +21,7 @@ class OpenVinoEngine(Engine):
     """
 
     name: ClassVar[str] = "OpenVINO"
+    distribution: ClassVar[str] = "openvino"
     packages: ClassVar[tuple[str, ...]] = ("openvino",)
 
     def __init__(self, path: Path, threads: int) -> None:

@@ -21,6 +21,11 @@ ENGINES = {
 }
 
 
+def formats() -> tuple[str, ...]:
+    """The formats that an engine is registered for."""
+    return tuple(ENGINES)
+
+
 def engine_class(format_name: str) -> type[Engine]:
     """The engine class of a model format; importing it does not import the engine's package."""
     module, name = ENGINES[format_name]
