@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from fetaledge_devices.deploy.known_faults import Fault
 from fetaledge_devices.native_runner.exchange import read_logits, write_prepared
 from fetaledge_devices.targets.base import Completed, Target
 from fetaledge_devices.targets.failure_text import failure_text
+from fetaledge_devices.targets.transfer import temporary_folder
 from fetaledge_runtimes.bundle import Bundle, Variant
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.predictor import interpret
@@ -79,8 +78,8 @@ def probe_native(
     """
     grid, output = bundle.manifest.input, bundle.manifest.output
     frames = golden_frames(bundle, variant.name)
-    with tempfile.TemporaryDirectory(prefix="fetaledge-golden-") as name:
-        given, answered = Path(name) / "frames", Path(name) / "logits"
+    with temporary_folder("fetaledge-golden-") as folder:
+        given, answered = folder / "frames", folder / "logits"
         given.mkdir()
         answered.mkdir()
         named = [(f"{number:03d}", frame) for number, frame in enumerate(frames)]

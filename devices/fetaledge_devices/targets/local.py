@@ -16,7 +16,8 @@ from typing import ClassVar, Self
 from fetaledge_devices.facts import here
 from fetaledge_devices.facts.model import Conditions, Facts
 from fetaledge_devices.targets.base import Cancelled, Completed, Target
-from fetaledge_runtimes.errors import TargetError, UsageError
+from fetaledge_devices.targets.transfer import SPACE_HERE
+from fetaledge_runtimes.errors import OutputError, TargetError, UsageError
 
 
 class LocalTarget(Target):
@@ -83,8 +84,12 @@ class LocalTarget(Target):
 
     def fetch(self, place: str, folder: Path) -> None:
         self.pause(0)
-        if Path(place) != folder.resolve():
+        if Path(place) == folder.resolve():
+            return
+        try:
             shutil.copytree(place, folder, dirs_exist_ok=True)
+        except (OSError, shutil.Error) as error:
+            raise OutputError(f"cannot copy {place} into {folder}: {error}", SPACE_HERE) from None
 
     def remove(self) -> None:
         """Nothing was copied, so nothing is deleted."""

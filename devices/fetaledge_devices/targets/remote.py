@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +15,14 @@ from fetaledge_devices.facts.scripts import CONDITIONS_SCRIPT, FACTS_SCRIPT
 from fetaledge_devices.targets import job_scripts, lease
 from fetaledge_devices.targets.base import Completed, ConnectionLost, Target
 from fetaledge_devices.targets.shell import ShellTarget
-from fetaledge_devices.targets.transfer import hash_commands, read_hashes, stage
+from fetaledge_devices.targets.transfer import (
+    check_space,
+    check_written,
+    hash_commands,
+    read_hashes,
+    stage,
+    temporary_folder,
+)
 from fetaledge_runtimes.errors import OutputError, TargetError
 from fetaledge_runtimes.files import sha256
 
@@ -61,12 +67,12 @@ class RemoteTarget(ShellTarget):
         """
         if not files:
             return
-        with tempfile.TemporaryDirectory(prefix="fetaledge-stage-") as name:
-            size = stage(files, Path(name))
+        with temporary_folder("fetaledge-stage-") as folder:
+            size = stage(files, folder)
             limit_s = 60 + size / SLOWEST_BYTES_PER_S
             self.checked(f"umask 077; mkdir -p {shlex.quote(self.root)}", limit_s)
             try:
-                answer = self.upload(Path(name), limit_s)
+                answer = self.upload(folder, limit_s)
             except TimeoutError as error:
                 raise self.lost(f"copying to it {error}") from None
         if answer.returncode:
@@ -100,6 +106,11 @@ class RemoteTarget(ShellTarget):
         )
 
     def fetch(self, place: str, folder: Path) -> None:
+        """Copy a folder from there, its files checked by hash.
+
+        Raises:
+            OutputError: ``folder`` cannot be written, or its disk is full.
+        """
         script = f"cd {shlex.quote(place)} && {{ du -sk . || echo 0; }} && find . -type f -exec sha256sum {{}} +"
         said = self._hashed(script)
         there = read_hashes(said)
@@ -108,6 +119,7 @@ class RemoteTarget(ShellTarget):
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
+        check_space(folder, size)
         try:
             answer = self.download(place, folder, 660 + size / SLOWEST_BYTES_PER_S)
         except TimeoutError as error:
@@ -115,6 +127,7 @@ class RemoteTarget(ShellTarget):
         for name, right in there.items():
             if not (folder / name).is_file() or sha256(folder / name) != right:
                 if answer.returncode:
+                    check_written(folder, answer.stderr + answer.stdout)
                     raise self._device_failure(answer.stderr + answer.stdout)
                 raise TargetError(f"{name} came from {self.name} with other bytes than there", "try again")
         if place.startswith(f"{self.root}/jobs/{self.token}/"):

@@ -21,7 +21,8 @@ from fetaledge_devices.targets.base import Cancelled, Completed, ConnectionLost
 from fetaledge_devices.targets.error_messages import SSH, explain, last_line
 from fetaledge_devices.targets.processes import end_program, start
 from fetaledge_devices.targets.remote import RemoteTarget
-from fetaledge_runtimes.errors import TargetError, UsageError
+from fetaledge_devices.targets.transfer import SPACE_HERE
+from fetaledge_runtimes.errors import OutputError, TargetError, UsageError
 
 FORM = "ssh://[user@]host[:port]"
 CONNECT_S = 15
@@ -202,13 +203,16 @@ class SshTarget(RemoteTarget):
             base = tempfile.gettempdir()
             short = base if len(base) < 60 else "/tmp"
             _sweep(Path(short))
-            self.private = Path(tempfile.mkdtemp(prefix="fetaledge-ssh-", dir=short))
-            weakref.finalize(self, shutil.rmtree, self.private, ignore_errors=True)
-            host = shlex.join(self._host())
-            script = TRANSPORT.format(ssh=shlex.join(self._ssh("no")), host=host)
-            transport = self.private / "transport"
-            transport.write_text(script, encoding="utf-8")
-            transport.chmod(0o700)
+            try:
+                self.private = Path(tempfile.mkdtemp(prefix="fetaledge-ssh-", dir=short))
+                weakref.finalize(self, shutil.rmtree, self.private, ignore_errors=True)
+                host = shlex.join(self._host())
+                script = TRANSPORT.format(ssh=shlex.join(self._ssh("no")), host=host)
+                transport = self.private / "transport"
+                transport.write_text(script, encoding="utf-8")
+                transport.chmod(0o700)
+            except OSError as error:
+                raise OutputError(f"cannot write into {short} on this machine: {error}", SPACE_HERE) from None
         return self.private
 
     def _ssh(self, master: str) -> list[str]:
