@@ -5,24 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
 
 from fetaledge_devices.deploy.address_book import known_targets
-from fetaledge_devices.facts.model import Conditions, Facts, Platform
+from fetaledge_devices.facts.model import Conditions, Facts, Machine, Platform
 from fetaledge_devices.native_runner.build import LIBRARIES
 from fetaledge_devices.targets import KINDS, Target, open_target
 from fetaledge_devices.targets.address import kind_of
 from fetaledge_devices.wheels.wheel_tags import wheel_tags
 from fetaledge_runtimes.engines.registry import formats, is_installed
 from fetaledge_runtimes.errors import FetalEdgeError, TargetError
+from fetaledge_runtimes.records import Document, Part, from_json
 
-SCHEMA = "fetaledge/devices/1"
 ANSWER_TIMEOUT_S = 20.0
 HEADER = ("target", "model", "SoC", "cores", "OS", "Python, libc", "runs", "°C", "battery", "state")
 NOTHING_YET = (
     "no device is known yet: switch USB debugging on and plug a phone in, or name a Raspberry Pi with "
     "--target ssh://USER@HOST; what `fetaledge deploy` has brought a bundle to is listed from then on"
 )
+
+
+class ListedDevice(Part, kw_only=True, frozen=True):
+    """A device in the list.
+
+    Attributes:
+        state: ``ready``, ``emulated``, or what is wrong and what to do.
+        formats: the model formats that can be deployed to it.
+        emulated, facts, conditions: None where it could not be reached.
+    """
+
+    target: str
+    reached: bool
+    state: str
+    emulated: bool | None = None
+    formats: tuple[str, ...] = ()
+    facts: Machine | None = None
+    conditions: Conditions | None = None
+
+
+class DeviceList(Document, kw_only=True, frozen=True):
+    """What ``fetaledge devices --json`` prints."""
+
+    schema: str = "fetaledge/devices/1"
+    devices: tuple[ListedDevice, ...]
 
 
 @dataclass(frozen=True)
@@ -64,7 +88,7 @@ def list_devices(asked: Sequence[str], timeout_s: float = ANSWER_TIMEOUT_S) -> t
     targets = [open_target(address) for address in dict.fromkeys(asked)]
     names = {target.name for target in targets}
     found, trouble = _found()
-    for address in sorted({str(note["address"]) for note in known_targets()} | set(found), key=_order):
+    for address in sorted({note.address for note in known_targets()} | set(found), key=_order):
         if address in names:
             continue
         try:
@@ -183,20 +207,19 @@ def _battery(conditions: Conditions) -> str | None:
     return ", ".join(filter(None, words))
 
 
-def devices_document(devices: Iterable[Device]) -> dict[str, Any]:
-    """The JSON-able list."""
-    return {
-        "schema": SCHEMA,
-        "devices": [
-            {
-                "target": device.target,
-                "reached": device.reached,
-                "state": device.state,
-                "emulated": device.facts.emulated if device.facts else None,
-                "formats": list(device.formats),
-                "facts": device.facts.machine if device.facts else None,
-                "conditions": device.facts.conditions.document() if device.facts else None,
-            }
-            for device in devices
-        ],
-    }
+def devices_document(devices: Iterable[Device]) -> DeviceList:
+    """The list for other programs."""
+    return DeviceList(devices=tuple(_listed(device) for device in devices))
+
+
+def _listed(device: Device) -> ListedDevice:
+    facts = device.facts
+    return ListedDevice(
+        target=device.target,
+        reached=device.reached,
+        state=device.state,
+        emulated=facts.emulated if facts else None,
+        formats=device.formats,
+        facts=from_json(facts.machine, Machine, f"what {device.target} is") if facts else None,
+        conditions=facts.conditions.for_record() if facts else None,
+    )

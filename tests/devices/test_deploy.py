@@ -16,7 +16,7 @@ import cv2
 import pytest
 
 from fetaledge_devices.deploy import Deployment, deploy, engine_choice, known_targets, remove
-from fetaledge_devices.deploy.address_book import remember
+from fetaledge_devices.deploy.address_book import KnownTarget, remember
 from fetaledge_devices.facts.model import Facts, Platform
 from fetaledge_devices.targets import open_target
 from fetaledge_devices.targets.base import Completed, ConnectionLost
@@ -191,7 +191,7 @@ def test_a_bundle_is_brought_tested_and_put_to_use(device: Folder, bundle: Path)
     assert left == ["current", "jobs", "releases", "site", "store"]
     assert not any((Path(device.root) / "jobs").iterdir())
     (note,) = known_targets()
-    assert (note["address"], note["variants"]) == (device.name, list(NAMES))
+    assert (note.address, note.variants) == (device.name, NAMES)
 
 
 def test_the_second_time_nothing_is_sent(device: Folder, bundle: Path) -> None:
@@ -384,7 +384,7 @@ def test_a_device_that_cannot_is_refused_before_anything_is_sent(
 def test_another_fetaledge_on_the_device_is_not_disturbed(device: Folder, bundle: Path, tmp_path: Path) -> None:
     other = Folder(tmp_path / "x")
     other.home = device.home
-    remember(device.name, {})
+    remember(KnownTarget(address=device.name))
     with other.session(), pytest.raises(TargetError, match="for another fetaledge"):
         deploy(bundle, device)
     with other.session(), pytest.raises(TargetError, match="for another fetaledge"):

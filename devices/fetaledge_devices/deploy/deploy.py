@@ -8,28 +8,25 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from fetaledge_devices.deploy.address_book import remember
+from fetaledge_devices.deploy.address_book import KnownTarget, remember
 from fetaledge_devices.deploy.deployment import Deployment, deploy_locally
 from fetaledge_devices.deploy.device_store import Inventory, Store, unpacked_mb
 from fetaledge_devices.deploy.engine_choice import EngineChoice, choose, choose_native
-from fetaledge_devices.deploy.known_faults import known_faults
-from fetaledge_devices.deploy.release import Release
-from fetaledge_devices.deploy.self_test import Refusal, probe, probe_native
+from fetaledge_devices.deploy.release import Release, ReleaseRecord
+from fetaledge_devices.deploy.self_test import self_test
 from fetaledge_devices.facts.model import Platform
 from fetaledge_devices.native_runner import build
 from fetaledge_devices.native_runner.build import Runner
 from fetaledge_devices.targets import open_target
 from fetaledge_devices.targets.base import ConnectionLost, Target
 from fetaledge_devices.targets.remote import RemoteTarget, is_remote
-from fetaledge_devices.wheels.pins import engine_package, pinned_versions
+from fetaledge_devices.wheels.pins import pinned_versions
 from fetaledge_devices.wheels.wheel_tags import describe
 from fetaledge_runtimes.bundle import Bundle, Variant, choose_variants
-from fetaledge_runtimes.errors import GateFailed, OutputError, TargetError, UsageError
+from fetaledge_runtimes.errors import GateFailed, InputError, OutputError, TargetError, UsageError
 from fetaledge_runtimes.files import sha256
-
-SCHEMA = "fetaledge/release/1"
+from fetaledge_runtimes.records import from_json, to_text
 
 
 def deploy(
@@ -40,6 +37,7 @@ def deploy(
     engines: Sequence[str] = (),
     strict: bool = True,
     again: bool = False,
+    ignore_memory: bool = False,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Deployment:
     """Bring a bundle to a target with the engines that it needs, and run its golden frames there.
@@ -55,6 +53,7 @@ def deploy(
             uses already stays the one it uses.
         again: test again what was tested there before and has not changed since; packages that were damaged there
             are brought again.
+        ignore_memory: also try what is estimated to need more memory than the device has available.
         progress: called with one line before each step that takes long.
 
     Raises:
@@ -74,7 +73,9 @@ def deploy(
     with target.session():
         named = tuple(variants or ()) if strict else ()
         try:
-            return _Deploying(bundle, chosen, target, tuple(engines), named, strict, again, progress).deploy()
+            return _Deploying(
+                bundle, chosen, target, tuple(engines), named, strict, again, ignore_memory, progress
+            ).deploy()
         finally:
             with suppress(TargetError):  # a connection that is lost says so itself
                 target.remove()
@@ -104,6 +105,7 @@ class _Deploying:
     named: tuple[str, ...]
     strict: bool
     again: bool
+    ignore_memory: bool
     progress: Callable[[str], None]
     sent_mb: float = 0.0
     checked: bool = False  # the packages there were compared with what was unpacked
@@ -137,8 +139,10 @@ class _Deploying:
     def _choose(self, platform: Platform, runner: Runner | None) -> EngineChoice:
         if platform.is_android:
             versions = {} if runner is None else runner.versions
-            return choose_native(self.bundle.manifest, self.chosen, platform, versions)
-        return choose(self.bundle.manifest, self.chosen, platform, self.engines)
+            return choose_native(
+                self.bundle.manifest, self.chosen, platform, versions, ignore_memory=self.ignore_memory
+            )
+        return choose(self.bundle.manifest, self.chosen, platform, self.engines, ignore_memory=self.ignore_memory)
 
     def _checked(self, store: Store, release: Release) -> Inventory:
         """What lies there, without the unpacked packages that were damaged since."""
@@ -174,8 +178,8 @@ class _Deploying:
         earlier = _earlier(store, identifier) if identifier is not None and not self.again else None
         if identifier is None or earlier is None or not inventory.sites.issuperset(release.sites):
             return None
-        passed = earlier["variants"]
-        refused = {name: f"{reason} (tested earlier)" for name, reason in earlier["refused"].items()}
+        passed = earlier.variants
+        refused = {name: f"{reason} (tested earlier)" for name, reason in earlier.refused.items()}
         untested = [v for v in release.choice.variants if v.name not in passed and v.name not in refused]
         if untested or any(name in refused for name in self.named) or store.missing(release.files(passed)):
             return None
@@ -197,7 +201,7 @@ class _Deploying:
         runner = {} if release.runner is None else {"runner": release.for_runner()}
         tests = {f"tests/{n}": release.for_test(v.name) for n, v in enumerate(release.choice.variants)}
         store.begin(partial, {**runner, **tests})
-        failed = self._test(release, partial)
+        failed = self_test(self.bundle, self.target, release, partial, self.progress)
         lasting = {name: refusal.reason for name, refusal in failed.items() if refusal.lasting}
         if len(lasting) < len(failed) and not self.checked:
             sound = self._checked(store, release)
@@ -211,7 +215,7 @@ class _Deploying:
             return self._deployment(release, None, refused=refused)
         texts = {
             "needs": release.needs(passed),
-            "release.json": json.dumps({"schema": SCHEMA, "variants": passed, "refused": lasting}),
+            "release.json": to_text(ReleaseRecord(variants=tuple(passed), refused=lasting)),
             "key": key,
         }
         if release.runner is None:
@@ -223,26 +227,6 @@ class _Deploying:
         before = inventory.current if current else inventory.previous
         store.prune([name for name in (identifier, inventory.current, before) if name])
         return self._deployment(release, identifier, passed, refused, True, current)
-
-    def _test(self, release: Release, identifier: str) -> dict[str, Refusal]:
-        """Each variant in a bundle and a process of its own; why those that fail do."""
-        refused = {}
-        variants, platform = release.choice.variants, release.platform
-        worker = release.worker(self.target.root, identifier)
-        for number, variant in enumerate(variants):
-            self.progress(f"self-test {number + 1} of {len(variants)}: {variant.name}")
-            place = f"{self.target.root}/releases/{identifier}/tests/{number}"
-            package = engine_package(variant.format)
-            version = release.choice.versions[package]
-            faults = known_faults(package, version, platform.machine, platform.cpu_parts, variant.precision)
-            if release.runner is not None:
-                model = f"{place}/{variant.files[0].file}"
-                refusal = probe_native(self.target, worker, model, self.bundle, variant, f"{package} {version}", faults)
-            else:
-                refusal = probe(self.target, worker, place, variant, f"{package} {version}", faults)
-            if refusal is not None:
-                refused[variant.name] = refusal
-        return refused
 
     def _raise_if_refused(
         self, kind: type[TargetError] | type[GateFailed], refused: dict[str, str], any_left: bool
@@ -269,7 +253,9 @@ class _Deploying:
     ) -> Deployment:
         if identifier is not None:
             try:
-                remember(self.target.name, {"bundle": self.bundle.manifest.name, "variants": list(variants)})
+                remember(
+                    KnownTarget(address=self.target.name, bundle=self.bundle.manifest.name, variants=tuple(variants))
+                )
             except OutputError as error:  # the device has switched over already
                 self.progress(f"deployed, but `fetaledge devices` will not list it: {error}")
         choice = release.choice
@@ -288,12 +274,12 @@ class _Deploying:
         )
 
 
-def _earlier(store: Store, identifier: str) -> dict[str, Any] | None:
+def _earlier(store: Store, identifier: str) -> ReleaseRecord | None:
     """What the self-test of a release found; None where that is missing or cannot be read."""
     try:
-        document: dict[str, Any] = json.loads(store.script(f"cat releases/{identifier}/release.json"))
-        return document if document["schema"] == SCHEMA and document["variants"] else None
+        text = store.script(f"cat releases/{identifier}/release.json")
+        return from_json(json.loads(text), ReleaseRecord, "release.json")
     except ConnectionLost:
         raise
-    except (TargetError, ValueError, KeyError, TypeError):
+    except (TargetError, InputError, ValueError):
         return None

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from fetaledge_devices.deploy.known_faults import known_faults, sound_version
-from fetaledge_devices.deploy.memory_estimate import needed_mb, too_little
+from fetaledge_devices.deploy.memory_estimate import estimate
 from fetaledge_devices.facts.model import Platform
 from fetaledge_devices.wheels.pins import BASE, engine_package, pinned_versions
 from fetaledge_devices.wheels.resolve import NoSuchWheel, name_and_version, package_of, resolve
@@ -38,7 +38,12 @@ class EngineChoice:
 
 
 def choose(
-    manifest: Manifest, variants: Sequence[Variant], platform: Platform, pins: Sequence[str] = ()
+    manifest: Manifest,
+    variants: Sequence[Variant],
+    platform: Platform,
+    pins: Sequence[str] = (),
+    *,
+    ignore_memory: bool = False,
 ) -> EngineChoice:
     """What a device with a Python of its own can run, with wheels from the cache or the package index.
 
@@ -46,7 +51,10 @@ def choose(
     better one for this CPU, or there is no wheel of it for this device's Python: then the newest that fits.
 
     Args:
+        manifest, variants: of the bundle, and what is wanted of it.
+        platform: of the device.
         pins: ``onnxruntime==1.21.0``; kept to, whatever the table says.
+        ignore_memory: keep a variant that is estimated to need more memory than is available, and note it.
 
     Raises:
         UsageError: a pin that cannot be read.
@@ -55,7 +63,8 @@ def choose(
     """
     pinned = pinned_versions(pins)
     wheel_tags(platform)
-    refused = _without_memory(manifest, variants, platform)
+    large = _too_large(manifest, variants, platform)
+    refused = {} if ignore_memory else dict(large)
     candidates = [variant for variant in variants if variant.name not in refused]
     wishes = {name: _base_wishes(name, pinned) for name in BASE}
     for format_name in formats():
@@ -72,7 +81,7 @@ def choose(
         refused=refused,
         wheels=(*wheels, runtimes_wheel()) if candidates else (),
         versions=engines,
-        notes=_notes(candidates, engines, platform),
+        notes=_notes(candidates, engines, platform, large),
     )
 
 
@@ -81,20 +90,29 @@ def choose_native(
     variants: Sequence[Variant],
     platform: Platform,
     versions: dict[str, str],
+    *,
+    ignore_memory: bool = False,
 ) -> EngineChoice:
-    """What a phone can run: variants whose engine the native runner holds, in these ``versions``."""
-    refused = _without_memory(manifest, variants, platform, native=True)
+    """What a phone can run: variants whose engine the native runner holds.
+
+    Args:
+        manifest, variants, platform, ignore_memory: as for :func:`choose`.
+        versions: engine package -> version in the native runner.
+    """
+    large = _too_large(manifest, variants, platform, native=True)
+    refused = {} if ignore_memory else dict(large)
     for variant in variants:
         if engine_package(variant.format) not in versions:
             refused[variant.name] = f"the native runner has no {engine_package(variant.format)}"
     candidates = [variant for variant in variants if variant.name not in refused]
-    return EngineChoice(tuple(candidates), refused, (), versions, _notes(candidates, versions, platform))
+    return EngineChoice(tuple(candidates), refused, (), versions, _notes(candidates, versions, platform, large))
 
 
-def _without_memory(
+def _too_large(
     manifest: Manifest, variants: Sequence[Variant], platform: Platform, native: bool = False
 ) -> dict[str, str]:
-    reasons = {v.name: too_little(needed_mb(manifest, v, native), platform.available_mb) for v in variants}
+    """Variant -> why it is estimated not to fit the memory that is available there."""
+    reasons = {v.name: estimate(manifest, v, native).too_little(platform.available_mb) for v in variants}
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
@@ -142,7 +160,9 @@ def _resolve(
             refused.update({variant.name: error.message for variant in concerned})
 
 
-def _notes(variants: Sequence[Variant], versions: dict[str, str], platform: Platform) -> dict[str, tuple[str, ...]]:
+def _notes(
+    variants: Sequence[Variant], versions: dict[str, str], platform: Platform, large: dict[str, str]
+) -> dict[str, tuple[str, ...]]:
     notes = {}
     for variant in variants:
         package = engine_package(variant.format)
@@ -152,6 +172,8 @@ def _notes(variants: Sequence[Variant], versions: dict[str, str], platform: Plat
             avoided = known_faults(package, gated, platform.machine, platform.cpu_parts, variant.precision)
             reasons = [str(fault) for fault in avoided if fault.instead is not None]
             said += [f"runs in {package} {version}, its gate was passed in {gated}", *reasons]
+        if variant.name in large:
+            said.append(f"tried although {large[variant.name]}")
         if said:
             notes[variant.name] = tuple(dict.fromkeys(said))
     return notes

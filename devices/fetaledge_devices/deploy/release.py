@@ -7,6 +7,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from fetaledge_devices.deploy.device_store import Folder, site_name
 from fetaledge_devices.deploy.engine_choice import EngineChoice
@@ -14,7 +17,21 @@ from fetaledge_devices.facts.model import Platform
 from fetaledge_devices.native_runner.build import Runner
 from fetaledge_runtimes.bundle import MANIFEST, Bundle, StoredFile
 from fetaledge_runtimes.files import sha256
+from fetaledge_runtimes.records import Document
 from fetaledge_runtimes.selftest import GOLDEN
+
+
+class ReleaseRecord(Document, kw_only=True, frozen=True):
+    """``release.json`` on a device: what the self-test of a release found.
+
+    Attributes:
+        variants: that passed, at least one.
+        refused: variant -> why it failed, where it would fail again.
+    """
+
+    schema: str = "fetaledge/release/1"
+    variants: Annotated[tuple[str, ...], Meta(min_length=1)]
+    refused: dict[str, str] = {}
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,20 @@
-"""The self-test of one variant on a device, in a process of its own: a crash becomes a sentence."""
+"""The self-test on a device, each variant in a process of its own: a crash becomes a sentence."""
 
 from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fetaledge_devices.deploy.known_faults import Fault
+from fetaledge_devices.deploy.known_faults import Fault, known_faults
+from fetaledge_devices.deploy.release import Release
 from fetaledge_devices.native_runner.exchange import read_logits, write_prepared
 from fetaledge_devices.targets.base import Completed, Target
 from fetaledge_devices.targets.failure_text import failure_text
+from fetaledge_devices.targets.remote import RemoteTarget
 from fetaledge_devices.targets.transfer import temporary_folder
+from fetaledge_devices.wheels.pins import engine_package
 from fetaledge_runtimes.bundle import Bundle, Variant
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.predictor import interpret
@@ -32,6 +35,33 @@ class Refusal:
 
     reason: str
     lasting: bool
+
+
+def self_test(
+    bundle: Bundle, target: RemoteTarget, release: Release, identifier: str, progress: Callable[[str], None]
+) -> dict[str, Refusal]:
+    """Test each variant of a release that lies in ``releases/IDENTIFIER`` there; why those that fail do.
+
+    Raises:
+        TargetError: the target was lost.
+    """
+    refused = {}
+    variants, platform = release.choice.variants, release.platform
+    worker = release.worker(target.root, identifier)
+    for number, variant in enumerate(variants):
+        progress(f"self-test {number + 1} of {len(variants)}: {variant.name}")
+        place = f"{target.root}/releases/{identifier}/tests/{number}"
+        package = engine_package(variant.format)
+        version = release.choice.versions[package]
+        faults = known_faults(package, version, platform.machine, platform.cpu_parts, variant.precision)
+        if release.runner is not None:
+            model = f"{place}/{variant.files[0].file}"
+            refusal = probe_native(target, worker, model, bundle, variant, f"{package} {version}", faults)
+        else:
+            refusal = probe(target, worker, place, variant, f"{package} {version}", faults)
+        if refusal is not None:
+            refused[variant.name] = refusal
+    return refused
 
 
 def probe(

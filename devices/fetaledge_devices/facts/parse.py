@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fetaledge_devices.facts.cores import designs
 from fetaledge_devices.facts.linux_files import (

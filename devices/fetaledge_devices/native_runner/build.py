@@ -19,10 +19,10 @@ from fetaledge_devices.native_runner import glibc
 from fetaledge_devices.native_runner.build_tools import run_tool
 from fetaledge_devices.wheels.pins import pinned_versions
 from fetaledge_devices.wheels.resolve import resolve
-from fetaledge_runtimes.errors import FetalEdgeError, OutputError, TargetError, UsageError
-from fetaledge_runtimes.files import atomic_folder, read_json, sha256, write_json
+from fetaledge_runtimes.errors import InputError, OutputError, TargetError, UsageError
+from fetaledge_runtimes.files import atomic_folder, sha256
+from fetaledge_runtimes.records import Document, read_document, schema_of, write_document
 
-SCHEMA = "fetaledge/android-runner/1"
 SOURCES = (
     "engine.h", "errors.h", "frames.h", "runner.c", "engine.c", "errors.c", "frames.c", "litert.c", "onnx.c",
 )  # fmt: skip
@@ -51,6 +51,21 @@ LIBRARIES: Mapping[str, EngineLibrary] = {
     "onnx": EngineLibrary("onnxruntime", "1.31.1", "onnxruntime/capi/libonnxruntime.so.", "libonnxruntime.so", "MIT"),
 }
 """By a model's format. litert.c declares the functions of this very version of LiteRT; onnx.c runs from 1.21 on."""
+
+
+class RunnerRecord(Document, kw_only=True, frozen=True):
+    """``runner.json`` beside a runner that was built.
+
+    Attributes:
+        files: name -> hex SHA-256.
+        versions: engine package -> version.
+        runtime: Debian package -> version, of the C libraries.
+    """
+
+    schema: str = "fetaledge/android-runner/1"
+    files: dict[str, str]
+    versions: dict[str, str]
+    runtime: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -118,8 +133,9 @@ def _pinned(library: EngineLibrary, engines: Sequence[str]) -> EngineLibrary:
 
 
 def _key(libraries: Iterable[EngineLibrary]) -> str:
-    """Names the build by all that went into it, apart from what :mod:`glibc` finds."""
-    parts = [SCHEMA, TRIPLE, *glibc.PACKAGES, *(f"{each.package}=={each.version}" for each in libraries)]
+    """The name of a build: a digest of all that goes into it, apart from what :mod:`glibc` finds."""
+    packages = [f"{each.package}=={each.version}" for each in libraries]
+    parts = [schema_of(RunnerRecord), TRIPLE, *glibc.PACKAGES, *packages]
     digest = hasher("\n".join(parts).encode())
     for name in SOURCES:
         digest.update(_source(name).read_bytes())
@@ -133,15 +149,12 @@ def _source(name: str) -> Path:
 def _kept(place: Path) -> Runner | None:
     """The runner of an earlier build, if it is whole and unaltered."""
     try:
-        document = read_json(place / RECORD)
-        files = {str(name): place / str(name) for name in document["files"]}
-        if document["schema"] != SCHEMA or any(
-            sha256(files[name]) != hash_ for name, hash_ in document["files"].items()
-        ):
+        record = read_document(place / RECORD, RunnerRecord, "native runner")
+        if any(sha256(place / name) != digest for name, digest in record.files.items()):
             return None
-        return Runner(files, {str(package): str(version) for package, version in document["versions"].items()})
-    except (FetalEdgeError, OSError, KeyError, TypeError, AttributeError):
+    except (InputError, OSError):
         return None
+    return Runner({name: place / name for name in record.files}, record.versions)
 
 
 def _build(place: Path, libraries: Mapping[str, EngineLibrary]) -> None:
@@ -151,15 +164,12 @@ def _build(place: Path, libraries: Mapping[str, EngineLibrary]) -> None:
     packages = glibc.gather(place)
     names = sorted(path.name for path in place.iterdir())
     _write_notice(place / NOTICE, list(libraries.values()), packages)
-    write_json(
-        place / RECORD,
-        {
-            "schema": SCHEMA,
-            "files": {name: sha256(place / name) for name in (*names, NOTICE)},
-            "versions": {library.package: library.version for library in libraries.values()},
-            "runtime": packages,
-        },
+    record = RunnerRecord(
+        files={name: sha256(place / name) for name in (*names, NOTICE)},
+        versions={library.package: library.version for library in libraries.values()},
+        runtime=packages,
     )
+    write_document(place / RECORD, record)
 
 
 def compile_runner(binary: Path, triple: str = TRIPLE) -> None:

@@ -11,15 +11,14 @@ import threading
 from collections.abc import Sequence
 from hashlib import sha256 as hasher
 from pathlib import Path
-from typing import Any
 
 from fetaledge_devices.cache import folder
 from fetaledge_devices.facts.model import Platform
 from fetaledge_devices.wheels.wheel_tags import WheelTags, wheel_tags
-from fetaledge_runtimes.errors import FetalEdgeError, OutputError, TargetError
-from fetaledge_runtimes.files import read_json, sha256, write_json
+from fetaledge_runtimes.errors import FetalEdgeError, InputError, OutputError, TargetError
+from fetaledge_runtimes.files import sha256
+from fetaledge_runtimes.records import Document, read_document, write_document
 
-SCHEMA = "fetaledge/wheels/1"
 PIP_TIMEOUT_S = 1800.0
 # Settings of pip that speak of this machine's packages, not of a device's.
 NOT_FOR_DEVICES = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "PIP_NO_BINARY", "PIP_PRE", "PIP_USER", "PIP_REQUIREMENT")
@@ -30,6 +29,23 @@ NO_NETWORK = re.compile(
 )
 UNSATISFIED = re.compile(r"Could not find a version that satisfies the requirement (\S+).*?\(from versions: (.*?)\)")
 _ONE_AT_A_TIME = threading.Lock()  # devices side by side share one download
+
+
+class ResolvedWheel(Document, kw_only=True, frozen=True, rename={"tags": "for"}):
+    """What is known of one requirement on one kind of device.
+
+    Attributes:
+        tags: of the device, for people.
+        file, sha256: of the wheel beside the note that fulfils it.
+        versions: where there is no such wheel, those that there were instead.
+    """
+
+    schema: str = "fetaledge/wheels/1"
+    requirement: str
+    tags: str
+    file: str | None = None
+    sha256: str | None = None
+    versions: tuple[str, ...] | None = None
 
 
 class NoSuchWheel(TargetError):
@@ -67,10 +83,12 @@ def _resolve(tags: WheelTags, requirements: Sequence[str]) -> tuple[Path, ...]:
     missing = [requirement for requirement, wheel in found.items() if wheel is None]
     try:
         for requirement, wheel in _download(tags, missing).items() if missing else ():
-            _write(notes[requirement], tags, requirement, {"file": wheel.name, "sha256": sha256(wheel)})
+            note = ResolvedWheel(requirement=requirement, tags=str(tags), file=wheel.name, sha256=sha256(wheel))
+            write_document(notes[requirement], note)
             found[requirement] = wheel
     except NoSuchWheel as error:
-        _write(_note(tags, error.requirement), tags, error.requirement, {"versions": error.versions})
+        absent = ResolvedWheel(requirement=error.requirement, tags=str(tags), versions=error.versions)
+        write_document(_note(tags, error.requirement), absent)
         raise
     except Unreachable:
         for requirement in missing:
@@ -102,26 +120,26 @@ def _note(tags: WheelTags, requirement: str) -> Path:
     return folder("wheels") / f"{key[:32]}.json"
 
 
-def _write(note: Path, tags: WheelTags, requirement: str, found: dict[str, Any]) -> None:
-    write_json(note, {"schema": SCHEMA, "requirement": requirement, "for": str(tags), **found})
+def _read(path: Path) -> ResolvedWheel | None:
+    try:
+        return read_document(path, ResolvedWheel, "note of a wheel")
+    except InputError:
+        return None
 
 
-def _kept(note: Path) -> Path | None:
+def _kept(path: Path) -> Path | None:
     """The wheel that an earlier call noted, if it is still there and unaltered."""
-    try:
-        document: dict[str, Any] = read_json(note)
-        wheel, expected = note.parent / str(document["file"]), document["sha256"]
-    except (FetalEdgeError, KeyError, TypeError):
+    note = _read(path)
+    if note is None or note.file is None:
         return None
-    return wheel if wheel.is_file() and sha256(wheel) == expected else None
+    wheel = path.parent / note.file
+    return wheel if wheel.is_file() and sha256(wheel) == note.sha256 else None
 
 
-def _absent(note: Path) -> list[str] | None:
+def _absent(path: Path) -> tuple[str, ...] | None:
     """What an earlier call found instead where there was no such wheel; believed while nobody can be asked."""
-    try:
-        return [str(version) for version in read_json(note)["versions"]]
-    except (FetalEdgeError, KeyError, TypeError):
-        return None
+    note = _read(path)
+    return None if note is None else note.versions
 
 
 def _download(tags: WheelTags, requirements: Sequence[str]) -> dict[str, Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -12,8 +12,6 @@ from fetaledge.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from fetaledge_devices.deploy import Deployment
-
-SCHEMA = "fetaledge/deployment/1"
 
 
 def deploy(
@@ -28,6 +26,9 @@ def deploy(
         [], metavar="PACKAGE==VERSION", help="Keep to this version, such as onnxruntime==1.22.0."
     ),
     again: bool = typer.Option(False, "--again", help="Repeat the self-test where nothing changed since, and repair."),
+    ignore_memory: bool = typer.Option(
+        False, "--ignore-memory", help="Also try what is estimated to need more memory than the device has available."
+    ),
     remove: bool = typer.Option(
         False,
         "--remove",
@@ -39,8 +40,10 @@ def deploy(
     from fetaledge_devices.deploy import check_engines
     from fetaledge_devices.deploy import deploy as deploy_to
     from fetaledge_devices.deploy import remove as remove_from
+    from fetaledge_devices.deploy.answer import DeployAnswer, TargetAnswer
     from fetaledge_devices.targets import open_target
     from fetaledge_runtimes.errors import FetalEdgeError, UsageError
+    from fetaledge_runtimes.records import to_json
 
     if remove == (bundle is not None):
         raise UsageError(
@@ -51,7 +54,7 @@ def deploy(
         raise UsageError("--variant or --engine were given with --remove", "--remove deletes all of it")
     check_engines(engine, target)
     targets = [open_target(address) for address in dict.fromkeys(target)]
-    entries: list[dict[str, Any]] = []
+    answers: list[TargetAnswer] = []
     errors: list[FetalEdgeError] = []
     for place in targets:
         with place:
@@ -59,7 +62,7 @@ def deploy(
                 if bundle is None:
                     there = remove_from(place)
                     say(f"{place.name}: {'removed' if there else 'nothing was there'}")
-                    entries.append({"target": place.name, "removed": there})
+                    answers.append(TargetAnswer(target=place.name, removed=there))
                     continue
                 found = deploy_to(
                     bundle,
@@ -67,19 +70,20 @@ def deploy(
                     variants=variant or None,
                     engines=engine,
                     again=again,
+                    ignore_memory=ignore_memory,
                     progress=partial(_say, place.name),
                 )
             except FetalEdgeError as error:
                 errors.append(error)
-                entries.append({"target": place.name, "error": str(error)})
+                answers.append(TargetAnswer(target=place.name, error=str(error)))
                 if len(targets) > 1:
                     say(f"error: {error}")
                 continue
-        entries.append(_entry(found))
+        answers.append(TargetAnswer.of(found))
         if not as_json:
             _print(found)
     if as_json:
-        print_json({"schema": SCHEMA, "bundle": None if bundle is None else str(bundle), "targets": entries})
+        print_json(to_json(DeployAnswer(bundle=None if bundle is None else str(bundle), targets=tuple(answers))))
     if len(errors) == 1 and len(targets) == 1:
         raise errors[0]
     if errors:
@@ -90,21 +94,6 @@ def deploy(
 
 def _say(target: str, line: str) -> None:
     say(f"{target}: {line}")
-
-
-def _entry(found: Deployment) -> dict[str, Any]:
-    return {
-        "target": found.target.name,
-        "emulated": found.target.emulated,
-        "place": found.place,
-        "variants": list(found.variants),
-        "refused": found.refused,
-        "engines": found.versions,
-        "notes": {name: list(notes) for name, notes in found.notes.items()},
-        "sent_mb": found.sent_mb,
-        "tested": found.tested,
-        "worker": list(found.worker),
-    }
 
 
 def _print(found: Deployment) -> None:

@@ -16,10 +16,11 @@ def devices(
     """List the phones that adb sees and the devices that were deployed to, and how they are doing."""
     from fetaledge_devices.device_list import NOTHING_YET, devices_document, devices_table, list_devices
     from fetaledge_runtimes.errors import TargetError
+    from fetaledge_runtimes.records import to_json
 
     found, trouble = list_devices(target)
     if as_json:
-        print_json(devices_document(found))
+        print_json(to_json(devices_document(found)))
     elif found:
         print_table(*devices_table(found))
     if trouble:
