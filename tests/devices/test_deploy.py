@@ -21,7 +21,7 @@ from fetaledge_devices.facts.model import Facts, Platform
 from fetaledge_devices.targets import open_target
 from fetaledge_devices.targets.base import Completed, ConnectionLost
 from fetaledge_devices.targets.remote import RemoteTarget
-from fetaledge_devices.wheels.resolve import package_of
+from fetaledge_devices.wheels.pins import package_of
 from fetaledge_runtimes.bundle import Bundle, StoredFile
 from fetaledge_runtimes.errors import BundleError, GateFailed, TargetError, UsageError
 from fetaledge_runtimes.files import sha256
@@ -39,7 +39,7 @@ sys.path.append({str(Path(cv2.__file__).parents[1])!r})
 del sys.modules[__name__]
 importlib.import_module(__name__)
 """
-MODULES = {"opencv-python-headless": "cv2"}
+MODULES = {"opencv-python-headless": "cv2", "pillow": "PIL"}
 CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGILL)\n"
 KILLED = """
 import os, signal, sys
@@ -117,7 +117,7 @@ def device(tmp_path: Path) -> Folder:
 def brought(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     """Wheels that are as good as empty; by package, the code of their module, which a test may change."""
     monkeypatch.setenv("FETALEDGE_CACHE", str(tmp_path / "cache"))
-    modules = {"numpy": BORROWED, "cv2": BORROWED, "onnxruntime": BORROWED}
+    modules = dict.fromkeys(("numpy", "cv2", "msgspec", "PIL", "onnxruntime"), BORROWED)
 
     def resolve(platform: Platform, requirements: Sequence[str]) -> tuple[Path, ...]:
         wheels = []

@@ -12,7 +12,8 @@ from fetaledge_devices.deploy import engine_choice
 from fetaledge_devices.deploy.engine_choice import choose, choose_native
 from fetaledge_devices.deploy.memory_estimate import estimate
 from fetaledge_devices.facts.model import Platform
-from fetaledge_devices.wheels.resolve import NoSuchWheel, package_of
+from fetaledge_devices.wheels.pins import package_of
+from fetaledge_devices.wheels.resolve import NoSuchWheel
 from fetaledge_devices.wheels.wheel_tags import describe, wheel_tags
 from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
 from fetaledge_runtimes.errors import TargetError, UsageError
@@ -72,8 +73,9 @@ def test_the_versions_of_the_gate_are_asked_for(index: Callable[..., Asked]) -> 
     asked = index()
     given = manifest("onnx-fp32", "tflite-int8")
     chosen = choose(given, given.variants, PI4)
-    assert asked[2:] == ["onnxruntime==1.31.1", "ai-edge-litert==2.3.0"]
-    assert [text.partition("==")[0] for text in asked[:2]] == ["numpy", "opencv-python-headless"]
+    assert asked[-2:] == ["onnxruntime==1.31.1", "ai-edge-litert==2.3.0"]
+    base = {"numpy", "opencv-python-headless", "msgspec", "pillow"}
+    assert {text.partition("==")[0] for text in asked[:-2]} == base
     assert chosen.versions == {"onnxruntime": "1.31.1", "ai-edge-litert": "2.3.0"}
     assert (chosen.refused, chosen.notes) == ({}, {})
     assert chosen.wheels[-1].name.startswith("fetaledge_runtimes")

@@ -19,7 +19,6 @@ from pathlib import Path
 from fetaledge_devices.targets.base import Completed
 from fetaledge_devices.targets.remote import RemoteTarget
 from fetaledge_runtimes.errors import TargetError
-from fetaledge_runtimes.files import sha256
 
 STORE_TIMEOUT_S = 1800.0
 MARGIN_MB = 50
@@ -236,11 +235,6 @@ def _made(place: str, folder: Folder) -> str:
     lines += [f"ln -sf {up}store/{content} {shlex.quote(f'{place}/{name}')}" for name, content in folder.links.items()]
     lines += [f"printf %s {shlex.quote(t)} >{shlex.quote(f'{place}/{name}')}" for name, t in folder.texts.items()]
     return "\n".join(lines)
-
-
-def site_name(wheel: Path) -> str:
-    """The folder that a wheel is unpacked into: of its name, version and content."""
-    return f"{'-'.join(wheel.name.split('-')[:2])}-{sha256(wheel)[:12]}"
 
 
 def unpacked_mb(wheel: Path) -> float:

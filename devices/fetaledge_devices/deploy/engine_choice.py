@@ -10,8 +10,8 @@ from pathlib import Path
 from fetaledge_devices.deploy.known_faults import known_faults, sound_version
 from fetaledge_devices.deploy.memory_estimate import estimate
 from fetaledge_devices.facts.model import Platform
-from fetaledge_devices.wheels.pins import BASE, engine_package, pinned_versions
-from fetaledge_devices.wheels.resolve import NoSuchWheel, name_and_version, package_of, resolve
+from fetaledge_devices.wheels.pins import base_requirements, engine_package, package_of, pinned_versions
+from fetaledge_devices.wheels.resolve import NoSuchWheel, name_and_version, resolve
 from fetaledge_devices.wheels.runtimes_wheel import runtimes_wheel
 from fetaledge_devices.wheels.wheel_tags import wheel_tags
 from fetaledge_runtimes.bundle import Manifest, Variant
@@ -59,23 +59,24 @@ def choose(
     Raises:
         UsageError: a pin that cannot be read.
         TargetError: the device cannot be served at all, or the package index cannot be reached.
-        NoSuchWheel: there is no wheel of a pinned version, or none of numpy or OpenCV.
+        NoSuchWheel: there is no wheel of a pinned version, or none of what fetaledge-runtimes itself needs.
     """
     pinned = pinned_versions(pins)
     wheel_tags(platform)
     large = _too_large(manifest, variants, platform)
     refused = {} if ignore_memory else dict(large)
     candidates = [variant for variant in variants if variant.name not in refused]
-    wishes = {name: _base_wishes(name, pinned) for name in BASE}
+    base = base_requirements()
+    wishes = {name: _base_wishes(name, allowed, pinned) for name, allowed in base.items()}
     for format_name in formats():
         wanting = [variant for variant in candidates if variant.format == format_name]
         if wanting:
             package = engine_package(format_name)
             wishes[package] = _engine_wishes(package, wanting, platform, pinned)
-    wheels = _resolve(platform, wishes, refused, candidates, keep=(*BASE, *pinned))
+    wheels = _resolve(platform, wishes, refused, candidates, keep=(*base, *pinned))
     candidates = [variant for variant in candidates if variant.name not in refused]
     versions = dict(name_and_version(wheel) for wheel in wheels)
-    engines = {package: versions[package] for package in wishes if package not in BASE and package in versions}
+    engines = {package: versions[package] for package in wishes if package not in base and package in versions}
     return EngineChoice(
         variants=tuple(candidates),
         refused=refused,
@@ -116,12 +117,11 @@ def _too_large(
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
-def _base_wishes(package: str, pinned: dict[str, str]) -> list[str]:
-    """This machine's version of numpy or OpenCV, else any that fetaledge-runtimes allows."""
+def _base_wishes(package: str, allowed: str, pinned: dict[str, str]) -> list[str]:
+    """This machine's version of numpy, OpenCV, …, else any that fetaledge-runtimes allows."""
     if package in pinned:
         return [pinned[package]]
-    allowed = [text for text in metadata.requires("fetaledge-runtimes") or [] if package_of(text) == package]
-    return [f"{package}=={metadata.version(package)}", *(allowed or [package])]
+    return [f"{package}=={metadata.version(package)}", allowed]
 
 
 def _engine_wishes(package: str, variants: Sequence[Variant], platform: Platform, pinned: dict[str, str]) -> list[str]:

@@ -11,10 +11,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from fetaledge_devices.deploy.device_store import Folder, site_name
+from fetaledge_devices.deploy.device_store import Folder
 from fetaledge_devices.deploy.engine_choice import EngineChoice
 from fetaledge_devices.facts.model import Platform
 from fetaledge_devices.native_runner.build import Runner
+from fetaledge_devices.wheels.unpack import site_name
 from fetaledge_runtimes.bundle import MANIFEST, Bundle, StoredFile
 from fetaledge_runtimes.files import sha256
 from fetaledge_runtimes.records import Document

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sys
@@ -9,7 +10,6 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256 as hasher
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -136,7 +136,7 @@ def _key(libraries: Iterable[EngineLibrary]) -> str:
     """The name of a build: a digest of all that goes into it, apart from what :mod:`glibc` finds."""
     packages = [f"{each.package}=={each.version}" for each in libraries]
     parts = [schema_of(RunnerRecord), TRIPLE, *glibc.PACKAGES, *packages]
-    digest = hasher("\n".join(parts).encode())
+    digest = hashlib.sha256("\n".join(parts).encode())
     for name in SOURCES:
         digest.update(_source(name).read_bytes())
     return digest.hexdigest()[:16]

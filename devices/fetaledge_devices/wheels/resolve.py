@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -9,11 +10,13 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from hashlib import sha256 as hasher
 from pathlib import Path
+
+from packaging.utils import parse_wheel_filename
 
 from fetaledge_devices.cache import folder
 from fetaledge_devices.facts.model import Platform
+from fetaledge_devices.wheels.pins import package_of
 from fetaledge_devices.wheels.wheel_tags import WheelTags, wheel_tags
 from fetaledge_runtimes.errors import FetalEdgeError, InputError, OutputError, TargetError
 from fetaledge_runtimes.files import sha256
@@ -100,23 +103,14 @@ def _resolve(tags: WheelTags, requirements: Sequence[str]) -> tuple[Path, ...]:
 
 
 def name_and_version(wheel: Path) -> tuple[str, str]:
-    """The distribution's name, with dashes, and its version, from a wheel's file name (PEP 427)."""
-    name, version = wheel.name.split("-")[:2]
-    return _normal(name), version
-
-
-def package_of(requirement: str) -> str:
-    """The distribution that a requirement names: ``onnxruntime`` of ``onnxruntime==1.31.1``."""
-    return _normal(re.split(r"[^\w.-]", requirement.strip(), maxsplit=1)[0])
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    """The package's name, with dashes, and its version, from a wheel's file name (PEP 427)."""
+    name, version, _, _ = parse_wheel_filename(wheel.name)
+    return name, str(version)
 
 
 def _note(tags: WheelTags, requirement: str) -> Path:
     """Where it is written down which wheel fulfils a requirement."""
-    key = hasher("\n".join((tags.python, *tags.platforms, requirement)).encode()).hexdigest()
+    key = hashlib.sha256("\n".join((tags.python, *tags.platforms, requirement)).encode()).hexdigest()
     return folder("wheels") / f"{key[:32]}.json"
 
 
