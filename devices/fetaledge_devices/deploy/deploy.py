@@ -1,4 +1,4 @@
-"""Deploying: everything a bundle needs is brought to a device, proved there, and only then put to use."""
+"""Deploying: send a bundle and all that it needs to a device, test it there, and only then put it to use."""
 
 from __future__ import annotations
 

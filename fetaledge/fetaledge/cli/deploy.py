@@ -15,28 +15,30 @@ if TYPE_CHECKING:
 
 
 def deploy(
-    bundle: Path | None = typer.Argument(None, metavar="[BUNDLE]", help="What to bring there; not with --remove."),
+    bundle: Path | None = typer.Argument(None, metavar="[BUNDLE]", help="Bundle to deploy; not with --remove."),
     target: list[str] = typer.Option(
-        ..., help="ssh://[user@]host[:port], adb://SERIAL or local; more than once for several."
+        ..., help="Device: ssh://[user@]host[:port], adb://SERIAL or local. Repeat it for several."
     ),
     variant: list[str] = typer.Option(
-        [], help="One that must run there; more than once for several (default: all that can)."
+        [], help="Variant that must run there. Repeat it for several (default: all that can)."
     ),
     engine: list[str] = typer.Option(
-        [], metavar="PACKAGE==VERSION", help="Keep to this version, such as onnxruntime==1.22.0."
+        [], metavar="PACKAGE==VERSION", help="Version of an engine to use, such as onnxruntime==1.22.0."
     ),
-    again: bool = typer.Option(False, "--again", help="Repeat the self-test where nothing changed since, and repair."),
+    again: bool = typer.Option(
+        False, "--again", help="Repeat the self-test even if nothing changed, and replace damaged packages."
+    ),
     ignore_memory: bool = typer.Option(
-        False, "--ignore-memory", help="Also try what is estimated to need more memory than the device has available."
+        False, "--ignore-memory", help="Try variants that seem to need more memory than the device has available."
     ),
     remove: bool = typer.Option(
         False,
         "--remove",
-        help="Delete fetaledge's folder there, whole, and nothing else; forget a device that is gone.",
+        help="Delete fetaledge's folder there, and nothing else. Forget a device that is gone.",
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one document."),
 ) -> None:
-    """Bring a bundle and its engines to a device, test it there with the golden frames, and switch over to it."""
+    """Send a bundle and its engines to a device, test them there with the golden frames, then switch over."""
     from fetaledge_devices.deploy import check_engines
     from fetaledge_devices.deploy import deploy as deploy_to
     from fetaledge_devices.deploy import remove as remove_from
@@ -87,7 +89,8 @@ def deploy(
     if len(errors) == 1 and len(targets) == 1:
         raise errors[0]
     if errors:
-        failed = FetalEdgeError(f"{len(errors)} of {len(targets)} targets failed", "the lines above say why")
+        names = ", ".join(answer.target for answer in answers if answer.error)
+        failed = FetalEdgeError(f"{len(errors)} of {len(targets)} targets failed: {names}")
         failed.exit_code = errors[0].exit_code
         raise failed
 
