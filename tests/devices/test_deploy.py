@@ -14,6 +14,7 @@ from typing import Any
 
 import cv2
 import pytest
+from msgspec.structs import replace as with_changes
 
 from fetaledge_devices.deploy import Deployment, deploy, engine_choice, known_targets, remove
 from fetaledge_devices.deploy.address_book import KnownTarget, remember
@@ -26,6 +27,7 @@ from fetaledge_runtimes.bundle import Bundle, StoredFile
 from fetaledge_runtimes.errors import BundleError, GateFailed, TargetError, UsageError
 from fetaledge_runtimes.files import sha256
 from fetaledge_runtimes.predictor import Predictor
+from fetaledge_runtimes.records import to_json
 from fetaledge_runtimes.selftest import GOLDEN, write_golden
 
 pytestmark = pytest.mark.slow
@@ -144,7 +146,7 @@ def tested_bundle(bundle_folder: Path, heads: Any, tmp_path_factory: pytest.Temp
     masks = {name: [Predictor(bundle, name)(frame) for frame in frames] for name in NAMES}
     write_golden(folder / GOLDEN, frames, masks)
     variants = tuple(variant for variant in bundle.manifest.variants if variant.name in NAMES)
-    replace(bundle.manifest, variants=variants, others=(StoredFile.of(folder / GOLDEN),)).write(folder)
+    with_changes(bundle.manifest, variants=variants, others=(StoredFile.of(folder / GOLDEN),)).write(folder)
     return folder
 
 
@@ -158,7 +160,7 @@ def bundle(tested_bundle: Path, tmp_path: Path) -> Path:
 def change_name(folder: Path, name: str) -> None:
     """Another bundle: the same files under another name."""
     manifest = Bundle.open(folder).manifest
-    replace(manifest, name=name).write(folder)
+    with_changes(manifest, name=name).write(folder)
 
 
 def swap_golden(folder: Path) -> None:
@@ -171,7 +173,7 @@ def swap_golden(folder: Path) -> None:
         arrays[name] = arrays[name.replace("int8", "fp32")]
     np.savez(folder / GOLDEN, **arrays)
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["others"] = [StoredFile.of(folder / GOLDEN).__dict__]
+    manifest["others"] = [to_json(StoredFile.of(folder / GOLDEN))]
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -297,9 +299,9 @@ def test_the_current_and_the_previous_deployment_are_kept(device: Folder, bundle
         places.append(Path(deploy(bundle, device).place).parent)
     assert sorted(places[0].parent.iterdir()) == sorted(places[1:])
     manifest = Bundle.open(bundle).manifest
-    replace(manifest, variants=manifest.variants[:1], name="four").write(bundle)
+    with_changes(manifest, variants=manifest.variants[:1], name="four").write(bundle)
     deploy(bundle, device)
-    replace(manifest, variants=manifest.variants[:1], name="five").write(bundle)
+    with_changes(manifest, variants=manifest.variants[:1], name="five").write(bundle)
     deploy(bundle, device)
     stored = {entry.name for entry in (Path(device.root) / "store").iterdir()}
     assert stored == {sha256(bundle / "onnx-fp32.onnx"), sha256(bundle / GOLDEN)}

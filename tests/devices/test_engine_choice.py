@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as with_changes
 
 from fetaledge_devices.deploy import engine_choice
 from fetaledge_devices.deploy.engine_choice import choose, choose_native
@@ -144,7 +145,7 @@ def test_no_wheel_of_a_pin_or_of_numpy_is_an_error(index: Callable[..., Asked]) 
 def test_too_little_memory_refuses_a_variant_with_both_numbers(index: Callable[..., Asked]) -> None:
     asked = index()
     small, large = manifest("onnx-int8").variants[0], manifest("openvino-fp32", megabytes=400).variants[0]
-    given = replace(manifest("onnx-int8"), variants=(small, large))
+    given = with_changes(manifest("onnx-int8"), variants=(small, large))
     chosen = choose(given, given.variants, replace(PI4, available_mb=300))
     assert [variant.name for variant in chosen.variants] == ["onnx-int8"]
     (reason,) = chosen.refused.values()
@@ -177,7 +178,7 @@ def test_the_estimate_of_memory_is_above_what_was_measured() -> None:
         "onnx-fp16": (183, 13.3),
     }  # fmt: skip
     for name, (peak_mb, file_mb) in measured.items():
-        given = replace(manifest(name, megabytes=file_mb), source={"architecture": {"name": "unet"}})
+        given = with_changes(manifest(name, megabytes=file_mb), source={"architecture": {"name": "unet"}})
         found = estimate(given, given.variants[0])
         assert peak_mb < found.needed_mb < 1.6 * peak_mb and found.basis == "estimated from U-Nets"
 
@@ -189,7 +190,9 @@ def test_the_estimate_of_memory_is_above_what_was_measured() -> None:
 def test_a_sam_is_estimated_by_its_attention(heads: int, size: int, file_mb: float, peak_mb: int) -> None:
     """Peak MB of onnx-fp32 in ONNX Runtime on x86-64: SAMs of width 192 and 768, the last a whole ViT-B."""
     source = {"architecture": {"name": "sam", "shape": {"heads": heads, "patch": 16}}}
-    given = replace(manifest("onnx-fp32", megabytes=file_mb), source=source, input=ModelInput(size, size, 1.0, 0.0))
+    given = with_changes(
+        manifest("onnx-fp32", megabytes=file_mb), source=source, input=ModelInput(size, size, 1.0, 0.0)
+    )
     found = estimate(given, given.variants[0])
     assert peak_mb < found.needed_mb < 1.3 * peak_mb and "SAM" in found.basis
 

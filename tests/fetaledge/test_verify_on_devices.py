@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from msgspec.structs import replace as with_changes
 
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.workflows import verify_on_devices
@@ -204,8 +205,8 @@ def test_every_engine_states_its_version(
     folder = write_bundle(tmp_path / "bundle", scores_of(data))
     manifest = Manifest.read(folder)
     name = f"{format_name}-int8"
-    variants = (replace(manifest.variants[0], name=name, format=format_name),)
-    replace(manifest, variants=variants).write(folder)
+    variants = (with_changes(manifest.variants[0], name=name, format=format_name),)
+    with_changes(manifest, variants=variants).write(folder)
     versions = {engine_package(format_name): "9.9"}
 
     def deploy(folder: Path, target: Target, **_: Any) -> Deployment:

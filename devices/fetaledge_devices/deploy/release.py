@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from fetaledge_devices.deploy.device_store import Folder
 from fetaledge_devices.deploy.engine_choice import EngineChoice
@@ -18,7 +19,7 @@ from fetaledge_devices.native_runner.build import Runner
 from fetaledge_devices.wheels.unpack import site_name
 from fetaledge_runtimes.bundle import MANIFEST, Bundle, StoredFile
 from fetaledge_runtimes.files import sha256
-from fetaledge_runtimes.records import Document
+from fetaledge_runtimes.records import Document, to_text
 from fetaledge_runtimes.selftest import GOLDEN
 
 
@@ -110,4 +111,4 @@ class Release:
             others=tuple(stored for stored in self.bundle.manifest.others if whole or stored.file == GOLDEN),
         )
         links = {stored.file: stored.sha256 for stored in self._stored(variants, whole)}
-        return Folder(links, {MANIFEST: json.dumps(asdict(manifest), indent=1, ensure_ascii=False) + "\n"})
+        return Folder(links, {MANIFEST: to_text(manifest) + "\n"})
