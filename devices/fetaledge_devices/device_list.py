@@ -149,7 +149,7 @@ def _device(target: Target) -> Device:
 
 def _installed() -> tuple[str, ...]:
     """The model formats whose engine is installed on this machine."""
-    return tuple(name for name in formats() if is_installed(name))
+    return tuple(name for name in sorted(formats()) if is_installed(name))
 
 
 def runnable_formats(platform: Platform) -> tuple[str, ...]:
@@ -163,7 +163,7 @@ def runnable_formats(platform: Platform) -> tuple[str, ...]:
             raise TargetError(f"the phone is a {platform.machine}, and the native runner is for aarch64 alone")
         return tuple(sorted(LIBRARIES))
     wheel_tags(platform)
-    return formats()
+    return tuple(sorted(formats()))
 
 
 def devices_table(devices: Iterable[Device]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

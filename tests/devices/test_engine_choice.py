@@ -74,7 +74,7 @@ def test_the_versions_of_the_gate_are_asked_for(index: Callable[..., Asked]) -> 
     asked = index()
     given = manifest("onnx-fp32", "tflite-int8")
     chosen = choose(given, given.variants, PI4)
-    assert asked[-2:] == ["onnxruntime==1.31.1", "ai-edge-litert==2.3.0"]
+    assert set(asked[-2:]) == {"onnxruntime==1.31.1", "ai-edge-litert==2.3.0"}
     base = {"numpy", "opencv-python-headless", "msgspec", "pillow"}
     assert {text.partition("==")[0] for text in asked[:-2]} == base
     assert chosen.versions == {"onnxruntime": "1.31.1", "ai-edge-litert": "2.3.0"}
