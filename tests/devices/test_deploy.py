@@ -29,6 +29,7 @@ from fetaledge_runtimes.files import sha256
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.records import to_json
 from fetaledge_runtimes.selftest import GOLDEN, write_golden
+from fetaledge_runtimes.tasks.registry import task_named
 
 pytestmark = pytest.mark.slow
 NAMES = ("onnx-fp32", "onnx-int8")
@@ -144,7 +145,7 @@ def tested_bundle(bundle_folder: Path, heads: Any, tmp_path_factory: pytest.Temp
     bundle = Bundle.open(folder)
     frames = [heads[index].frame for index in range(2)]
     masks = {name: [Predictor(bundle, name)(frame) for frame in frames] for name in NAMES}
-    write_golden(folder / GOLDEN, frames, masks)
+    write_golden(folder / GOLDEN, task_named(bundle.manifest.task), frames, masks)
     variants = tuple(variant for variant in bundle.manifest.variants if variant.name in NAMES)
     with_changes(bundle.manifest, variants=variants, others=(StoredFile.of(folder / GOLDEN),)).write(folder)
     return folder
