@@ -17,6 +17,7 @@ from fetaledge.data.layouts.open import open_dataset
 from fetaledge.data.split import choose_frames, draw_frames, split_by_subject
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.frames.read import read_frames
 from fetaledge_runtimes.tasks.head import measure_head
 
 TABLE = "training_set_pixel_size_and_HC.csv"
@@ -226,3 +227,33 @@ def test_the_fingerprint_covers_numbers_too(phantoms: Path, copy: Path) -> None:
     assert open_dataset(copy).fingerprint() == open_dataset(phantoms).fingerprint()
     edit_table(copy, lambda rows: rows[3].__setitem__(1, "0.2"))
     assert open_dataset(copy).fingerprint() != open_dataset(phantoms).fingerprint()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "filename, pixel_mm\na.png, 0.1 \n",
+        "filename,pixel_mm\na.png,\n",
+        "filename,pixel_mm\na.png,0.1\na.png,0.1\n",
+        "filename,pixel_mm\na.png,0.1\na.png,0.2\n",
+        "filename,pixel_mm\na.bmp,0.1\n",
+        "filename,spacing\na.png,0.1\n",
+    ],
+)
+def test_training_and_prediction_read_one_table_alike(tmp_path: Path, table: str) -> None:
+    """The same frame and table, as labelled data and as frames to predict: the same spacing, or both refuse it."""
+    for part in ("images", "masks"):
+        (tmp_path / part).mkdir()
+        cv2.imwrite(str(tmp_path / part / "a.png"), Ellipse(120, 90, 60, 45, 20).rasterise((200, 240)) * 255)
+    for folder in (tmp_path, tmp_path / "images"):
+        (folder / "pixels.csv").write_text(table)
+
+    def spacing(read: Callable[[], object]) -> object:
+        try:
+            return read()
+        except InputError:
+            return "refused"
+
+    assert spacing(lambda: open_dataset(tmp_path)[0].frame.pixel_mm) == spacing(
+        lambda: next(read_frames(tmp_path / "images")).pixel_mm
+    )

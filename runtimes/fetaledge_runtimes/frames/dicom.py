@@ -17,7 +17,7 @@ import numpy.typing as npt
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Frame, Image
 from fetaledge_runtimes.frames.images import check_size, read_bytes, to_uint8
-from fetaledge_runtimes.frames.spacing import PLAUSIBLE_MM
+from fetaledge_runtimes.frames.spacing import is_plausible
 
 SUFFIXES = (".dcm", ".dicom")
 INSTALL = 'pip install "fetaledge-runtimes[dicom]"'
@@ -197,8 +197,7 @@ def _spacing(item: Any) -> tuple[float, float] | None:
     if units != (UNIT_CM, UNIT_CM) or None in deltas:
         return None
     row, column = (abs(float(delta)) * 10 for delta in deltas)
-    low, high = PLAUSIBLE_MM
-    return (row, column) if low <= row <= high and low <= column <= high else None
+    return (row, column) if is_plausible(row, column) else None
 
 
 def _grey(pixels: npt.NDArray[Any], header: Any, pydicom_pixels: Any) -> Image:

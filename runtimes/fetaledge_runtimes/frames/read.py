@@ -9,7 +9,8 @@ from pathlib import Path
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames import dicom, images, video
 from fetaledge_runtimes.frames.frame import Frame
-from fetaledge_runtimes.frames.spacing import SPACING_FILE, check_pixel_mm, read_spacing
+from fetaledge_runtimes.frames.spacing import SPACING_FILE, Spacing, check_pixel_mm, read_pixels, spacing_of
+from fetaledge_runtimes.frames.tables import Table
 
 HC18_OUTLINE = "_Annotation"
 
@@ -81,7 +82,7 @@ def _kind(path: Path) -> str | None:
 
 
 def _frames(files: Sequence[Path], pixel_mm: tuple[float, float] | None) -> Iterator[Frame]:
-    tables = cache(read_spacing)
+    tables = cache(read_pixels)
     for path in files:
         kind = _kind(path)
         if kind == "dicom":
@@ -89,5 +90,15 @@ def _frames(files: Sequence[Path], pixel_mm: tuple[float, float] | None) -> Iter
         elif kind == "video":
             yield from video.read_video(path, pixel_mm)
         else:
-            spacing = pixel_mm or tables(path.parent / SPACING_FILE).get(path.name)
+            spacing = pixel_mm or _stated(tables(path.parent / SPACING_FILE), path)
             yield Frame(images.read_grey(path), spacing, str(path))
+
+
+def _stated(table: Table, path: Path) -> Spacing | None:
+    """The spacing that ``pixels.csv`` states of a picture. Raises InputError for an unusable cell."""
+    row = table.row_of(path)
+    try:
+        return spacing_of(row) if row else None
+    except ValueError as error:
+        line = row.line if row else 0
+        raise InputError(f"{table.path} line {line}: {error}", "correct the cell, or leave it empty") from None

@@ -6,11 +6,12 @@ from functools import cached_property
 from pathlib import Path
 
 from fetaledge.data.dataset import Item
-from fetaledge.data.layouts.paired_folders import PairedFolders, spacing_of, structure_labels
-from fetaledge.data.layouts.tables import positive
+from fetaledge.data.layouts.paired_folders import PairedFolders, structure_labels
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.images import SUFFIXES, read_grey
+from fetaledge_runtimes.frames.spacing import SPACING_FILE, read_pixels, spacing_of
+from fetaledge_runtimes.frames.tables import Row, Table
 from fetaledge_runtimes.tasks.task import FH
 
 
@@ -24,7 +25,7 @@ class ImagesAndMasks(PairedFolders):
     may have ``subject`` (default: each frame is its own) and ``hc_mm`` (default: measured on the mask).
     """
 
-    IMAGES, LABELS, TABLE, ENDINGS = "images", "masks", "pixels.csv", SUFFIXES
+    IMAGES, LABELS, TABLE, ENDINGS = "images", "masks", SPACING_FILE, SUFFIXES
 
     @cached_property
     def task(self) -> str:
@@ -38,9 +39,13 @@ class ImagesAndMasks(PairedFolders):
                 return "ps-fh" if highest == FH else "head"
         return "head"
 
-    def make_item(self, stem: str, image: Path, label: Path, row: dict[str, str]) -> Item:
-        hc_mm = positive(row["hc_mm"], "hc_mm") if row.get("hc_mm") else None
-        return Item(stem, row.get("subject") or stem, image, label, spacing_of(row), hc_mm)
+    def read_table(self, path: Path) -> Table:
+        return read_pixels(path)
+
+    def make_item(self, stem: str, image: Path, label: Path, row: Row | None) -> Item:
+        if row is None:
+            return Item(stem, stem, image, label, None, None)
+        return Item(stem, row.cells["subject"] or stem, image, label, spacing_of(row), row.number("hc_mm"))
 
     def read_mask(self, item: Item) -> Image:
         values = read_grey(item.label)

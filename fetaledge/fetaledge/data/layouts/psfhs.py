@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fetaledge.data.dataset import Item
-from fetaledge.data.layouts.paired_folders import PairedFolders, spacing_of, structure_labels
-from fetaledge.data.layouts.tables import positive
+from fetaledge.data.layouts.paired_folders import PairedFolders, structure_labels
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.images import check_size, read_bytes, to_uint8
+from fetaledge_runtimes.frames.spacing import SPACING_COLUMNS, spacing_of
+from fetaledge_runtimes.frames.tables import Row, Table, read_table
 
 ENDING = ".mha"
 PLANES = 3
@@ -34,11 +35,17 @@ class Psfhs(PairedFolders):
     def task(self) -> str:
         return "ps-fh"
 
-    def make_item(self, stem: str, image: Path, label: Path, row: dict[str, str]) -> Item:
-        aop_deg = positive(row["aop_deg"], "aop_deg") if row.get("aop_deg") else None
+    def read_table(self, path: Path) -> Table:
+        columns = ("subject", "aop_deg", *SPACING_COLUMNS)
+        return read_table(path, optional=columns) if path.is_file() else Table(path, (), {})
+
+    def make_item(self, stem: str, image: Path, label: Path, row: Row | None) -> Item:
+        if row is None:
+            return Item(stem, stem, image, label, None, None)
+        aop_deg = row.number("aop_deg")
         if aop_deg is not None and aop_deg >= 180:
             raise ValueError(f"aop_deg is {aop_deg:g}, and an angle of progression lies below 180 degrees")
-        return Item(stem, row.get("subject") or stem, image, label, spacing_of(row), None, aop_deg)
+        return Item(stem, row.cells["subject"] or stem, image, label, spacing_of(row), None, aop_deg)
 
     def read_image(self, item: Item) -> Image:
         values = read_mha(item.image)

@@ -74,7 +74,7 @@ class _FramesOfPsfhs(Psfhs):
     """The frames of PSFHS alone: labels are not read, and need not be there."""
 
     def scan(self) -> tuple[Item, ...]:
-        return tuple(self.make_item(stem, path, path, {}) for stem, path in self._by_stem(self.IMAGES).items())
+        return tuple(self.make_item(stem, path, path, None) for stem, path in self._by_stem(self.IMAGES).items())
 
 
 @dataclass(frozen=True)
