@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.frames.depth import to_uint8
 from fetaledge_runtimes.frames.frame import Frame, Image
-from fetaledge_runtimes.frames.images import check_size, read_bytes, to_uint8
+from fetaledge_runtimes.frames.images import check_size, read_bytes
 from fetaledge_runtimes.frames.spacing import is_plausible
 
 SUFFIXES = (".dcm", ".dicom")

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from fetaledge.data.dataset import Item
 from fetaledge.data.layouts.paired_folders import PairedFolders, structure_labels
 from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.frames.depth import to_uint8
 from fetaledge_runtimes.frames.frame import Image
-from fetaledge_runtimes.frames.images import check_size, read_bytes, to_uint8
+from fetaledge_runtimes.frames.images import check_size, read_bytes
 from fetaledge_runtimes.frames.spacing import SPACING_COLUMNS, spacing_of
 from fetaledge_runtimes.frames.tables import Row, Table, read_table
 
