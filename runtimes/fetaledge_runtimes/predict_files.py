@@ -17,7 +17,7 @@ from fetaledge_runtimes.draw.ps_fh import draw_progression
 from fetaledge_runtimes.errors import BundleError, InputError, UsageError
 from fetaledge_runtimes.files import atomic_folder, write_json
 from fetaledge_runtimes.frames.frame import Frame, Image
-from fetaledge_runtimes.frames.read import list_files, read_frames
+from fetaledge_runtimes.frames.read import depth_of, list_files, read_frames
 from fetaledge_runtimes.frames.spacing import check_pixel_mm
 from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.predictor import Prediction, Predictor
@@ -36,6 +36,7 @@ def predict_files(
     *,
     pixel_mm: float | None = None,
     ga_weeks: float | None = None,
+    bits: int | None = None,
     force: bool = False,
     report: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
@@ -51,11 +52,13 @@ def predict_files(
             appears when all is done, or not at all.
         pixel_mm: spacing in mm that takes the place of what the files say.
         ga_weeks: age by dates, for the centile.
+        bits: depth of pictures stored in 16 bits; see :func:`read_frames`. Without it the pictures of each input share
+            one.
         force: replace ``out`` where it holds a ``prediction.json``.
         report: called with each entry as it comes.
 
     Raises:
-        UsageError: ``pixel_mm`` or ``ga_weeks`` make no sense.
+        UsageError: ``pixel_mm``, ``ga_weeks`` or ``bits`` make no sense.
         InputError: an input is missing or of no readable kind; or there is one file only, and it is damaged.
         BundleError: the model takes frames of another size than the manifest says.
         OutputError: ``out`` exists, or cannot be written.
@@ -66,13 +69,14 @@ def predict_files(
         raise UsageError(f"a gestational age of {ga_weeks} weeks was given", "give 14 to 40 weeks, or leave it out")
     if ga_weeks is not None and predictor.task != "head":
         raise UsageError(f"a gestational age was given to a model for the task {predictor.task}", "leave it out")
-    files = [file for path in inputs for file in list_files(path)]
+    groups = [(group, depth_of(group, bits)) for group in map(list_files, inputs)]
+    files = [file for group, _ in groups for file in group]
     with atomic_folder(out, force=force, marker=DOCUMENT) if out is not None else nullcontext() as folder:
         stems = _Stems()
         entries: list[dict[str, Any]] = []
-        for file in files:
+        for file, depth in [(file, depth) for group, depth in groups for file in group]:
             stem = stems.unique(file.stem)
-            frames = read_frames(file, pixel_mm)
+            frames = read_frames(file, pixel_mm, depth)
             try:
                 for frame, name in _named(frames, stem):
                     entries.append(_entry(predictor(frame), name, folder, ga_weeks))
@@ -188,6 +192,7 @@ def _entry(prediction: Prediction, name: str, folder: Path | None, ga_weeks: flo
         "index": frame.index,
         "status": prediction.status,
         "pixel_mm": None if frame.pixel_mm is None else list(frame.pixel_mm),
+        "bits": frame.bits,
         "hc_mm": measures.hc_mm if measures else None,
         "bpd_mm": measures.bpd_mm if measures else None,
         "ofd_mm": measures.ofd_mm if measures else None,
@@ -216,7 +221,7 @@ def _entry(prediction: Prediction, name: str, folder: Path | None, ga_weeks: flo
 
 
 def _unreadable(file: Path, error: InputError) -> dict[str, Any]:
-    keys = ("pixel_mm", "hc_mm", "bpd_mm", "ofd_mm", "hc_centile", "aop_deg", "hsd_px", "hsd_mm", "mask", "overlay")
+    keys = ("pixel_mm", "bits", "hc_mm", "bpd_mm", "ofd_mm", "hc_centile", "aop_deg", "hsd_px", "hsd_mm", "mask", "overlay")
     ages = {"hadlock": None, "intergrowth": None}
     return {
         "source": str(file),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames import dicom, images, video
+from fetaledge_runtimes.frames.depth import Depth
 from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.frames.spacing import SPACING_FILE, Spacing, check_pixel_mm, read_pixels, spacing_of
 from fetaledge_runtimes.frames.tables import Table
@@ -15,7 +16,9 @@ from fetaledge_runtimes.frames.tables import Table
 HC18_OUTLINE = "_Annotation"
 
 
-def read_frames(path: Path | str, pixel_mm: float | tuple[float, float] | None = None) -> Iterator[Frame]:
+def read_frames(
+    path: Path | str, pixel_mm: float | tuple[float, float] | None = None, bits: int | Depth | None = None
+) -> Iterator[Frame]:
     """Yield the frames of a PNG, JPEG, BMP or TIFF, a video, a DICOM file (single or cine), or a folder of these.
 
     A folder is read in the order of its file names; its sub-folders, hidden files, files of other kinds and the
@@ -23,16 +26,26 @@ def read_frames(path: Path | str, pixel_mm: float | tuple[float, float] | None =
     DICOM is told by its suffix (.dcm, .dicom) or its magic bytes, the others by their suffix.
 
     Args:
+        path: of the file or folder.
         pixel_mm: spacing in mm, one number or (row, column); it takes the place of what a file says. Without it DICOM
             files have their own, and pictures what a ``pixels.csv`` beside them says of them.
+        bits: depth (8, 10, 12 or 16) of pictures stored in 16 bits. Without it all pictures of a folder share one: the
+            depth that they state, or the smallest that holds the brightest of them. Each frame's ``bits`` says which
+            was taken. DICOM files state their own.
 
     Raises:
-        UsageError: ``pixel_mm`` is not within 0.005 to 5 mm.
+        UsageError: ``pixel_mm`` is not within 0.005 to 5 mm, or ``bits`` is another number.
         InputError: the file or folder is missing, of no kind that can be read, or holds none; while iterating, that a
             file is damaged or is no ultrasound frame.
     """
     spacing = None if pixel_mm is None else check_pixel_mm(pixel_mm)
-    return _frames(list_files(Path(path)), spacing)
+    files = list_files(Path(path))
+    return _frames(files, spacing, bits if isinstance(bits, Depth) else depth_of(files, bits))
+
+
+def depth_of(files: Sequence[Path], bits: int | None = None) -> Depth:
+    """The depth that the pictures among some files share; see :class:`Depth`. Raises UsageError for other ``bits``."""
+    return Depth([path for path in files if path.suffix.lower() in images.SUFFIXES], images.read_stored, bits)
 
 
 def list_files(path: Path) -> list[Path]:
@@ -81,7 +94,7 @@ def _kind(path: Path) -> str | None:
     return "image" if suffix in images.SUFFIXES else None
 
 
-def _frames(files: Sequence[Path], pixel_mm: tuple[float, float] | None) -> Iterator[Frame]:
+def _frames(files: Sequence[Path], pixel_mm: Spacing | None, depth: Depth) -> Iterator[Frame]:
     tables = cache(read_pixels)
     for path in files:
         kind = _kind(path)
@@ -91,7 +104,8 @@ def _frames(files: Sequence[Path], pixel_mm: tuple[float, float] | None) -> Iter
             yield from video.read_video(path, pixel_mm)
         else:
             spacing = pixel_mm or _stated(tables(path.parent / SPACING_FILE), path)
-            yield Frame(images.read_grey(path), spacing, str(path))
+            pixels, bits = depth.scale(images.read_stored(path), path)
+            yield Frame(pixels, spacing, str(path), bits=bits)
 
 
 def _stated(table: Table, path: Path) -> Spacing | None:

@@ -1,0 +1,14 @@
+"""Options that several commands share, and choices that the help lists."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Bits(StrEnum):
+    """Bit depths that pictures stored in 16 bits may have."""
+
+    EIGHT = "8"
+    TEN = "10"
+    TWELVE = "12"
+    SIXTEEN = "16"
