@@ -221,7 +221,19 @@ def _entry(prediction: Prediction, name: str, folder: Path | None, ga_weeks: flo
 
 
 def _unreadable(file: Path, error: InputError) -> dict[str, Any]:
-    keys = ("pixel_mm", "bits", "hc_mm", "bpd_mm", "ofd_mm", "hc_centile", "aop_deg", "hsd_px", "hsd_mm", "mask", "overlay")
+    keys = (
+        "pixel_mm",
+        "bits",
+        "hc_mm",
+        "bpd_mm",
+        "ofd_mm",
+        "hc_centile",
+        "aop_deg",
+        "hsd_px",
+        "hsd_mm",
+        "mask",
+        "overlay",
+    )
     ages = {"hadlock": None, "intergrowth": None}
     return {
         "source": str(file),

@@ -13,7 +13,6 @@ import pytest
 from fetaledge_runtimes.__main__ import main
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.ellipse import Ellipse
-from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.frames.read import read_frames
 from fetaledge_runtimes.predictor import Predictor

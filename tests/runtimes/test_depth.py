@@ -27,7 +27,9 @@ def write_png(path: Path, pixels: np.ndarray, significant: Sequence[int] = ()) -
     data = cv2.imencode(".png", pixels)[1].tobytes()
     if significant:
         chunk = b"sBIT" + bytes(significant)
-        data = data[:33] + len(significant).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big") + data[33:]
+        data = (
+            data[:33] + len(significant).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big") + data[33:]
+        )
     path.write_bytes(data)
 
 
@@ -70,7 +72,7 @@ def test_8_bit_pictures_stay_as_they_are(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("brightest", "expected"), [(900, (31, 12)), (4000, (31, 12)), (60000, (2, 16))])
 def test_the_depth_that_a_png_states(tmp_path: Path, brightest: int, expected: tuple[int, int]) -> None:
-    """PNG wants the significant bits at the top of the 16; files that have them at the bottom are told by their values."""
+    """PNG wants the significant bits at the top of the 16; in some files they are at the bottom."""
     write_png(tmp_path / "a.png", picture(brightest), [12])
     assert greys(tmp_path) == [expected]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from fetaledge.cli.options import TASK
 from fetaledge.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ CHALLENGE_HEADER = (
 def evaluate(
     model: Path | None = typer.Argument(None, metavar="RUN|BUNDLE", help="What to score; left out with --masks."),
     data: Path = typer.Option(..., help="Labelled frames."),
+    task: str | None = TASK,
     masks: Path | None = typer.Option(
         None, metavar="DIR", help="Score the masks of this folder, PNG or .mha, named like the frames."
     ),
@@ -57,7 +59,7 @@ def evaluate(
 
     if (model is None) == (masks is None):
         raise UsageError("evaluate scores either a run or bundle, or --masks", "give one of them")
-    dataset = open_dataset(data, images_optional=masks is not None)
+    dataset = open_dataset(data, images_optional=masks is not None, task=task, progress=say)
     if challenge and dataset.task != "ps-fh":
         raise UsageError(
             f"--challenge scores symphysis and head, and {data} marks heads alone", "pass frames labelled 0, 1 and 2"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
+
+import typer
 
 
 class Bits(StrEnum):
@@ -12,3 +15,8 @@ class Bits(StrEnum):
     TEN = "10"
     TWELVE = "12"
     SIXTEEN = "16"
+
+
+TASK: Any = typer.Option(
+    None, "--task", help="What the labels of images/ + masks/ mark: head or ps-fh. Default: inferred from their values."
+)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from fetaledge.cli.options import TASK
 from fetaledge.cli.output import say
 
 app = typer.Typer(help="Train a model on labelled frames.", no_args_is_help=True)
@@ -21,6 +22,7 @@ def _group() -> None:
 def unet(
     data: Path = typer.Option(..., help="A data set: HC18's layout, PSFHS's, or images/ + masks/."),
     out: Path = typer.Option(..., metavar="RUN", help="The run folder to write."),
+    task: str | None = TASK,
     strategy: str = typer.Option(
         "decoder",
         help="What is trained: decoder, encoder, decoder-1, decoder-1-2, decoder-1-3, decoder-3-5, decoder-5, "
@@ -104,7 +106,7 @@ def unet(
         soft_weight=soft_weight,
     )
     run = train_unet(
-        open_dataset(data),
+        open_dataset(data, task=task, progress=say),
         out,
         recipe,
         init=open_run(init) if init else None,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from fetaledge.cli.options import TASK
 from fetaledge.cli.output import say
 from fetaledge.cli.train import app
 
@@ -15,6 +16,7 @@ from fetaledge.cli.train import app
 def sam(
     data: Path = typer.Option(..., help="A data set: PSFHS's layout, HC18's, or images/ + masks/."),
     out: Path = typer.Option(..., metavar="RUN", help="The run folder to write, one sub-folder a fold."),
+    task: str | None = TASK,
     base: str = typer.Option(
         ...,
         metavar="FILE|DIR",
@@ -83,7 +85,7 @@ def sam(
         precision=lightning_precision(precision),
     )
     run = train_sam(
-        open_dataset(data),
+        open_dataset(data, task=task, progress=say),
         out,
         recipe,
         base=base,

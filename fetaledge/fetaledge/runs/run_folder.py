@@ -32,9 +32,16 @@ def check_folder(out: Path, document: dict[str, Any], fixed: Sequence[str], *, r
     earlier = read_json(out / DOCUMENT, "run")
     if "validation" in earlier:
         raise InputError(f"{out} is finished", "there is nothing to resume")
-    changed = [key for key in fixed if earlier.get(key) != document[key]]
+    changed = [key for key in fixed if not _agree(earlier.get(key), document[key])]
     if changed:
         raise UsageError(f"{out} was started with another {changed[0]}", "resume with the same data and options")
+
+
+def _agree(earlier: Any, now: Any) -> bool:
+    """Whether two values of a key are the same. Of two objects only keys of the earlier, older one are compared."""
+    if isinstance(earlier, dict) and isinstance(now, dict):
+        return all(key in now and now[key] == value for key, value in earlier.items())
+    return bool(earlier == now)
 
 
 def prepare_folder(out: Path, document: dict[str, Any], folders: Sequence[str] = (), *, resume: bool) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fetaledge.data.dataset import Dataset, Subset
+from fetaledge.data.layouts.hc18 import Hc18
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.data.split import draw_frames, split_by_subject
 from fetaledge.phantoms.head import head_phantom
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 GOLDEN_SEEDS = (901, 902, 903, 904)
 FORMATS = ("onnx", "openvino", "tflite")
-HC18 = "HC18 (van den Heuvel et al. 2018, Zenodo 1327317, CC BY 4.0)"
 
 
 def export_run(
@@ -40,6 +40,7 @@ def export_run(
     progress: Callable[[str], None],
     fold: int | None = None,
     base: Path | None = None,
+    task: str | None = None,
 ) -> ExportResult:
     """Export a run; of a SAM run one fold, merged: ``fold``, from 1, or that of the best validation Dice.
 
@@ -49,6 +50,7 @@ def export_run(
     Args:
         base: where a SAM run's base is, if not where the run says; with ``force`` one of other weights will do.
         force: replace an earlier bundle.
+        task: what the labels mark, if it is not to be inferred.
 
     Raises:
         UsageError, InputError, OutputError: as the run, the data and ``export_bundle`` say.
@@ -60,7 +62,7 @@ def export_run(
         raise UsageError(f"--calibration-frames {calibration_frames} is below 1", "64 is the default")
     run = _open(run_folder, fold, base, force and base is not None)
     refuse_existing(out, force)
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, task=task, progress=progress)
     check_task(run_folder, run.task, dataset)
     network = run.network()
     calibration, validation = _sides(run, dataset, calibration_frames)
@@ -119,16 +121,24 @@ def _sides(run: Run, dataset: Dataset, count: int) -> tuple[Subset, Subset]:
 
 def _data_note(run: Run, dataset: Dataset) -> str:
     """Licence and attribution of the data behind a bundle, for its card."""
-    name = run.document["data"]["name"]
-    if run.document["data"]["synthetic"]:
-        trained = "Trained on synthetic frames made by fetaledge."
-    elif name.lower().startswith("hc18"):
-        trained = f"Trained on {HC18}."
-    else:
-        trained = f"Trained on {name}, of whose source and licence nothing was stated."
+    trained = f"Trained on {_source(run.document['data'])}."
     phantoms = run.document["recipe"].get("phantoms")
     mixed = f" {phantoms} synthetic frames were mixed in." if phantoms else ""
     if dataset.fingerprint() == run.document["data"]["fingerprint"]:
         return f"{trained}{mixed}"
-    kind = "synthetic frames made by fetaledge" if dataset.synthetic else dataset.name
-    return f"{trained}{mixed} Calibrated and gated on other data: {kind}."
+    return f"{trained}{mixed} Calibrated and gated on other data: {_source(dataset.facts())}."
+
+
+def _source(data: Mapping[str, Any]) -> str:
+    """How to name and cite the frames of :meth:`Dataset.facts`.
+
+    Runs of earlier versions kept neither attribution nor licence: HC18 was told by its folder's name.
+    """
+    if data["synthetic"]:
+        return "synthetic frames made by fetaledge"
+    attribution, licence = data.get("attribution"), data.get("licence")
+    if "attribution" not in data and data["name"].lower().startswith("hc18"):
+        attribution, licence = Hc18.ATTRIBUTION, Hc18.LICENCE
+    if not attribution and not licence:
+        return f"{data['name']}, of whose source and licence nothing was stated"
+    return f"{attribution or data['name']}, licence: {licence or 'not stated'}"

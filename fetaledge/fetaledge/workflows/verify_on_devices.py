@@ -117,8 +117,11 @@ def gate_on_targets(
     threads: int,
     engines: Sequence[str],
     progress: Callable[[str], None],
+    task: str | None = None,
 ) -> dict[str, Any]:
     """Predict the gate's frames on each target, and judge every variant by the gate's limits against fp32 PyTorch.
+
+    ``task``: what the labels mark, if it is not to be inferred.
 
     Returns:
         The document ``fetaledge/device-gate/1``: ``results`` with ``target``, ``variant``, ``passed``, ``reasons``,
@@ -132,9 +135,9 @@ def gate_on_targets(
     """
     bundle = Bundle.open(bundle_folder)
     gate = read_json(bundle.folder / EVALUATION, "bundle")
-    task = bundle.manifest.task
     reference = case_scores(gate["reference"])
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, task=task, progress=progress)
+    task = bundle.manifest.task
     check_task(bundle_folder, task, dataset)
     names = {score.name for score in reference}
     items = tuple(item for item in dataset.items if item.name in names)

@@ -110,8 +110,10 @@ def to_uint8(pixels: npt.NDArray[Any], bits: int | None = None) -> Image:
         bits: the depth; of 8 bits values stay as they are. If None it is that of these pixels, :func:`common_bits`.
     """
     depth = common_bits([Stored(pixels)]) if bits is None else bits
+    grey: Image
     if depth <= 8:
-        grey: Image = np.minimum(pixels, 255).astype(np.uint8)
+        grey = np.minimum(pixels, 255).astype(np.uint8)
         return grey
     scaled = pixels.astype(np.float32) * np.float32(255 / ((1 << depth) - 1))
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    grey = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return grey

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL.PngImagePlugin import ChunkStream
+from PIL.TiffImagePlugin import TiffImageFile
 
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.depth import Stored, common_bits, to_uint8
@@ -23,7 +24,12 @@ MIN_SIDE = 32
 MAX_ASPECT = 10
 MAX_PIXELS = 64_000_000
 
-FORMATS = {"PNG": b"\x89PNG", "JPEG": b"\xff\xd8\xff", "BMP": b"BM", "TIFF": (b"II", b"MM")}
+FORMATS: dict[str, bytes | tuple[bytes, ...]] = {
+    "PNG": b"\x89PNG",
+    "JPEG": b"\xff\xd8\xff",
+    "BMP": b"BM",
+    "TIFF": (b"II", b"MM"),
+}
 PNG_LAST_CHECKSUM = b"\xaeB`\x82"
 TIFF_BITS, TIFF_MAX_VALUE = 258, 281
 
@@ -167,7 +173,7 @@ def _whole(image: Pillow.Image, stream: BytesIO) -> int | None:
         if stream.read(4) != PNG_LAST_CHECKSUM:  # verify() stops before it
             raise OSError("the PNG ends before its last checksum")
         return _significant_bits(stream)
-    if image.format == "TIFF":
+    if isinstance(image, TiffImageFile):
         return _tiff_bits(image)  # OpenCV gives no picture where a strip is missing
     image.draft("L", (1, 1))  # JPEG: decode an eighth of the size
     image.load()
@@ -187,7 +193,7 @@ def _significant_bits(stream: BytesIO) -> int | None:
         stream.seek(start + length + 4)
 
 
-def _tiff_bits(image: Pillow.Image) -> int | None:
+def _tiff_bits(image: TiffImageFile) -> int | None:
     tags = image.tag_v2
     bits = max(tags.get(TIFF_BITS, (1,)))
     largest = tags.get(TIFF_MAX_VALUE)

@@ -22,6 +22,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "ps-fh": ("background", "pubic-symphysis", "head"),
 }
 TASKS = tuple(CLASSES)
+HEAD, PS_FH = TASKS
 PS, FH = 1, 2
 """Labels of the pubic symphysis and the fetal head in a mask of the task ``ps-fh``."""
 STRUCTURES: dict[str, dict[str, int]] = {"head": {}, "ps-fh": {"ps": PS, "fh": FH}}

@@ -1,4 +1,4 @@
-"""The layout of HC18 (van den Heuvel et al. 2018, Zenodo 1327317, CC BY 4.0)."""
+"""The layout of HC18: heads with drawn outlines, their spacing and circumference in a table."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.images import read_grey
 from fetaledge_runtimes.frames.spacing import plausible_mm
 from fetaledge_runtimes.frames.tables import Row, read_table
+from fetaledge_runtimes.tasks.task import HEAD
 
 IMAGES = "training_set"
 TABLE = "training_set_pixel_size_and_HC.csv"
@@ -25,8 +26,14 @@ class Hc18(Dataset):
     rasterised: filling the outline makes a head about 1 mm too large, and finds nothing where the outline is open.
     """
 
-    @staticmethod
-    def recognises(folder: Path) -> bool:
+    PRECEDENCE = 10
+    EXPECTS = "HC18 (training_set/ and its CSV)"
+    TASK = HEAD
+    ATTRIBUTION = "HC18 (van den Heuvel et al. 2018, Zenodo 1327317)"
+    LICENCE = "CC BY 4.0"
+
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
         return (folder / IMAGES).is_dir() or (folder / TABLE).is_file()
 
     def scan(self) -> tuple[Item, ...]:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from fetaledge.data.dataset import Item
-from fetaledge.data.layouts.paired_folders import PairedFolders, structure_labels
+from fetaledge.data.layouts.paired_folders import PairedFolders, label_map
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.images import SUFFIXES, read_grey
 from fetaledge_runtimes.frames.spacing import SPACING_FILE, read_pixels, spacing_of
 from fetaledge_runtimes.frames.tables import Row, Table
-from fetaledge_runtimes.tasks.task import FH
+from fetaledge_runtimes.tasks.task import CLASSES, FH, HEAD, PS_FH
 
 
 class ImagesAndMasks(PairedFolders):
     """``images/STEM.*`` and ``masks/STEM.*``, pictures, paired by stem.
 
-    A mask's non-zero pixels are the head (task ``head``); where a mask's highest value is 2, the set is of the task
-    ``ps-fh`` and its masks hold 0 background, 1 pubic symphysis, 2 fetal head.
+    The task is chosen or inferred. In the task ``head`` a mask's non-zero pixels are the head; in ``ps-fh`` its masks
+    hold 0 background, 1 pubic symphysis, 2 fetal head; in others the classes of the task in their order.
 
     An optional ``pixels.csv`` has the columns ``filename`` and either ``pixel_mm`` or ``row_mm`` and ``column_mm``, and
     may have ``subject`` (default: each frame is its own) and ``hc_mm`` (default: measured on the mask).
@@ -27,17 +28,25 @@ class ImagesAndMasks(PairedFolders):
 
     IMAGES, LABELS, TABLE, ENDINGS = "images", "masks", SPACING_FILE, SUFFIXES
 
-    @cached_property
-    def task(self) -> str:
-        """Told by the first mask with a value above 1; the others must agree with it (:meth:`read_mask`)."""
+    PRECEDENCE = 30
+    EXPECTS = "images/ and masks/ with an optional pixels.csv"
+
+    def infer_task(self) -> tuple[str, str]:
+        """By the first mask with a value above 1: highest value 2 means symphysis and head, another a head.
+
+        The other masks must agree with it (:meth:`read_mask`). Where none has a value above 1 it is a head.
+        """
+        values: set[int] = set()
         for item in self.items:
             try:
-                highest = int(read_grey(item.label).max())
+                values |= set(map(int, np.unique(read_grey(item.label))))
             except InputError:
                 continue  # the frame's own reading says so
-            if highest > 1:
-                return "ps-fh" if highest == FH else "head"
-        return "head"
+            if max(values) > 1:
+                break
+        task = PS_FH if max(values, default=0) == FH else HEAD
+        shown = " and ".join(map(str, sorted(values))) if len(values) < 4 else f"{min(values)} to {max(values)}"
+        return task, f"{self.LABELS}/ holds the values {shown}: taken as the task {task} (--task chooses another)"
 
     def read_table(self, path: Path) -> Table:
         return read_pixels(path)
@@ -49,11 +58,12 @@ class ImagesAndMasks(PairedFolders):
 
     def read_mask(self, item: Item) -> Image:
         values = read_grey(item.label)
-        if self.task == "ps-fh":
-            return structure_labels(values, item.label)
-        if values.max() == FH:
+        classes = len(CLASSES[self.task])
+        if classes > 2:
+            return label_map(values, item.label, classes)
+        if self.task == HEAD and values.max() == FH:
             raise InputError(
-                f"{item.label} holds the labels of symphysis and head, and another mask of its folder values above 2",
-                "write 0, 1 and 2 in all masks, or 0 and 255 in all",
+                f"{item.label} holds the label 2 of symphysis and head, and its data set is of the task {HEAD}",
+                "write 0, 1 and 2 in all masks and leave --task out, or 0 and 255 in all",
             )
         return (values > 0).astype("uint8")

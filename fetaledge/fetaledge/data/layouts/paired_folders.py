@@ -13,7 +13,7 @@ from fetaledge.data.dataset import Dataset, Item, Problem
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.tables import Row, Table
-from fetaledge_runtimes.tasks.task import FH
+from fetaledge_runtimes.tasks.task import CLASSES, PS_FH
 
 
 class PairedFolders(Dataset):
@@ -84,17 +84,29 @@ class PairedFolders(Dataset):
         return found
 
 
+def label_map(values: npt.NDArray[Any], path: Path, classes: int) -> Image:
+    """A label map of any number type as ``uint8``.
+
+    Args:
+        values: the map, (H, W).
+        path: of its file, for the message.
+        classes: of the task, with the background; labels are 0 to ``classes`` - 1.
+
+    Raises:
+        InputError: it holds another value.
+    """
+    unknown = values[~np.isin(values, range(classes))]
+    if unknown.size:
+        raise InputError(
+            f"{path} holds the label {unknown[0]:g}", f"a label map of this task holds 0 to {classes - 1} alone"
+        )
+    return values.astype(np.uint8)
+
+
 def structure_labels(values: npt.NDArray[Any], path: Path) -> Image:
     """A label map of the task ``ps-fh`` of any number type as ``uint8``.
 
     Raises:
         InputError: it holds something else than 0, 1 and 2.
     """
-    unknown = values[~np.isin(values, (0, 1, FH))]
-    if unknown.size:
-        raise InputError(
-            f"{path} holds the label {unknown[0]:g}",
-            "a label map is 0 background, 1 pubic symphysis, 2 fetal head, and nothing else",
-        )
-    return values.astype(np.uint8)
-
+    return label_map(values, path, len(CLASSES[PS_FH]))

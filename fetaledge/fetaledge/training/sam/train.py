@@ -69,6 +69,7 @@ def train_sam(
     shape = read.shape.resized(recipe.size)
     folds = _folds(dataset, recipe)
     refuse_what_does_not_fit(shape, recipe, machines)
+    facts = dataset.facts()  # the one reading of all files, which the content hashes below share
     trained = {name for train, _ in folds for name in train}
     hashes = {item.name: item.content_hash() for item in dataset.items if item.name in trained}
     document: dict[str, Any] = {
@@ -85,12 +86,7 @@ def train_sam(
         "intensity": dict(zip(("scale", "offset"), INTENSITIES["unit"], strict=True)),
         "recipe": recipe.to_json(),
         "adapter": None if adapter is None else adapter.name,
-        "data": {
-            "name": dataset.name,
-            "frames": len(dataset),
-            "fingerprint": dataset.fingerprint(),
-            "synthetic": dataset.synthetic,
-        },
+        "data": facts,
         "hashes": hashes,
         "folds": [{"train": train, "validation": validation} for train, validation in folds],
     }

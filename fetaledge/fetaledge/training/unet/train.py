@@ -81,6 +81,7 @@ def train_unet(
     _check_teachers(teachers, unlabelled, recipe, task)
     recipe = _completed(recipe, init, strategy, bool(teachers))
     architecture = _architecture(recipe, init, strategy, task)
+    facts = dataset.facts()  # the one reading of all files, which the content hashes below share
     train_names, validation_names = _split(dataset, recipe, init)
     labelled, held_out = (_hashes(dataset, names) for names in (train_names, validation_names))
     more = Unlabelled.open(unlabelled, labelled | held_out) if unlabelled else None
@@ -95,12 +96,7 @@ def train_unet(
         "init": _summary(init) if init else None,
         "teachers": teacher_facts(teachers, held_out),
         "unlabelled": more.to_json() if more else None,
-        "data": {
-            "name": dataset.name,
-            "frames": len(dataset),
-            "fingerprint": dataset.fingerprint(),
-            "synthetic": dataset.synthetic,
-        },
+        "data": facts,
         "split": {"train": train_names, "validation": validation_names},
         "trained_on": sorted(seen),
     }
