@@ -55,8 +55,8 @@ def test_hc18_open_outlines_have_labels(hc18: Path) -> None:
     dataset = open_dataset(hc18)
     for labelled in dataset.only(["186_HC", "346_HC", "787_HC"]):
         measures = measure_head(labelled.mask, labelled.frame.pixel_mm or (1, 1))
-        assert measures is not None and labelled.hc_mm is not None
-        assert measures.hc_mm == pytest.approx(labelled.hc_mm, abs=0.5)
+        assert measures is not None
+        assert measures.hc_mm == pytest.approx(labelled.stated["hc_mm"], abs=0.5)
 
 
 def test_phantoms_are_known_as_synthetic(phantoms: Path) -> None:
@@ -73,12 +73,13 @@ def test_images_and_masks(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / "images" / f"{stem}.jpg"), np.full((200, 240), 90, np.uint8))
         cv2.imwrite(str(tmp_path / "masks" / f"{stem}.png"), ellipse.rasterise((200, 240)) * 255)
     dataset = open_dataset(tmp_path)
-    assert dataset[0].hc_mm is None and dataset[0].subject == "a"
+    assert dataset[0].stated == {} and dataset[0].subject == "a"
     (tmp_path / "pixels.csv").write_text("filename,row_mm,column_mm,subject\na.jpg,0.2,0.1,mary\nb.jpg,0.2,0.2,mary\n")
     dataset = open_dataset(tmp_path)
     assert [item.subject for item in dataset.items] == ["mary", "mary"]
     assert dataset[0].frame.pixel_mm == (0.2, 0.1)
-    assert dataset[1].hc_mm == pytest.approx(ellipse.circumference * 0.2, abs=0.05)
+    measured = dataset.task.measure(dataset[1].mask, dataset[1].frame.pixel_mm)
+    assert measured.values["hc_mm"] == pytest.approx(ellipse.circumference * 0.2, abs=0.05)
     (tmp_path / "pixels.csv").write_text("filename,pixel_mm\na.jpg,zero\n")
     with pytest.raises(InputError, match="'zero', not a number"):
         open_dataset(tmp_path)
@@ -166,7 +167,7 @@ def test_check_names_every_problem_and_goes_on(copy: Path, tmp_path: Path) -> No
 
 
 def items(*subjects: str) -> list[Item]:
-    return [Item(f"{s}_{n}", s, Path(), Path(), None, None) for n, s in enumerate(subjects)]
+    return [Item(f"{s}_{n}", s, Path(), Path(), None) for n, s in enumerate(subjects)]
 
 
 def test_split_keeps_subjects_together() -> None:
@@ -275,10 +276,10 @@ def test_the_task_is_chosen_or_said_to_be_assumed(tmp_path: Path) -> None:
     write_pairs(tmp_path, mask)
     said: list[str] = []
     dataset = open_dataset(tmp_path, progress=said.append)
-    assert dataset.task == "head"
+    assert dataset.task.name == "head"
     assert said == [f"{tmp_path}: masks/ holds the values 0 and 1: taken as the task head (--task chooses another)"]
     chosen = open_dataset(tmp_path, task="ps-fh", progress=said.append)
-    assert chosen.task == chosen.only(["a"]).task == "ps-fh" and chosen.assumption is None and len(said) == 1
+    assert chosen.task.name == chosen.only(["a"]).task.name == "ps-fh" and chosen.assumption is None and len(said) == 1
     np.testing.assert_array_equal(chosen[0].mask, mask)
     write_pairs(tmp_path, mask * 2)
     assert "the values 0 and 2: taken as the task ps-fh" in (open_dataset(tmp_path).assumption or "")

@@ -40,7 +40,7 @@ def predict(
         ga_weeks=ga_weeks,
         bits=None if bits is None else int(bits.value),
         force=force,
-        report=None if as_json else lambda entry: print(one_line(entry), flush=True),
+        report=None if as_json else lambda entry: print(one_line(entry, predictor.task), flush=True),
     )
     deep = sorted({entry["bits"] for entry in document["frames"]} - {None, 8})
     if deep and bits is None:
@@ -49,6 +49,7 @@ def predict(
     if as_json:
         print_json(document)
     else:
-        for line in filter(None, map(summary_line, document["summary"])):
-            print(line)
+        for source in document["summary"]:
+            if line := summary_line(source, predictor.task):
+                print(line)
     raise typer.Exit(exit_code(document))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,8 +18,11 @@ from fetaledge_runtimes.frames.depth import Depth, Stored
 from fetaledge_runtimes.frames.frame import Frame, Image, LabelledFrame
 from fetaledge_runtimes.frames.images import read_stored
 from fetaledge_runtimes.records import Part
-from fetaledge_runtimes.tasks.head import measure_head
-from fetaledge_runtimes.tasks.task import TASKS
+from fetaledge_runtimes.tasks.registry import task_named, task_names
+from fetaledge_runtimes.tasks.task import Task
+
+FIRST_STATED = "hc_mm"
+"""Stands in every fingerprint, stated or not, since the first version wrote it so."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,7 @@ class Item:
         image: the file of the frame.
         label: the file of its mask or outline.
         pixel_mm: (row, column) spacing in mm, or None.
-        hc_mm: the head circumference in mm that the data set states, or None.
-        aop_deg: the angle of progression in degrees that it states, or None.
+        stated: measures that the data set states, by key.
     """
 
     name: str
@@ -41,8 +43,7 @@ class Item:
     image: Path
     label: Path
     pixel_mm: tuple[float, float] | None
-    hc_mm: float | None
-    aop_deg: float | None = None
+    stated: Mapping[str, float] = field(default_factory=dict)
 
     def content_hash(self) -> str:
         """16 hex digits of the SHA-256 of the image file: the same for a renamed copy. It is computed once."""
@@ -93,7 +94,7 @@ class Dataset(ABC):
 
     PRECEDENCE: ClassVar[int] = 100
     EXPECTS: ClassVar[str]
-    TASK: ClassVar[str | None] = None
+    TASK: ClassVar[Task | None] = None
     ATTRIBUTION: ClassVar[str | None] = None
     LICENCE: ClassVar[str | None] = None
 
@@ -109,13 +110,13 @@ class Dataset(ABC):
             UsageError: there is no such task, or the layout is of another.
             InputError: a table or note in the folder cannot be used.
         """
-        if task is not None and task not in TASKS:
-            raise UsageError(f"there is no task {task!r}", f"choose {' or '.join(TASKS)}")
-        if task is not None and self.TASK is not None and task != self.TASK:
-            raise UsageError(f"{folder} is labelled for the task {self.TASK}, not {task}", "leave --task out")
+        if task is not None and task not in task_names():
+            raise UsageError(f"there is no task {task!r}", f"choose {' or '.join(task_names())}")
+        if task is not None and self.TASK is not None and task != self.TASK.name:
+            raise UsageError(f"{folder} is labelled for the task {self.TASK.name}, not {task}", "leave --task out")
         self.folder = folder
         self.images_optional = images_optional
-        self.chosen_task = task
+        self.chosen_task = None if task is None else task_named(task)
         note = read_note(folder)
         self.name = note.name or folder.resolve().name
         self.synthetic = (folder / "phantom.json").is_file()
@@ -142,17 +143,17 @@ class Dataset(ABC):
         """An image as its file stores it, grey ``(H, W)``. Raises InputError where it is unusable."""
         return read_stored(path)
 
-    def infer_task(self) -> tuple[str, str]:
+    def infer_task(self) -> tuple[Task, str]:
         """The task that the labels show, and a sentence that says why; only of a layout without a fixed ``TASK``."""
         raise NotImplementedError
 
     @cached_property
-    def _inferred(self) -> tuple[str, str]:
+    def _inferred(self) -> tuple[Task, str]:
         return self.infer_task()
 
     @property
-    def task(self) -> str:
-        """What the labels mark: the name of a task."""
+    def task(self) -> Task:
+        """What the labels mark."""
         return self.chosen_task or self.TASK or self._inferred[0]
 
     @property
@@ -184,11 +185,11 @@ class Dataset(ABC):
     def load(self, item: Item) -> LabelledFrame:
         """Read an item's image and label.
 
-        A head label must mark a head. In the task ``ps-fh`` a frame without symphysis, head or either is data: sweeps
-        such as JNU-IFM's are labelled frame by frame, and a model must learn to find nothing there.
+        Whether a label without any structure is data, the task says: sweeps such as JNU-IFM's are labelled frame by
+        frame, and a model must learn to find nothing there.
 
         Raises:
-            InputError: either cannot be read, their sizes differ, or a head's mask is empty.
+            InputError: either cannot be read, their sizes differ, or the mask is empty and must not be.
         """
         mask = self.read_mask(item)
         stand_in = self.images_optional and not item.image.is_file()
@@ -199,14 +200,10 @@ class Dataset(ABC):
                 f"and {item.image.name} is {pixels.shape[1]}×{pixels.shape[0]}",
                 "a label must have its image's size",
             )
-        if self.task == "head" and not mask.any():
-            raise InputError(f"{item.label} marks no pixel", "draw the head, or leave the frame out")
-        hc_mm = item.hc_mm
-        if self.task == "head" and hc_mm is None and item.pixel_mm is not None:
-            measures = measure_head(mask, item.pixel_mm)
-            hc_mm = measures.hc_mm if measures else None
+        if not self.task.may_be_empty and not mask.any():
+            raise InputError(f"{item.label} marks no pixel", "draw the structure, or leave the frame out")
         frame = Frame(pixels, item.pixel_mm, str(item.image), bits=bits)
-        return LabelledFrame(frame, mask, item.name, item.subject, hc_mm, self.synthetic, item.aop_deg)
+        return LabelledFrame(frame, mask, item.name, item.subject, self.synthetic, item.stated)
 
     def only(self, names: Iterable[str]) -> Subset:
         """The items of these names, in this data set's order.
@@ -234,7 +231,8 @@ class Dataset(ABC):
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()
         for item in self.items:
-            stated = (item.hc_mm,) if item.aop_deg is None else (item.hc_mm, item.aop_deg)
+            others = (value for key, value in item.stated.items() if key != FIRST_STATED)
+            stated = (item.stated.get(FIRST_STATED), *others)
             digest.update(repr((item.name, item.subject, item.pixel_mm, *stated)).encode())
             digest.update(item.read())
             digest.update(_content(item.label))
@@ -264,7 +262,7 @@ class Subset:
         return self.dataset.name
 
     @property
-    def task(self) -> str:
+    def task(self) -> Task:
         return self.dataset.task
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.images import read_grey
 from fetaledge_runtimes.frames.spacing import plausible_mm
 from fetaledge_runtimes.frames.tables import Row, read_table
-from fetaledge_runtimes.tasks.task import HEAD
+from fetaledge_runtimes.tasks.head import HEAD
 
 IMAGES = "training_set"
 TABLE = "training_set_pixel_size_and_HC.csv"
@@ -57,7 +57,9 @@ class Hc18(Dataset):
                     self.problems.append(Problem(name, f"{error}, in {TABLE} line {table[name].line}"))
                     continue
                 stem = name.removesuffix(".png")
-                items.append(Item(stem, stem.split("_")[0], folder / name, folder / label, (spacing, spacing), hc_mm))
+                items.append(
+                    Item(stem, stem.split("_")[0], folder / name, folder / label, (spacing, spacing), {"hc_mm": hc_mm})
+                )
         for label in sorted(name for name in files if name.endswith(LABEL_END)):
             image = label.removesuffix(LABEL_END) + ".png"
             if image not in images and image not in table:

@@ -13,7 +13,10 @@ from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.images import SUFFIXES, read_grey
 from fetaledge_runtimes.frames.spacing import SPACING_FILE, read_pixels, spacing_of
 from fetaledge_runtimes.frames.tables import Row, Table
-from fetaledge_runtimes.tasks.task import CLASSES, FH, HEAD, PS_FH
+from fetaledge_runtimes.tasks.head import HEAD
+from fetaledge_runtimes.tasks.labels import FH
+from fetaledge_runtimes.tasks.ps_fh import PS_FH
+from fetaledge_runtimes.tasks.task import Task
 
 
 class ImagesAndMasks(PairedFolders):
@@ -31,7 +34,7 @@ class ImagesAndMasks(PairedFolders):
     PRECEDENCE = 30
     EXPECTS = "images/ and masks/ with an optional pixels.csv"
 
-    def infer_task(self) -> tuple[str, str]:
+    def infer_task(self) -> tuple[Task, str]:
         """By the first mask with a value above 1: highest value 2 means symphysis and head, another a head.
 
         The other masks must agree with it (:meth:`read_mask`). Where none has a value above 1 it is a head.
@@ -46,24 +49,26 @@ class ImagesAndMasks(PairedFolders):
                 break
         task = PS_FH if max(values, default=0) == FH else HEAD
         shown = " and ".join(map(str, sorted(values))) if len(values) < 4 else f"{min(values)} to {max(values)}"
-        return task, f"{self.LABELS}/ holds the values {shown}: taken as the task {task} (--task chooses another)"
+        return task, f"{self.LABELS}/ holds the values {shown}: taken as the task {task.name} (--task chooses another)"
 
     def read_table(self, path: Path) -> Table:
         return read_pixels(path)
 
     def make_item(self, stem: str, image: Path, label: Path, row: Row | None) -> Item:
         if row is None:
-            return Item(stem, stem, image, label, None, None)
-        return Item(stem, row.cells["subject"] or stem, image, label, spacing_of(row), row.number("hc_mm"))
+            return Item(stem, stem, image, label, None)
+        hc_mm = row.number("hc_mm")
+        stated = {} if hc_mm is None else {"hc_mm": hc_mm}
+        return Item(stem, row.cells["subject"] or stem, image, label, spacing_of(row), stated)
 
     def read_mask(self, item: Item) -> Image:
         values = read_grey(item.label)
-        classes = len(CLASSES[self.task])
+        classes = len(self.task.classes)
         if classes > 2:
             return label_map(values, item.label, classes)
-        if self.task == HEAD and values.max() == FH:
+        if self.task is HEAD and values.max() == FH:
             raise InputError(
-                f"{item.label} holds the label 2 of symphysis and head, and its data set is of the task {HEAD}",
+                f"{item.label} holds the label 2 of symphysis and head, and its data set is of the task {HEAD.name}",
                 "write 0, 1 and 2 in all masks and leave --task out, or 0 and 255 in all",
             )
         return (values > 0).astype("uint8")

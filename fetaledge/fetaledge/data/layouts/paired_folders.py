@@ -13,7 +13,7 @@ from fetaledge.data.dataset import Dataset, Item, Problem
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.tables import Row, Table
-from fetaledge_runtimes.tasks.task import CLASSES, PS_FH
+from fetaledge_runtimes.tasks.ps_fh import PS_FH
 
 
 class PairedFolders(Dataset):
@@ -109,4 +109,4 @@ def structure_labels(values: npt.NDArray[Any], path: Path) -> Image:
     Raises:
         InputError: it holds something else than 0, 1 and 2.
     """
-    return label_map(values, path, len(CLASSES[PS_FH]))
+    return label_map(values, path, len(PS_FH.classes))

@@ -18,7 +18,7 @@ from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.images import check_size
 from fetaledge_runtimes.frames.spacing import SPACING_COLUMNS, spacing_of
 from fetaledge_runtimes.frames.tables import Row, Table, read_table
-from fetaledge_runtimes.tasks.task import PS_FH
+from fetaledge_runtimes.tasks.ps_fh import PS_FH
 
 ENDING = ".mha"
 PLANES = 3
@@ -46,11 +46,12 @@ class Psfhs(PairedFolders):
 
     def make_item(self, stem: str, image: Path, label: Path, row: Row | None) -> Item:
         if row is None:
-            return Item(stem, stem, image, label, None, None)
+            return Item(stem, stem, image, label, None)
         aop_deg = row.number("aop_deg")
         if aop_deg is not None and aop_deg >= 180:
             raise ValueError(f"aop_deg is {aop_deg:g}, and an angle of progression lies below 180 degrees")
-        return Item(stem, row.cells["subject"] or stem, image, label, spacing_of(row), None, aop_deg)
+        stated = {} if aop_deg is None else {"aop_deg": aop_deg}
+        return Item(stem, row.cells["subject"] or stem, image, label, spacing_of(row), stated)
 
     def read_stored(self, path: Path) -> Stored:
         values = _grey_levels(path)

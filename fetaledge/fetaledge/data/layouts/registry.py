@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import entry_points
 
 from fetaledge.data.dataset import Dataset
+from fetaledge_runtimes.plugins import load, names
 
 GROUP = "fetaledge.layouts"
 
@@ -13,5 +13,5 @@ GROUP = "fetaledge.layouts"
 @cache
 def layouts() -> tuple[type[Dataset], ...]:
     """All installed layouts, in the order in which they are asked whether they recognise a folder."""
-    found: list[type[Dataset]] = [point.load() for point in entry_points(group=GROUP)]
+    found: list[type[Dataset]] = [load(GROUP, name) for name in names(GROUP)]
     return tuple(sorted(found, key=lambda layout: (layout.PRECEDENCE, layout.__name__)))
