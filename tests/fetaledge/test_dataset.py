@@ -18,6 +18,7 @@ from fetaledge.data.check import DataCheck, check_dataset, summary_lines, write_
 from fetaledge.data.dataset import Item
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.data.split import choose_frames, draw_frames, split_by_subject
+from fetaledge.workflows.export import source_text
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.frames.read import read_frames
@@ -366,3 +367,13 @@ def test_the_commands_say_what_they_assumed(tmp_path: Path) -> None:
     assert chosen.stderr == "" and json.loads(chosen.stdout)["structures"] == {"pubic-symphysis": 1, "head": 0}
     for name in (["train", "unet"], ["train", "sam"], ["evaluate"], ["export"], ["benchmark"], ["data", "heatmap"]):
         assert "--task" in CliRunner().invoke(app, [*name, "--help"]).stdout
+
+
+def test_a_model_card_cites_what_the_run_kept(copy: Path) -> None:
+    assert source_text(open_dataset(copy).facts()) == "synthetic frames made by fetaledge"
+    (copy / "phantom.json").unlink()
+    hc18 = "HC18 (van den Heuvel et al. 2018, Zenodo 1327317), licence: CC BY 4.0"
+    assert source_text(open_dataset(copy).facts()) == hc18  # whatever its folder is called
+    assert source_text({"name": "HC18", "synthetic": False}) == hc18  # a run of an earlier version
+    nothing = {"name": "hc18-like", "synthetic": False, "attribution": None, "licence": None}
+    assert source_text(nothing) == "hc18-like, of whose source and licence nothing was stated"

@@ -86,7 +86,7 @@ def _gate_there(
     targets: list[str],
     engines: list[str],
     data: Path,
-    task: str | None,
+    labelled_for: str | None,
     as_json: bool,
 ) -> None:
     from fetaledge.workflows.verify_on_devices import gate_on_targets
@@ -94,7 +94,14 @@ def _gate_there(
     from fetaledge_runtimes.tasks.registry import task_named
 
     document = gate_on_targets(
-        bundle, data, targets, variants=names or None, threads=threads, engines=engines, progress=say, labelled_for=task
+        bundle,
+        data,
+        targets,
+        variants=names or None,
+        threads=threads,
+        engines=engines,
+        progress=say,
+        labelled_for=labelled_for,
     )
     task = task_named(document["task"])
     if as_json:

@@ -128,15 +128,15 @@ def _sides(run: Run, dataset: Dataset, count: int) -> tuple[Subset, Subset]:
 
 def _data_note(run: Run, dataset: Dataset) -> str:
     """Licence and attribution of the data behind a bundle, for its card."""
-    trained = f"Trained on {_source(run.document['data'])}."
+    trained = f"Trained on {source_text(run.document['data'])}."
     phantoms = run.document["recipe"].get("phantoms")
     mixed = f" {phantoms} synthetic frames were mixed in." if phantoms else ""
     if dataset.fingerprint() == run.document["data"]["fingerprint"]:
         return f"{trained}{mixed}"
-    return f"{trained}{mixed} Calibrated and gated on other data: {_source(dataset.facts())}."
+    return f"{trained}{mixed} Calibrated and gated on other data: {source_text(dataset.facts())}."
 
 
-def _source(data: Mapping[str, Any]) -> str:
+def source_text(data: Mapping[str, Any]) -> str:
     """How to name and cite the frames of :meth:`Dataset.facts`.
 
     Runs of earlier versions kept neither attribution nor licence: HC18 was told by its folder's name.
