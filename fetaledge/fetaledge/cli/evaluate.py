@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from fetaledge.cli.options import TASK
 from fetaledge.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def evaluate(
         None, metavar="RUN|BUNDLE", help="The run or bundle to score; leave it out with --masks."
     ),
     data: Path = typer.Option(..., help="Labelled frames."),
+    task: str | None = TASK,
     masks: Path | None = typer.Option(
         None, metavar="DIR", help="Score the masks of this folder, PNG or .mha, named like the frames."
     ),
@@ -60,7 +62,7 @@ def evaluate(
 
     if (model is None) == (masks is None):
         raise UsageError("evaluate scores either a run or bundle, or --masks", "give one of them")
-    dataset = open_dataset(data, images_optional=masks is not None)
+    dataset = open_dataset(data, images_optional=masks is not None, task=task, progress=say)
     if challenge and dataset.task.challenge is None:
         raise UsageError(
             f"--challenge scores symphysis and head, and {data} is labelled for the task {dataset.task.name}",

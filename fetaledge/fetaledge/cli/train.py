@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from fetaledge.cli.options import TASK
 from fetaledge.cli.output import say
 from fetaledge.cli.train_options import (
     DATA,
@@ -45,6 +46,7 @@ def _group() -> None:
 def unet(
     data: DataOption,
     out: OutOption,
+    task: str | None = TASK,
     train_count: TrainCountOption = None,
     validation: float = typer.Option(0.2, help="Share of the subjects held out.", rich_help_panel=DATA),
     phantoms: int = typer.Option(
@@ -157,7 +159,7 @@ def unet(
         soft_weight=soft_weight,
     )
     run = train_unet(
-        open_dataset(data),
+        open_dataset(data, task=task, progress=say),
         out,
         recipe,
         init=open_run(init) if init else None,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from fetaledge.cli.options import TASK
 from fetaledge.cli.output import say
 from fetaledge.cli.train import app
 from fetaledge.cli.train_options import (
@@ -38,6 +39,7 @@ from fetaledge_runtimes.errors import UsageError
 def sam(
     data: DataOption,
     out: OutOption,
+    task: str | None = TASK,
     base: str = typer.Option(
         ...,
         metavar="FILE|DIR",
@@ -136,7 +138,7 @@ def sam(
         precision=lightning_precision(precision),
     )
     run = train_sam(
-        open_dataset(data),
+        open_dataset(data, task=task, progress=say),
         out,
         recipe,
         base=base,

@@ -32,6 +32,7 @@ def benchmark_bundle(
     seed: int,
     progress: Callable[[str], None],
     base: Path | None = None,
+    task: str | None = None,
     targets: Sequence[str] = ("local",),
     engines: Sequence[str] = (),
     sustained_minutes: float | None = None,
@@ -40,7 +41,8 @@ def benchmark_bundle(
 ) -> dict[str, Any]:
     """The benchmark record of a bundle on ``targets``; with ``run_folder``, eager PyTorch is measured on this machine.
 
-    ``base``: where a SAM run's base is, if not where the run says. The other arguments are those of
+    ``base``: where a SAM run's base is, if not where the run says. ``task``: what the labels mark, if it is not to be
+    inferred. The other arguments are those of
     :func:`fetaledge_benchmarks.run_benchmark`.
 
     Raises:
@@ -52,7 +54,7 @@ def benchmark_bundle(
     opened = [open_target(address) for address in targets]
     bundle = Bundle.open(bundle_folder)
     source = bundle.manifest.source
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, task=task, progress=progress)
     check_task(bundle_folder, task_named(bundle.manifest.task), dataset)
     reference = None
     if run_folder is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fetaledge.data.dataset import Dataset, Subset
+from fetaledge.data.layouts.hc18 import Hc18
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.data.split import draw_frames, split_by_subject
 from fetaledge.phantoms.registry import phantom_of
@@ -18,6 +19,7 @@ from fetaledge.runs.unet_run import UnetRun
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.files import refuse_existing
 from fetaledge_runtimes.plugins import names
+from fetaledge_runtimes.records import to_json
 
 if TYPE_CHECKING:
     from fetaledge_export.gate import Limits
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
 GOLDEN_SEEDS = (901, 902, 903, 904)
 FORMATS = "fetaledge.formats"
-HC18 = "HC18 (van den Heuvel et al. 2018, Zenodo 1327317, CC BY 4.0)"
 
 
 def export_run(
@@ -42,6 +43,7 @@ def export_run(
     progress: Callable[[str], None],
     fold: int | None = None,
     base: Path | None = None,
+    task: str | None = None,
 ) -> ExportResult:
     """Export a run; of a SAM run one fold, merged: ``fold``, from 1, or that of the best validation Dice.
 
@@ -53,6 +55,7 @@ def export_run(
         allow_unmeasured: let a variant in of which the gate could not judge a measure.
         base: where a SAM run's base is, if not where the run says; with ``force`` one of other weights will do.
         force: replace an earlier bundle.
+        task: what the labels mark, if it is not to be inferred.
 
     Raises:
         UsageError, InputError, OutputError: as the run, the data and ``export_bundle`` say.
@@ -65,7 +68,7 @@ def export_run(
     run = _open(run_folder, fold, base, force and base is not None)
     limits.document(run.task)
     refuse_existing(out, force)
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, task=task, progress=progress)
     check_task(run_folder, run.task, dataset)
     phantom = phantom_of(run.task.name)
     network = run.network()
@@ -115,16 +118,24 @@ def _sides(run: Run, dataset: Dataset, count: int) -> tuple[Subset, Subset]:
 
 def _data_note(run: Run, dataset: Dataset) -> str:
     """Licence and attribution of the data behind a bundle, for its card."""
-    name = run.document.data.name
-    if run.document.data.synthetic:
-        trained = "Trained on synthetic frames made by fetaledge."
-    elif name.lower().startswith("hc18"):
-        trained = f"Trained on {HC18}."
-    else:
-        trained = f"Trained on {name}, of whose source and licence nothing was stated."
+    trained = f"Trained on {source_text(to_json(run.document.data))}."
     phantoms = run.document.recipe.phantoms if isinstance(run, UnetRun) else 0
     mixed = f" {phantoms} synthetic frames were mixed in." if phantoms else ""
     if dataset.fingerprint() == run.document.data.fingerprint:
         return f"{trained}{mixed}"
-    kind = "synthetic frames made by fetaledge" if dataset.synthetic else dataset.name
-    return f"{trained}{mixed} Calibrated and gated on other data: {kind}."
+    return f"{trained}{mixed} Calibrated and gated on other data: {source_text(dataset.facts())}."
+
+
+def source_text(data: Mapping[str, Any]) -> str:
+    """How to name and cite the frames of :meth:`Dataset.facts`.
+
+    Runs of earlier versions kept neither attribution nor licence: HC18 was told by its folder's name.
+    """
+    if data["synthetic"]:
+        return "synthetic frames made by fetaledge"
+    attribution, licence = data.get("attribution"), data.get("licence")
+    if not attribution and not licence and data["name"].lower().startswith("hc18"):
+        attribution, licence = Hc18.ATTRIBUTION, Hc18.LICENCE
+    if not attribution and not licence:
+        return f"{data['name']}, of whose source and licence nothing was stated"
+    return f"{attribution or data['name']}, licence: {licence or 'not stated'}"

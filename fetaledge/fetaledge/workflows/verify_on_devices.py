@@ -117,8 +117,11 @@ def gate_on_targets(
     threads: int,
     engines: Sequence[str],
     progress: Callable[[str], None],
+    labelled_for: str | None = None,
 ) -> dict[str, Any]:
     """Predict the gate's frames on each target, and judge every variant by the gate's limits against fp32 PyTorch.
+
+    ``labelled_for``: the task of the labels, if it is not to be inferred.
 
     Returns:
         The document ``fetaledge/device-gate/1``: ``results`` with ``target``, ``variant``, ``passed``, ``reasons``,
@@ -134,7 +137,7 @@ def gate_on_targets(
     gate = read_gate(bundle)
     task = task_named(bundle.manifest.task)
     reference = case_scores(gate.reference, task, f"{bundle.folder}: the gate's reference")
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, task=labelled_for, progress=progress)
     check_task(bundle_folder, task, dataset)
     names = {score.name for score in reference}
     items = tuple(item for item in dataset.items if item.name in names)

@@ -80,6 +80,7 @@ def train_sam(
     shape = read.shape.resized(recipe.size)
     folds = _folds(dataset, recipe)
     refuse_what_does_not_fit(shape, recipe, hardware)
+    facts = dataset.facts()  # the one reading of all files, which the content hashes below share
     trained = {name for train, _ in folds for name in train}
     document = SamRunDocument(
         task=dataset.task.name,
@@ -91,12 +92,7 @@ def train_sam(
         intensity=Intensity(scale=SCALE, offset=OFFSET),
         recipe=recipe,
         adapter=None if adapter is None else adapter.name,
-        data=RunData(
-            name=dataset.name,
-            frames=len(dataset),
-            fingerprint=dataset.fingerprint(),
-            synthetic=dataset.synthetic,
-        ),
+        data=RunData(**facts),
         hashes={item.name: item.content_hash() for item in dataset.items if item.name in trained},
         folds=tuple(Fold(train=tuple(train), validation=tuple(validation)) for train, validation in folds),
         trained_parameters=0,

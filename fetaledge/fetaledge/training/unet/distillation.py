@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,9 +17,10 @@ from fetaledge.runs.run import Run
 from fetaledge.runs.unet_run import Teacher, UnlabelledFrames
 from fetaledge.training.unet.frames import Soft
 from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.frames.depth import Depth
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.images import read_bytes
-from fetaledge_runtimes.frames.read import list_files, read_frames
+from fetaledge_runtimes.frames.read import depth_of, list_files, read_frames
 from fetaledge_runtimes.preprocess import resize
 
 SOFT_WEIGHT = 0.5
@@ -79,7 +81,7 @@ class _FramesOfPsfhs(Psfhs):
     """The frames of PSFHS alone: labels are not read, and need not be there."""
 
     def scan(self) -> tuple[Item, ...]:
-        return tuple(self.make_item(stem, path, path, {}) for stem, path in self._by_stem(self.IMAGES).items())
+        return tuple(self.make_item(stem, path, path, None) for stem, path in self._by_stem(self.IMAGES).items())
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class Unlabelled:
             files, read = list(items), lambda file: [psfhs.read_image(items[file])]
         else:
             files = list_files(next((path / part for part in PICTURES if (path / part).is_dir()), path))
-            read = _read_pixels
+            read = partial(_read_pixels, depth_of(files))
         hashes = {file: hashlib.sha256(read_bytes(file)).hexdigest()[:16] for file in files}
         used = {file: value for file, value in hashes.items() if value not in known}
         if not files:
@@ -135,5 +137,5 @@ class Unlabelled:
         return UnlabelledFrames(name=self.name, files=len(self.hashes), left_out=self.left_out, fingerprint=digest)
 
 
-def _read_pixels(file: Path) -> Iterator[Image]:
-    return (frame.pixels for frame in read_frames(file))
+def _read_pixels(depth: Depth, file: Path) -> Iterator[Image]:
+    return (frame.pixels for frame in read_frames(file, bits=depth))

@@ -85,6 +85,7 @@ def train_unet(
     _check_teachers(teachers, unlabelled, recipe, task)
     recipe = _completed(recipe, init, strategy, bool(teachers))
     architecture = _architecture(recipe, init, strategy, task)
+    facts = dataset.facts()  # the one reading of all files, which the content hashes below share
     train_names, validation_names = _split(dataset, recipe, init)
     labelled, held_out = (_hashes(dataset, names) for names in (train_names, validation_names))
     more = Unlabelled.open(unlabelled, labelled | held_out) if unlabelled else None
@@ -99,12 +100,7 @@ def train_unet(
         init=_origin(init) if init else None,
         teachers=teacher_facts(teachers, held_out),
         unlabelled=more.facts() if more else None,
-        data=RunData(
-            name=dataset.name,
-            frames=len(dataset),
-            fingerprint=dataset.fingerprint(),
-            synthetic=dataset.synthetic,
-        ),
+        data=RunData(**facts),
         split=Split(train=tuple(train_names), validation=tuple(validation_names)),
         trained_on=tuple(sorted(seen)),
         trained_parameters=0,
