@@ -138,7 +138,7 @@ def bound(core: Core, executed: Mapping[str, int], read: int, written: int, mode
 
     Args:
         core: one of :data:`CORES`.
-        executed: instructions by class, those of ``counting.c``.
+        executed: instructions by class, those of ``count.c``.
         read: bytes that loads brought; ``written``: that stores took.
         model_bytes: size of the weights, which memory must deliver again for each frame where no cache holds them.
 

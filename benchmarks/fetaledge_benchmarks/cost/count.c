@@ -3,8 +3,8 @@
  * emulator (TCG plugin interface, version 1: qemu 4.2 to 9). Built without qemu's headers, which no package of Debian 12
  * ships: the few functions it needs are declared here, as qemu documents them.
  *
- *     cc -O2 -shared -fPIC -o counting.so counting.c
- *     qemu-aarch64 -plugin counting.so,out=FILE program
+ *     cc -O2 -shared -fPIC -o count.so count.c
+ *     qemu-aarch64 -plugin count.so,out=FILE program
  *
  * A mark is the system call getpriority(0xFE7A, w), which the kernel refuses and nothing else ever makes: w = 1 opens
  * the window, w = 0 closes it and appends one JSON line to FILE with the counts of every thread that ran within it.

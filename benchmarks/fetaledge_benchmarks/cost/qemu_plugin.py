@@ -1,4 +1,4 @@
-"""The counting plugin, built from ``counting.c`` by this machine's compiler and kept in the cache."""
+"""The counting plugin, built from ``count.c`` by this machine's compiler and kept in the cache."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fetaledge_devices.cache import folder
 from fetaledge_runtimes.errors import TargetError
 from fetaledge_runtimes.files import atomic_path
 
-SOURCE = Path(__file__).with_name("counting.c")
+SOURCE = Path(__file__).with_name("count.c")
 OPTIONS = ("-O2", "-std=c11", "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=hidden")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from fetaledge_benchmarks.cost.bound import WHAT
 from fetaledge_benchmarks.report.tables import NOTHING, milliseconds
 
-# What a reader compares, each the sum of some classes of counting.c; every class is in the document.
+# What a reader compares, each the sum of some classes of count.c; every class is in the document.
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "FMA": ("vector_fma", "vector_fma_64"),
     "dot": ("dot_product", "matrix_multiply"),
