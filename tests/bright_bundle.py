@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fetaledge_benchmarks import Reference, run_benchmark
+from fetaledge_benchmarks import BenchmarkOptions, Reference, run_benchmark
 from fetaledge_devices.targets import open_target
 from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
 from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
@@ -173,18 +173,17 @@ def reference(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def benchmark_of(bundle_folder: Path, heads: Heads) -> Callable[..., dict[str, Any]]:
-    """Run a real benchmark on this machine; keywords as those of ``run_benchmark``."""
+    """Run a real benchmark on this machine, of one variant and 2 samples in 1 round.
 
-    def run(**changes: Any) -> dict[str, Any]:
-        given: dict[str, Any] = {
-            "threads": [1],
-            "variants": ["onnx-fp32"],
-            "reference": None,
-            "samples": 2,
-            "rounds": 1,
-        }
-        given |= {"seed": 0, "targets": [open_target("local")], "progress": lambda line: None}
-        return run_benchmark(bundle_folder, heads, **(given | changes))
+    Keywords are the fields of ``BenchmarkOptions``, ``targets`` and the other arguments of ``run_benchmark``.
+    """
+    names = {field.name for field in fields(BenchmarkOptions)}
+
+    def run(**given: Any) -> dict[str, Any]:
+        small: dict[str, Any] = {"variants": ("onnx-fp32",), "samples": 2, "rounds": 1}
+        options = BenchmarkOptions(**(small | {name: value for name, value in given.items() if name in names}))
+        rest = {name: value for name, value in given.items() if name not in names}
+        return run_benchmark(bundle_folder, heads, options, rest.pop("targets", [open_target("local")]), **rest)
 
     return run
 

@@ -12,8 +12,8 @@ from fetaledge_benchmarks import mask_agreement
 from fetaledge_benchmarks.benchmark_frames import Workload
 from fetaledge_benchmarks.plan import Row, Sampling
 from fetaledge_benchmarks.row_measurement import Measurement
-from fetaledge_benchmarks.target_session import Share
-from fetaledge_benchmarks.validity import reasons_against, remarks_on
+from fetaledge_benchmarks.target_run import TargetRun
+from fetaledge_benchmarks.validity import reasons_against, throttling_blind_spots
 from fetaledge_benchmarks.worker_client import SERIES
 from fetaledge_devices.facts.model import Facts
 from fetaledge_runtimes.bench_worker import percentiles
@@ -32,7 +32,7 @@ def record_valid(record: dict[str, Any]) -> bool:
 
 
 def build_record(
-    bundle: Bundle, data: str, workload: Workload, sampling: Sampling, host: Facts, shares: Sequence[Share]
+    bundle: Bundle, data: str, workload: Workload, sampling: Sampling, host: Facts, runs: Sequence[TargetRun]
 ) -> dict[str, Any]:
     """The JSON-able record; null, never NaN, where something was not measured. Sizes are in MB (10⁶ bytes).
 
@@ -47,8 +47,8 @@ def build_record(
         "bundle": manifest.name,
         "data": data,
         "host": host.machine,
-        "devices": {share.target.name: _facts(share) for share in shares},
-        "lost": {share.target.name: share.lost for share in shares if share.lost is not None},
+        "devices": {run.target.name: _facts(run) for run in runs},
+        "lost": {run.target.name: run.lost for run in runs if run.lost is not None},
         "model": {
             "task": task,
             "input": [manifest.input.height, manifest.input.width],
@@ -72,23 +72,23 @@ def build_record(
             "warmup": sampling.warmup,
             "seed": sampling.seed,
         },
-        "results": [_result(m, share, sampling, task) for share in shares for m in share.measurements],
-        "evaluations": _evaluations(shares, task, data, workload.synthetic > 0),
+        "results": [_result(m, run, sampling, task) for run in runs for m in run.measurements],
+        "evaluations": _evaluations(runs, task, data, workload.synthetic > 0),
     }
 
 
-def _facts(share: Share) -> dict[str, Any]:
+def _facts(run: TargetRun) -> dict[str, Any]:
     """A target's entry under ``devices`` in the record."""
-    facts, deployment = share.facts, share.deployment
+    facts, deployment = run.session.facts, run.deployment
     return {
         "facts": facts.machine if facts else None,
-        "emulated": share.emulated,
+        "emulated": run.target.emulated,
         "before": facts.conditions.document() if facts else None,
-        "after": share.after.document() if share.after else None,
+        "after": run.after.document() if run.after else None,
         "engines": dict(deployment.versions) if deployment else {},
         "refused": dict(deployment.refused) if deployment else {},
-        "order": share.order,
-        "interruptions": share.interruptions,
+        "order": run.order,
+        "interruptions": run.session.interruptions,
         "notes": {name: list(notes) for name, notes in deployment.notes.items()} if deployment else {},
     }
 
@@ -101,27 +101,28 @@ def synthetic_note(workload: Workload) -> str | None:
     return f"{share} {workload.frames} frames are synthetic: their scores say nothing about clinical accuracy"
 
 
-def _result(measurement: Measurement, share: Share, sampling: Sampling, task: str) -> dict[str, Any]:
-    row, answers, everything = measurement.row, measurement.answers, share.measurements
+def _result(measurement: Measurement, run: TargetRun, sampling: Sampling, task: str) -> dict[str, Any]:
+    facts = run.session.facts
+    row, answers, everything = measurement.row, measurement.results, run.measurements
     kernel, end_to_end = measurement.series("kernel_ms"), measurement.series("end_to_end_ms")
     latency = None
     if measurement.timed:
         latency = {"kernel": percentiles(kernel), "end_to_end": percentiles(end_to_end) if end_to_end else None}
     around = [whole - inner for whole, inner in zip(end_to_end, kernel, strict=False)]
     temperatures = [c.temperature_c for c in measurement.conditions if c.temperature_c is not None]
-    reasons = _reasons(measurement, share, sampling)
+    reasons = _reasons(measurement, run, sampling)
     return {
-        "target": share.target.name,
+        "target": run.target.name,
         "variant": row.name,
         "engine": row.engine,
         "engine_version": measurement.engine_version,
         "threads": row.threads,
         "pinned": list(measurement.pinned) or None,
-        "emulated": share.emulated,
+        "emulated": run.target.emulated,
         "reference": row.reference,
         "valid": not reasons,
         "reasons": reasons,
-        "notes": remarks_on(measurement.conditions, share.facts.machine.get("model") if share.facts else None),
+        "notes": throttling_blind_spots(measurement.conditions, facts.machine.get("model") if facts else None),
         "latency_ms": latency,
         "engine_independent_ms": round(median(around), 4) if measurement.timed and around else None,
         "load_ms": median(a.load_ms for a in answers) if answers else None,
@@ -136,7 +137,7 @@ def _result(measurement: Measurement, share: Share, sampling: Sampling, task: st
         "rounds": [
             {"samples": len(a.series["kernel_ms"]), "load_ms": a.load_ms, "peak_rss_mb": a.peak_rss_mb} for a in answers
         ],
-        "benchmark_model": measurement.googles_tool,
+        "benchmark_model": measurement.benchmark_model,
         "interruptions": measurement.interruptions,
         "sustained": _sustained(measurement),
     }
@@ -166,18 +167,18 @@ def _sustained(measurement: Measurement) -> dict[str, Any] | None:
     }
 
 
-def _reasons(measurement: Measurement, share: Share, sampling: Sampling) -> list[str]:
-    assert share.facts is not None  # they come before the rows
+def _reasons(measurement: Measurement, run: TargetRun, sampling: Sampling) -> list[str]:
+    assert run.session.facts is not None  # they come before the rows
     reasons = reasons_against(
         measurement.row.threads,
-        len(measurement.pinned) or share.facts.cores,
+        len(measurement.pinned) or run.session.facts.cores,
         measurement.series("kernel_ms"),
         sampling.samples,
         measurement.conditions,
         measurement.failure,
-        emulated=share.emulated,
+        emulated=run.target.emulated,
     )
-    return [*reasons, *([f"the target dropped out: {share.lost}"] if share.lost is not None else [])]
+    return [*reasons, *([f"the target dropped out: {run.lost}"] if run.lost is not None else [])]
 
 
 def _accuracy(scores: Sequence[CaseScore] | None, task: str) -> dict[str, Any] | None:
@@ -232,15 +233,15 @@ def _speedup(measurement: Measurement, everything: Sequence[Measurement]) -> flo
     return round(median(base[0].series("kernel_ms")) / kernel, 4) if kernel > 0 else None
 
 
-def _evaluations(shares: Sequence[Share], task: str, data: str, synthetic: bool) -> dict[str, Any]:
+def _evaluations(runs: Sequence[TargetRun], task: str, data: str, synthetic: bool) -> dict[str, Any]:
     """Per model, the record ``fetaledge/evaluation/1`` with every case; a device's goes by ``MODEL on TARGET``."""
     return {
         m.row.name
-        if share.target.name == mask_agreement.LOCAL
-        else f"{m.row.name} on {share.target.name}": evaluation_record(
+        if run.target.name == mask_agreement.LOCAL
+        else f"{m.row.name} on {run.target.name}": evaluation_record(
             m.scores, task=task, variant=m.row.name, engine=m.row.engine, data=data, synthetic=synthetic
         )
-        for share in shares
-        for m in share.measurements
+        for run in runs
+        for m in run.measurements
         if m.scores
     }

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fetaledge_benchmarks import Reference, record_valid, run_benchmark
+from fetaledge_benchmarks import BenchmarkOptions, Reference, record_valid, run_benchmark
 from fetaledge_benchmarks.benchmark_frames import write_workload
 from fetaledge_benchmarks.plan import Row
-from fetaledge_benchmarks.record import Measurement, fp32_of
+from fetaledge_benchmarks.record import fp32_of
+from fetaledge_benchmarks.row_measurement import Measurement
 from fetaledge_devices.targets import open_target
 from fetaledge_runtimes.errors import BundleError, InputError
 from fetaledge_runtimes.scores.record import score_case
@@ -200,7 +201,7 @@ def test_an_engine_that_is_not_installed_is_a_row_with_the_pip_line(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['openvino'] = None\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    record = benchmark_of(variants=["onnx-fp32", "openvino-fp32"])
+    record = benchmark_of(variants=("onnx-fp32", "openvino-fp32"))
     entry = result(record, "openvino-fp32")
     assert not entry["valid"] and entry["latency_ms"] is None
     assert "not installed" in entry["reasons"][0] and "pip install openvino" in entry["reasons"][0]
@@ -210,10 +211,7 @@ def test_an_engine_that_is_not_installed_is_a_row_with_the_pip_line(
 
 def test_an_altered_bundle_and_an_empty_data_set_are_refused(bundle_folder: Path, heads: Any, tmp_path: Path) -> None:
     def run(folder: Path, data: Any) -> None:
-        run_benchmark(
-            folder, data, threads=[1], variants=None, reference=None, samples=2, rounds=1, seed=0,
-            targets=[open_target("local")], progress=lambda line: None,
-        )  # fmt: skip
+        run_benchmark(folder, data, BenchmarkOptions(samples=2, rounds=1), [open_target("local")])
 
     with pytest.raises(BundleError):
         run(tmp_path, heads)
@@ -223,11 +221,11 @@ def test_an_altered_bundle_and_an_empty_data_set_are_refused(bundle_folder: Path
 
 def test_the_workers_get_frames_and_spacing_but_no_label(heads: Any, tmp_path: Path) -> None:
     workload = write_workload(heads, tmp_path)
-    names = sorted(path.name for path in workload.every.iterdir())
+    names = sorted(path.name for path in workload.accuracy_frames.iterdir())
     assert names == [*(f"frame{index:02d}.png" for index in range(10)), "pixels.csv"]
-    table = (workload.every / "pixels.csv").read_text().splitlines()
+    table = (workload.accuracy_frames / "pixels.csv").read_text().splitlines()
     assert table[:2] == ["filename,row_mm,column_mm", "frame00.png,0.5,0.5"] and len(table) == 11
-    assert len(workload.timing_names) == 8 and len(list(workload.timing.glob("*.png"))) == 8
+    assert len(workload.timing_names) == 8 and len(list(workload.timing_frames.glob("*.png"))) == 8
 
 
 def test_ctrl_c_leaves_no_process_and_no_folder(bundle_folder: Path, tmp_path: Path) -> None:
@@ -239,15 +237,15 @@ def test_ctrl_c_leaves_no_process_and_no_folder(bundle_folder: Path, tmp_path: P
         f"""
 import importlib.util, sys
 from pathlib import Path
-from fetaledge_benchmarks import Reference, run_benchmark
+from fetaledge_benchmarks import BenchmarkOptions, Reference, run_benchmark
 from fetaledge_devices.targets import open_target
 spec = importlib.util.spec_from_file_location("kit", {str(Path(__file__).parents[1] / "bright_bundle.py")!r})
 kit = sys.modules["kit"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(kit)
 reference = Reference("torch-fp32", "PyTorch", (sys.executable, "-c", {sleeper!r}), (1,))
 run_benchmark(
-    Path({str(bundle_folder)!r}), kit.Heads(), threads=[1], variants=None, reference=reference, samples=2, rounds=1,
-    seed=0, targets=[open_target("local")], progress=print,
+    Path({str(bundle_folder)!r}), kit.Heads(), BenchmarkOptions(samples=2, rounds=1), [open_target("local")],
+    reference=reference, progress=print,
 )
 """
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fetaledge_benchmarks import run_benchmark, table_header, terminal_table, write_report
+from fetaledge_benchmarks import BenchmarkOptions, run_benchmark, table_header, terminal_table, write_report
 from fetaledge_benchmarks.record import _accuracy
 from fetaledge_devices.targets import open_target
 from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
@@ -94,13 +94,8 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return run_benchmark(
         write_bundle(tmp_path_factory.mktemp("structures") / "bundle"),
         TwoStructures(),
-        threads=[1],
-        variants=None,
-        reference=None,
-        samples=2,
-        rounds=1,
-        targets=[open_target("local")],
-        progress=lambda line: None,
+        BenchmarkOptions(samples=2, rounds=1),
+        [open_target("local")],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fetaledge_benchmarks import benchmark, target_session
+from fetaledge_benchmarks import benchmark, target_run, target_session
 from fetaledge_benchmarks.sustained import SUSTAINED_SAMPLES
 from fetaledge_devices.deploy import Deployment
 from fetaledge_devices.facts import here
@@ -46,7 +46,7 @@ def nothing_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     def deploy(folder: Path, target: Any, **_: Any) -> Deployment:
         return Deployment(target, str(folder), open_target("local").worker, False, (), {}, {}, {})
 
-    monkeypatch.setattr(target_session, "deploy", deploy)
+    monkeypatch.setattr(target_run, "deploy", deploy)
 
 
 def test_a_dropped_connection_is_taken_up_again(benchmark_of: RunBenchmark) -> None:
@@ -113,9 +113,9 @@ def test_what_was_refused_costs_nothing(benchmark_of: RunBenchmark, monkeypatch:
     ran: list[str] = []
     untouched = Untouched()
     untouched.name = "ssh://untouched"
-    monkeypatch.setattr(target_session, "deploy", deploy)
+    monkeypatch.setattr(target_run, "deploy", deploy)
     monkeypatch.setattr(benchmark, "open_target", lambda name: Here())
-    record = benchmark_of(targets=[untouched, Dropping((), True)], variants=["onnx-fp32", "onnx-int8"], samples=2)
+    record = benchmark_of(targets=[untouched, Dropping((), True)], variants=("onnx-fp32", "onnx-int8"), samples=2)
     assert [row["reasons"][0] for row in record["results"] if row["accuracy"] is None] == ["no wheel"] * 3
     assert record["lost"] == {} and record["devices"]["ssh://untouched"]["order"] is None
     assert len(ran) == 1 and "onnx-fp32" in ran[0]

@@ -35,7 +35,7 @@ def write_report(record: dict[str, Any], folder: Path, *, force: bool = False) -
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("fetaledge_benchmarks"),
+        loader=jinja2.PackageLoader("fetaledge_benchmarks.report"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

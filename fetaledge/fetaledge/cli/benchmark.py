@@ -43,7 +43,7 @@ def benchmark(
 ) -> None:
     """Measure latency and accuracy of every variant, all in one interleaved run."""
     from fetaledge.workflows.benchmark import benchmark_bundle
-    from fetaledge_benchmarks import agreement_table, record_valid, terminal_table, write_report
+    from fetaledge_benchmarks import BenchmarkOptions, agreement_table, record_valid, terminal_table, write_report
     from fetaledge_benchmarks.report.notes import label, remarks
     from fetaledge_benchmarks.report.page import PAGE
     from fetaledge_benchmarks.report.tables import baselines
@@ -54,23 +54,19 @@ def benchmark(
         refuse_existing(json_file, force)
     if report is not None:
         refuse_existing(report, force, marker=PAGE)
-    record = benchmark_bundle(
-        bundle,
-        data,
-        run_folder=run,
-        variants=variant or None,
-        threads=threads,
-        split=split,
+    options = BenchmarkOptions(
+        threads=tuple(threads),
+        variants=tuple(variant) or None,
         samples=samples,
         rounds=rounds,
         seed=seed,
-        progress=say,
-        base=base,
-        targets=target,
-        engines=engine,
+        engines=tuple(engine),
         sustained_minutes=sustained,
         cool_down_s=cool_down,
         benchmark_model=benchmark_model,
+    )
+    record = benchmark_bundle(
+        bundle, data, options, targets=target, run_folder=run, base=base, split=split, progress=say
     )
     if str(json_file) == "-":
         print_json(record)

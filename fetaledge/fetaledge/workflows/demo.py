@@ -16,7 +16,7 @@ from fetaledge.data.layouts.open import open_dataset
 from fetaledge.phantoms.head import write_head_phantoms
 from fetaledge.workflows.benchmark import benchmark_bundle
 from fetaledge.workflows.export import export_run
-from fetaledge_benchmarks import write_report
+from fetaledge_benchmarks import BenchmarkOptions, write_report
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import GateFailed, InputError
 from fetaledge_runtimes.files import atomic_folder, atomic_path
@@ -77,13 +77,9 @@ def demonstrate(out: Path, run: Path | None, *, force: bool, progress: Callable[
         record = benchmark_bundle(
             folder / "bundle",
             folder / "unseen",
+            BenchmarkOptions(samples=30, rounds=2),
             run_folder=run,
-            variants=None,
-            threads=(1,),
             split="all",
-            samples=30,
-            rounds=2,
-            seed=0,
             progress=progress,
         )
         write_report(record, folder / "report")

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fetaledge.data.dataset import Subset
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.runs.evaluate import check_task
-from fetaledge_benchmarks import run_benchmark
+from fetaledge_benchmarks import BenchmarkOptions, run_benchmark
 from fetaledge_devices.deploy import check_engines, deploy
 from fetaledge_devices.targets import open_target
 from fetaledge_devices.targets.local import LocalTarget
@@ -147,19 +147,13 @@ def gate_on_targets(
     frames = Subset(dataset, items)
     _check_truth(reference, frames, task, data)
     try:
-        record = run_benchmark(
-            bundle_folder,
-            frames,
-            threads=[threads],
-            variants=variants,
-            reference=None,
-            samples=1,
-            rounds=1,
-            targets=opened,
-            engines=engines,
+        options = BenchmarkOptions(
+            threads=(threads,),
+            variants=None if variants is None else tuple(variants),
+            engines=tuple(engines),
             accuracy_only=True,
-            progress=progress,
         )
+        record = run_benchmark(bundle_folder, frames, options, opened, progress=progress)
     finally:
         for target in opened:
             target.close()
