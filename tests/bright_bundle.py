@@ -130,6 +130,7 @@ from fetaledge_runtimes.bench_worker import bench_command
 from fetaledge_runtimes.engines.registry import open_engine
 from fetaledge_runtimes.frames.read import read_frames
 from fetaledge_runtimes.predictor import Predictor
+from fetaledge_runtimes.records import to_json
 
 parser = argparse.ArgumentParser()
 parser.add_argument("model", type=Path)
@@ -141,10 +142,10 @@ given = parser.parse_args()
 start = time.perf_counter()
 predictor = Predictor.from_engine(open_engine("onnx", given.model, given.threads), (64, 64))
 load_ms = (time.perf_counter() - start) * 1000
-print(json.dumps(bench_command(
-    predictor, load_ms, list(read_frames(given.frames)), threads=given.threads, samples=given.samples,
+print(json.dumps(to_json(bench_command(
+    predictor, load_ms, read_frames(given.frames), threads=given.threads, samples=given.samples,
     warmup=given.warmup, model_files=[given.model], masks=given.masks,
-)))
+))))
 """
 
 

@@ -20,6 +20,7 @@ from fetaledge_runtimes.bench_worker import percentiles
 from fetaledge_runtimes.bundle import MANIFEST, Bundle
 from fetaledge_runtimes.files import sha256
 from fetaledge_runtimes.notice import NOTICE
+from fetaledge_runtimes.records import to_json
 from fetaledge_runtimes.scores.record import CaseScore, evaluation_record, paired_change
 from fetaledge_runtimes.tasks.task import MEASURES
 
@@ -107,7 +108,10 @@ def _result(measurement: Measurement, run: TargetRun, sampling: Sampling, task: 
     kernel, end_to_end = measurement.series("kernel_ms"), measurement.series("end_to_end_ms")
     latency = None
     if measurement.timed:
-        latency = {"kernel": percentiles(kernel), "end_to_end": percentiles(end_to_end) if end_to_end else None}
+        latency = {
+            "kernel": to_json(percentiles(kernel)),
+            "end_to_end": to_json(percentiles(end_to_end)) if end_to_end else None,
+        }
     around = [whole - inner for whole, inner in zip(end_to_end, kernel, strict=False)]
     temperatures = [c.temperature_c for c in measurement.conditions if c.temperature_c is not None]
     reasons = _reasons(measurement, run, sampling)
@@ -151,7 +155,7 @@ def _sustained(measurement: Measurement) -> dict[str, Any] | None:
         {
             "at_s": round(moment.at_s, 1),
             "busy": round(moment.busy, 3),
-            **percentiles(moment.kernel_ms),
+            **to_json(percentiles(moment.kernel_ms)),
             "temperature_c": moment.conditions.temperature_c,
             "clock_khz": list(moment.conditions.clock_khz) if moment.conditions.clock_khz else None,
             "throttled": moment.conditions.throttled,
