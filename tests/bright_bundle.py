@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fetaledge_benchmarks import BenchmarkOptions, Reference, run_benchmark
+from fetaledge_benchmarks import BenchmarkOptions, BenchmarkRecord, Reference, run_benchmark
 from fetaledge_devices.targets import open_target
 from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
 from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
@@ -173,14 +173,14 @@ def reference(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
-def benchmark_of(bundle_folder: Path, heads: Heads) -> Callable[..., dict[str, Any]]:
+def benchmark_of(bundle_folder: Path, heads: Heads) -> Callable[..., BenchmarkRecord]:
     """Run a real benchmark on this machine, of one variant and 2 samples in 1 round.
 
     Keywords are the fields of ``BenchmarkOptions``, ``targets`` and the other arguments of ``run_benchmark``.
     """
     names = {field.name for field in fields(BenchmarkOptions)}
 
-    def run(**given: Any) -> dict[str, Any]:
+    def run(**given: Any) -> BenchmarkRecord:
         small: dict[str, Any] = {"variants": ("onnx-fp32",), "samples": 2, "rounds": 1}
         options = BenchmarkOptions(**(small | {name: value for name, value in given.items() if name in names}))
         rest = {name: value for name, value in given.items() if name not in names}
@@ -196,6 +196,6 @@ def lines() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def record(benchmark_of: Callable[..., dict[str, Any]], reference: Reference, lines: list[str]) -> dict[str, Any]:
+def record(benchmark_of: Callable[..., BenchmarkRecord], reference: Reference, lines: list[str]) -> BenchmarkRecord:
     """The record of one benchmark of every variant and the reference: 31 samples in 2 rounds."""
     return benchmark_of(variants=None, reference=reference, samples=31, rounds=2, seed=3, progress=lines.append)

@@ -8,13 +8,13 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from fetaledge_benchmarks.benchmark_frames import Workload, write_workload
+from fetaledge_benchmarks.build_record import build_record
 from fetaledge_benchmarks.mask_agreement import LOCAL, Scores, score_masks
 from fetaledge_benchmarks.options import BenchmarkOptions, check_threads
 from fetaledge_benchmarks.plan import Reference
-from fetaledge_benchmarks.record import build_record
+from fetaledge_benchmarks.record import BenchmarkRecord
 from fetaledge_benchmarks.target_run import TargetRun
 from fetaledge_benchmarks.target_session import TargetSession
 from fetaledge_benchmarks.tflite_benchmark_model import check_tool
@@ -39,8 +39,8 @@ def run_benchmark(
     *,
     reference: Reference | None = None,
     progress: Callable[[str], None] = _quiet,
-) -> dict[str, Any]:
-    """Measure a bundle's variants, and a reference, in one run; the record ``fetaledge/benchmark/1``.
+) -> BenchmarkRecord:
+    """Measure a bundle's variants, and a reference, in one run.
 
     First each model predicts every labelled frame once, in a process of its own, for its accuracy. Then come the
     rounds: in each, every row (model and thread count) loads its model in a fresh process and takes its part of the

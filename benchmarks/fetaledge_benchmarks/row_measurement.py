@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from fetaledge_benchmarks.mask_agreement import Agreement
 from fetaledge_benchmarks.plan import Row
+from fetaledge_benchmarks.record import ToolTimes
 from fetaledge_benchmarks.worker_client import WorkerResult
 from fetaledge_devices.facts.cores import cpu_mask
 from fetaledge_devices.facts.model import Conditions
@@ -46,7 +46,7 @@ class Measurement:
         sustained: the processes of its sustained run.
         sustained_from: the target's state before that run.
         sustained_failure: the sentence why that run ended early; None: it did not.
-        benchmark_model: times of Google's ``benchmark_model``, in ms, or why there are none.
+        benchmark_model: times of Google's ``benchmark_model``; None: not asked.
         interruptions: how often the connection dropped while it was measured.
     """
 
@@ -61,7 +61,7 @@ class Measurement:
     sustained: list[SustainedSample] = field(default_factory=list)
     sustained_from: Conditions | None = None
     sustained_failure: str | None = None
-    benchmark_model: dict[str, Any] | None = None
+    benchmark_model: ToolTimes | None = None
     interruptions: int = 0
 
     def series(self, name: str) -> list[float]:

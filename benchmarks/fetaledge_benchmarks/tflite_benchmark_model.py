@@ -9,12 +9,14 @@ import math
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+import msgspec
+
+from fetaledge_benchmarks.machine_record import machine_state
 from fetaledge_benchmarks.plan import Sampling
+from fetaledge_benchmarks.record import ToolTimes
 from fetaledge_benchmarks.row_measurement import Measurement
 from fetaledge_benchmarks.target_session import FRAME_TIMEOUT_S, START_TIMEOUT_S, TargetSession
 from fetaledge_benchmarks.worker_client import WorkerFailed
@@ -36,37 +38,6 @@ SAME_RUNS = re.compile(rf"(?:INFO: )?count=(?P<count>\d+) curr=(?P<avg>{NUMBER})
 NOT_DELEGATED = "delegate is explicitly applied, the model graph will not be executed by the delegate"
 REMEDY = "take benchmark_model from a current TensorFlow Lite, built for android_arm64"
 ELF_ARM64 = (b"\x7fELF\x02\x01", b"\xb7\x00")
-
-
-@dataclass(frozen=True)
-class ToolTimes:
-    """Times of the tool's runs, in ms; only newer builds give percentiles.
-
-    Attributes:
-        runs: number of timed runs.
-        init_ms: time to open the model.
-        first_ms: the first inference.
-        warmup_ms: mean of the warm-up.
-        mean_ms: mean of the timed runs.
-        min_ms: the fastest of them.
-        max_ms: the slowest.
-        std_ms: their standard deviation.
-        p5_ms: their 5th percentile.
-        median_ms: their median.
-        p95_ms: their 95th percentile.
-    """
-
-    runs: int
-    init_ms: float
-    first_ms: float
-    warmup_ms: float
-    mean_ms: float
-    min_ms: float
-    max_ms: float
-    std_ms: float
-    p5_ms: float | None = None
-    median_ms: float | None = None
-    p95_ms: float | None = None
 
 
 def check_tool(path: Path) -> None:
@@ -185,14 +156,13 @@ def time_with_benchmark_model(
         ))  # fmt: skip
         before = session.conditions()
         timeout_s = START_TIMEOUT_S + FRAME_TIMEOUT_S * sampling.samples
-        times: dict[str, Any]
         try:
             done = retry(partial(target.run, command, timeout_s))
             if done.returncode != 0:
                 raise WorkerFailed(failure_text(done))
-            times = asdict(parse(f"{done.stdout}\n{done.stderr}", sampling.samples))
+            times = parse(f"{done.stdout}\n{done.stderr}", sampling.samples)
         except (TimeoutError, WorkerFailed, InputError) as error:
-            times = {"failure": without(str(error), session.hidden)}
-        measurement.benchmark_model = {
-            **times, "before": before.document(), "after": session.conditions().document()
-        }  # fmt: skip
+            times = ToolTimes(failure=without(str(error), session.hidden))
+        measurement.benchmark_model = msgspec.structs.replace(
+            times, before=machine_state(before), after=machine_state(session.conditions())
+        )

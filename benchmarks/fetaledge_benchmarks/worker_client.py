@@ -11,7 +11,9 @@ from typing import Any
 from fetaledge_benchmarks.plan import Row
 from fetaledge_devices.targets.base import Target
 from fetaledge_devices.targets.failure_text import failure_text, without
-from fetaledge_runtimes.bench_worker import SCHEMA
+from fetaledge_runtimes.bench_worker import Samples
+from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.records import from_json
 
 SERIES = ("kernel_ms", "end_to_end_ms", "preprocess_ms", "postprocess_ms")
 
@@ -89,31 +91,29 @@ def parse_result(text: str, samples: int) -> WorkerResult:
             is no time.
     """
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
-        if document["schema"] != SCHEMA:
-            raise WorkerFailed(f"the worker answered in the schema {document['schema']!r}, expected was {SCHEMA!r}")
-        series = {name: tuple(_time(value) for value in document[name] or ()) for name in SERIES}
-        unmeasured = {name for name in SERIES[1:] if document[name] is None}
+        given = from_json(json.loads(text, parse_constant=_refuse_constant), Samples, "the worker's output")
+        series = {name: tuple(map(_time, getattr(given, name) or ())) for name in SERIES}
         result = WorkerResult(
-            engine_version=str(document["engine_version"]),
-            load_ms=_time(document["load_ms"]),
-            peak_rss_mb=_time(document["peak_rss_mb"]),
-            file_mb=_time(document["file_mb"]),
+            engine_version=given.engine_version,
+            load_ms=_time(given.load_ms),
+            peak_rss_mb=_time(given.peak_rss_mb),
+            file_mb=_time(given.file_mb),
             series=series,
         )
-    except (ValueError, TypeError, KeyError) as error:
-        raise WorkerFailed(f"the worker's answer cannot be read: {type(error).__name__} {error}") from None
+    except InputError as error:
+        raise WorkerFailed(error.message) from None
+    except ValueError as error:
+        raise WorkerFailed(f"the worker's output cannot be read: {error}") from None
     for name, values in series.items():
-        if len(values) != samples and name not in unmeasured:
+        if len(values) != samples and getattr(given, name) is not None:
             raise WorkerFailed(f"the worker gave {len(values)} {name} samples where {samples} were asked for")
     return result
 
 
-def _time(value: Any) -> float:
-    number = round(float(value), 4)
-    if not math.isfinite(number) or number < 0:
+def _time(value: float) -> float:
+    if not math.isfinite(value) or value < 0:
         raise ValueError(f"{value} is no time or size")
-    return number
+    return round(value, 4)
 
 
 def _refuse_constant(name: str) -> Any:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from fetaledge_benchmarks import BenchmarkOptions, run_benchmark, table_header, terminal_table, write_report
-from fetaledge_benchmarks.record import _accuracy
+from fetaledge_benchmarks import BenchmarkOptions, BenchmarkRecord, run_benchmark, terminal_table, write_report
+from fetaledge_benchmarks.build_record import accuracy as accuracy_of
+from fetaledge_benchmarks.report.tables import header_of
 from fetaledge_devices.targets import open_target
 from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
 from fetaledge_runtimes.ellipse import Ellipse
@@ -65,9 +65,7 @@ def write_bundle(folder: Path) -> Path:
 
 
 def test_no_column_of_hc() -> None:
-    header, heads = (
-        table_header({"model": {"task": task}, "devices": {"local": {}, "ssh://pi": {}}}) for task in ("ps-fh", "head")
-    )
+    header, heads = (header_of(task, devices=True) for task in ("ps-fh", "head"))
     assert "AoP MAE ° (n)" in header and "mean |ΔAoP| to fp32 ° (n)" in header
     assert not [name for name in header if "HC" in name] and len(header) == len(heads)
 
@@ -76,7 +74,7 @@ def test_accuracy_is_of_the_angle() -> None:
     cases = list(TwoStructures())
     shifted = [np.roll(case.mask * (case.mask == 2), 3, axis=1) + case.mask * (case.mask == 1) for case in cases]
     scores = [score_case(case, mask, "ps-fh") for case, mask in zip(cases, shifted, strict=True)]
-    accuracy = _accuracy(scores, "ps-fh")
+    accuracy = accuracy_of(scores, "ps-fh")
     assert accuracy is not None
     assert accuracy["cases"] == accuracy["aop_cases"] == 4 and accuracy["failures"] == 0
     errors = [score.aop_deg - score.aop_true_deg for score in scores]  # type: ignore[operator]
@@ -86,11 +84,11 @@ def test_accuracy_is_of_the_angle() -> None:
     assert accuracy["dice_mean"] == pytest.approx((1 + accuracy["dice_fh_mean"]) / 2)
     assert not [key for key in accuracy if key.startswith("hc")]
     lost = [replace(scores[0], aop_deg=None)]
-    assert _accuracy(lost, "ps-fh")["aop_mae_deg"] is None  # type: ignore[index]
+    assert accuracy_of(lost, "ps-fh")["aop_mae_deg"] is None  # type: ignore[index]
 
 
 @pytest.fixture(scope="module")
-def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def record(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkRecord:
     return run_benchmark(
         write_bundle(tmp_path_factory.mktemp("structures") / "bundle"),
         TwoStructures(),
@@ -100,18 +98,18 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_benchmark_of_two_structures(record: dict[str, Any]) -> None:
-    fp32, int8 = record["results"]
-    assert record["model"]["task"] == "ps-fh" and fp32["accuracy"]["dice_mean"] > 0.95
-    assert fp32["accuracy"]["aop_cases"] == 4 and fp32["accuracy"]["aop_mae_deg"] < 2
-    change = int8["against_fp32"]
+def test_a_benchmark_of_two_structures(record: BenchmarkRecord) -> None:
+    fp32, int8 = record.results
+    assert record.model.task == "ps-fh" and fp32.accuracy["dice_mean"] > 0.95
+    assert fp32.accuracy["aop_cases"] == 4 and fp32.accuracy["aop_mae_deg"] < 2
+    change = int8.against_fp32
     assert change["fp32"] == "onnx-fp32" and change["aop_n"] == 4 and change["dice_drop"] > 0.001
     assert 0 < change["aop_abs_mean_deg"] <= change["aop_p95_deg"] <= change["aop_max_deg"]
-    assert record["evaluations"]["onnx-fp32"]["aop_deg"]["n"] == 4
+    assert record.evaluations["onnx-fp32"]["aop_deg"]["n"] == 4
 
 
 @pytest.mark.slow
-def test_its_table_and_its_page(record: dict[str, Any], tmp_path: Path) -> None:
+def test_its_table_and_its_page(record: BenchmarkRecord, tmp_path: Path) -> None:
     header, rows = terminal_table(record)
     assert rows[0][header.index("AoP MAE ° (n)")].endswith(" (4)") and rows[1][header.index("|ΔAoP| ° (n)")] != "–"
     write_report(record, tmp_path / "report")

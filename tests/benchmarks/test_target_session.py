@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from fetaledge_benchmarks.build_record import build_result
 from fetaledge_benchmarks.plan import Row, Sampling
-from fetaledge_benchmarks.record import _result
 from fetaledge_benchmarks.row_measurement import Measurement
 from fetaledge_benchmarks.target_run import TargetRun
 from fetaledge_benchmarks.target_session import TargetSession
@@ -97,8 +97,8 @@ def test_rows_are_held_to_the_fastest_cores(tmp_path: Path) -> None:
 def test_a_row_says_what_cannot_be_told_of_it(tmp_path: Path) -> None:
     run = run_of(Phone(), tmp_path, "tflite-int8", "onnx-int8")
     run.measurements[0].conditions = [replace(COOL, throttled=0x50000)] * 2
-    first, second = (_result(measurement, run, Sampling(30, 2, 0), "head") for measurement in run.measurements)
-    assert "had throttled since its start (under-voltage, throttled)" in first["notes"][0] and second["notes"] == []
+    first, second = (build_result(measurement, run, Sampling(30, 2, 0), "head") for measurement in run.measurements)
+    assert "had throttled since its start (under-voltage, throttled)" in first.notes[0] and second.notes == ()
 
 
 def test_the_wait_has_an_end_and_must_be_asked_for() -> None:
@@ -123,8 +123,8 @@ def test_googles_tool_adds_its_latency(tmp_path: Path, tool: Path) -> None:
     time_with_benchmark_model(session, [first, second], tool, tmp_path, Sampling(30, 2, 0))
     told = first.benchmark_model
     assert told is not None and second.benchmark_model is None
-    assert (told["runs"], told["mean_ms"], told["p95_ms"]) == (30, 20.0, 21.0)
-    assert told["before"]["temperature_c"] == 50 and not first.conditions
+    assert (told.runs, told.mean_ms, told.p95_ms) == (30, 20.0, 21.0)
+    assert told.before is not None and told.before.temperature_c == 50 and not first.conditions
     command = target.commands[-1]
     assert command[:2] == ["taskset", "c0"] and "--num_threads=2" in command and "--num_runs=30" in command
     assert "--graph=/there/tflite-int8.tflite" in command and session.interruptions == 1
@@ -141,4 +141,4 @@ def test_what_the_tool_says_must_be_understood(answer: Completed, text: str, tmp
     session, (row,) = session_of(Phone(answer=answer)), rows("tflite-int8")
     session.hidden = {"/secret/place": "PLACE"}
     time_with_benchmark_model(session, [row], tool, tmp_path, Sampling(30, 2, 0))
-    assert row.benchmark_model is not None and text in row.benchmark_model["failure"] and row.failure is None
+    assert row.benchmark_model is not None and text in (row.benchmark_model.failure or "") and row.failure is None

@@ -27,13 +27,13 @@ def test_a_good_answer() -> None:
     [
         ("", "cannot be read"),
         ("Segmentation fault", "cannot be read"),
-        ("[1]", "cannot be read"),
+        ("[1]", "has the schema None"),
         (document(schema="other/1"), "other/1"),
         (document(kernel_ms=[1.0]), "1 kernel_ms samples where 2"),
         (document(kernel_ms=[1.0, float("nan")]), "NaN"),
         (document(kernel_ms=[1.0, -2.0]), "-2.0"),
-        (document(load_ms=None), "TypeError"),
-        (json.dumps({"schema": "fetaledge/samples/1"}), "kernel_ms"),
+        (document(load_ms=None), "unusable value in load_ms"),
+        (json.dumps({"schema": "fetaledge/samples/1"}), "lacks the key engine_version"),
     ],
 )
 def test_a_bad_answer_is_named(text: str, words: str) -> None:

@@ -7,8 +7,7 @@ every pipeline fed in every cycle. Where a guide gives several figures for a cla
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from fetaledge_runtimes.errors import UsageError
 
@@ -117,9 +116,6 @@ class Bound:
     ms: float
     limited_by: str
     limits_ms: dict[str, float]
-
-    def document(self) -> dict[str, Any]:
-        return {"what": WHAT, **asdict(self)}
 
 
 def core_named(name: str) -> Core:

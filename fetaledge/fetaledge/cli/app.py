@@ -23,6 +23,7 @@ from fetaledge.cli import (
     train_sam,  # noqa: F401
     verify,
 )
+from fetaledge.cli.json_file import JsonFileCommand
 from fetaledge_runtimes.errors import FetalEdgeError
 from fetaledge_runtimes.notice import NOTICE
 
@@ -69,7 +70,7 @@ for command in (
     inspect.inspect,
     demo.demo,
 ):
-    app.command()(command)
+    app.command(cls=JsonFileCommand if command in (benchmark.benchmark, cost.cost) else None)(command)
 
 
 def main() -> None:

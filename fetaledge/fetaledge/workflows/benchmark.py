@@ -6,14 +6,13 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.data.split import choose_frames
 from fetaledge.runs.evaluate import check_task
 from fetaledge.runs.open import open_run
 from fetaledge.runs.run import Run
-from fetaledge_benchmarks import BenchmarkOptions, Reference, run_benchmark
+from fetaledge_benchmarks import BenchmarkOptions, BenchmarkRecord, Reference, run_benchmark
 from fetaledge_benchmarks.mask_agreement import LOCAL
 from fetaledge_devices.targets import open_target
 from fetaledge_runtimes.bundle import Bundle
@@ -30,7 +29,7 @@ def benchmark_bundle(
     run_folder: Path | None = None,
     base: Path | None = None,
     split: str | None = None,
-) -> dict[str, Any]:
+) -> BenchmarkRecord:
     """Benchmark a bundle on ``targets``; with ``run_folder``, eager PyTorch too, on this machine.
 
     Args:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 
@@ -16,7 +16,7 @@ from fetaledge.data.layouts.open import open_dataset
 from fetaledge.phantoms.head import write_head_phantoms
 from fetaledge.workflows.benchmark import benchmark_bundle
 from fetaledge.workflows.export import export_run
-from fetaledge_benchmarks import BenchmarkOptions, write_report
+from fetaledge_benchmarks import BenchmarkOptions, BenchmarkRecord, write_report
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import GateFailed, InputError
 from fetaledge_runtimes.files import atomic_folder, atomic_path
@@ -38,7 +38,7 @@ class Shown:
     """What the demo made: the export's result, the benchmark's record, and (file, what it is) to look at."""
 
     export: ExportResult
-    record: dict[str, Any]
+    record: BenchmarkRecord
     files: tuple[tuple[Path, str], ...]
 
 

@@ -26,6 +26,7 @@ from fetaledge_runtimes.engines.registry import engine_class
 from fetaledge_runtimes.errors import FetalEdgeError, InputError, UsageError
 from fetaledge_runtimes.files import read_json
 from fetaledge_runtimes.frames.frame import LabelledFrames
+from fetaledge_runtimes.records import to_json
 from fetaledge_runtimes.scores.record import CaseScore, case_scores, paired_change, score_case
 from fetaledge_runtimes.selftest import verify_bundle
 from fetaledge_runtimes.tasks.task import MEASURES
@@ -160,38 +161,38 @@ def gate_on_targets(
     limits = Limits(**gate["limits"])
     measurable = not unjudged(paired_change(reference, reference), task)
     results = []
-    for row in record["results"]:
-        key = row["variant"] if row["target"] == "local" else f"{row['variant']} on {row['target']}"
-        evaluation = record["evaluations"].get(key)
+    for row in record.results:
+        key = row.variant if row.target == "local" else f"{row.variant} on {row.target}"
+        evaluation = record.evaluations.get(key)
         change = None if evaluation is None else paired_change(reference, case_scores(evaluation))
         unknown = () if change is None else unjudged(change, task)
-        reasons = tuple(row["reasons"]) if change is None else judge(change, limits, task)
+        reasons = row.reasons if change is None else judge(change, limits, task)
         if measurable:
             reasons, unknown = (*reasons, *unknown), ()
         results.append(
             {
-                "target": row["target"],
-                "variant": row["variant"],
-                "engine": row["engine"],
-                "engine_version": row["engine_version"],
+                "target": row.target,
+                "variant": row.variant,
+                "engine": row.engine,
+                "engine_version": row.engine_version,
                 "passed": not reasons,
                 "reasons": list(reasons),
-                "notes": [*unknown, *record["devices"][row["target"]]["notes"].get(row["variant"], ())],
+                "notes": [*unknown, *record.devices[row.target].notes.get(row.variant, ())],
                 "against_fp32": None if change is None else asdict(change),
-                "against_local": row["against_local"],
+                "against_local": row.against_local,
             }
         )
     return {
         "schema": SCHEMA,
-        "notice": record["notice"],
-        "bundle": record["bundle"],
+        "notice": record.notice,
+        "bundle": record.bundle,
         "data": gate["data"],
         "task": task,
         "cases": len(reference),
-        "note": record["frames"]["note"],
+        "note": record.frames.note,
         "limits": gate["limits"],
-        "devices": record["devices"],
-        "lost": record["lost"],
+        "devices": {name: to_json(device) for name, device in record.devices.items()},
+        "lost": record.lost,
         "results": results,
     }
 
