@@ -25,6 +25,7 @@ from fetaledge_devices.targets.base import Cancelled, Target
 from fetaledge_runtimes.bundle import Bundle, choose_variants
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.frames.frame import LabelledFrames
+from fetaledge_runtimes.tasks.registry import task_named
 
 
 def _quiet(line: str) -> None:
@@ -98,7 +99,7 @@ def run_benchmark(
         progress(f"scoring the masks of {len(data)} frames")
         folders = {(run.target.name, model): folder for run in scored for model, folder in run.masks.items()}
         shape = (output.channels, output.height, output.width)
-        _add_scores(runs, score_masks(data, folders, bundle.manifest.task, shape), work)
+        _add_scores(runs, score_masks(data, folders, task_named(bundle.manifest.task), shape), work)
         return build_record(bundle, data.name, workload, options.sampling, host, runs)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from statistics import fmean, median
 from typing import Any
@@ -39,8 +38,11 @@ from fetaledge_runtimes.bench_worker import percentiles
 from fetaledge_runtimes.bundle import MANIFEST, Bundle
 from fetaledge_runtimes.files import sha256
 from fetaledge_runtimes.records import to_json
-from fetaledge_runtimes.scores.record import CaseScore, evaluation_record, paired_change
-from fetaledge_runtimes.tasks.task import MEASURES
+from fetaledge_runtimes.scores.case import CaseScore
+from fetaledge_runtimes.scores.change import paired_change
+from fetaledge_runtimes.scores.record import evaluation_record
+from fetaledge_runtimes.tasks.registry import task_named
+from fetaledge_runtimes.tasks.task import Task
 
 
 def build_record(
@@ -57,6 +59,7 @@ def build_record(
         runs: one a target.
     """
     manifest = bundle.manifest
+    task = task_named(manifest.task)
     return BenchmarkRecord(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         bundle=manifest.name,
@@ -65,7 +68,7 @@ def build_record(
         devices={run.target.name: _device(run) for run in runs},
         lost={run.target.name: run.lost for run in runs if run.lost is not None},
         model=Model(
-            task=manifest.task,
+            task=task.name,
             input=(manifest.input.height, manifest.input.width),
             manifest_sha256=sha256(bundle.folder / MANIFEST),
             fetaledge=manifest.fetaledge,
@@ -82,8 +85,8 @@ def build_record(
             ),
         ),
         plan=Plan(samples=sampling.samples, rounds=sampling.rounds, warmup=sampling.warmup, seed=sampling.seed),
-        results=tuple(build_result(m, run, sampling, manifest.task) for run in runs for m in run.measurements),
-        evaluations=_evaluations(runs, manifest.task, data, workload.synthetic > 0),
+        results=tuple(build_result(m, run, sampling, task) for run in runs for m in run.measurements),
+        evaluations=_evaluations(runs, task, data, workload.synthetic > 0),
     )
 
 
@@ -114,7 +117,7 @@ def synthetic_note(workload: Workload) -> str | None:
     return f"{share} {workload.frames} frames are synthetic: their scores say nothing about clinical accuracy"
 
 
-def build_result(measurement: Measurement, run: TargetRun, sampling: Sampling, task: str) -> Result:
+def build_result(measurement: Measurement, run: TargetRun, sampling: Sampling, task: Task) -> Result:
     """The result of one row."""
     facts, row, results = run.session.facts, measurement.row, measurement.results
     kernel, end_to_end = measurement.series("kernel_ms"), measurement.series("end_to_end_ms")
@@ -143,8 +146,8 @@ def build_result(measurement: Measurement, run: TargetRun, sampling: Sampling, t
         peak_rss_mb=max(result.peak_rss_mb for result in results) if results else None,
         file_mb=row.file_mb if row.file_mb is not None else (results[0].file_mb if results else None),
         accuracy=accuracy(measurement.scores, task),
-        against_fp32=_against_fp32(measurement, run.measurements),
-        against_local=mask_agreement.summary(measurement.agreement),
+        against_fp32=_against_fp32(measurement, run.measurements, task),
+        against_local=mask_agreement.summary(measurement.agreement, task),
         speedup_over_torch=_speedup(measurement, run.measurements),
         temperature_c=Range(min=min(temperatures), max=max(temperatures)) if temperatures else None,
         samples_ms=RawSamples(**{name.removesuffix("_ms"): tuple(measurement.series(name)) for name in SERIES}),
@@ -195,13 +198,18 @@ def _reasons(measurement: Measurement, run: TargetRun, sampling: Sampling) -> li
     return [*reasons, *([f"the target dropped out: {run.lost}"] if run.lost is not None else [])]
 
 
-def accuracy(scores: Sequence[CaseScore] | None, task: str) -> Numbers | None:
+def accuracy(scores: Sequence[CaseScore] | None, task: Task) -> Numbers | None:
     """Scores of a model's masks in numbers, by the keys of the record; None without scores."""
     if not scores:
         return None
     dice = [s.dice for s in scores]
-    key, unit, _, _ = MEASURES[task]
-    errors = [error for s in scores if (error := getattr(s, f"{key}_error_{unit}")) is not None]
+    named: Numbers = {}
+    for measure in task.measures:
+        errors = [error for s in scores if (error := s.measures[measure.key].error) is not None]
+        named[measure.named("cases")] = len(errors)
+        named[measure.named("mae")] = sum(map(abs, errors)) / len(errors) if errors else None
+        named[measure.named("bias")] = sum(errors) / len(errors) if errors else None
+        named[measure.named("max")] = max(map(abs, errors)) if errors else None
     return {
         "cases": len(scores),
         "failures": sum(s.failed for s in scores),
@@ -209,10 +217,7 @@ def accuracy(scores: Sequence[CaseScore] | None, task: str) -> Numbers | None:
         "dice_median": median(dice),
         "dice_min": min(dice),
         **{f"dice_{name}_mean": fmean(s.structures[name].dice for s in scores) for name in scores[0].structures},
-        f"{key}_cases": len(errors),
-        f"{key}_mae_{unit}": sum(map(abs, errors)) / len(errors) if errors else None,
-        f"{key}_bias_{unit}": sum(errors) / len(errors) if errors else None,
-        f"{key}_max_{unit}": max(map(abs, errors)) if errors else None,
+        **named,
     }
 
 
@@ -229,12 +234,11 @@ def fp32_of(row: Row, others: Sequence[Measurement]) -> Measurement | None:
     return next((m for m in fp32 if m.row.format == row.format), fp32[0] if fp32 else None)
 
 
-def _against_fp32(measurement: Measurement, everything: Sequence[Measurement]) -> dict[str, Any] | None:
+def _against_fp32(measurement: Measurement, everything: Sequence[Measurement], task: Task) -> dict[str, Any] | None:
     fp32 = fp32_of(measurement.row, everything)
     if fp32 is None or not fp32.scores or not measurement.scores:
         return None
-    change = asdict(paired_change(fp32.scores, measurement.scores))
-    return {"fp32": fp32.row.name, **change, "new_failures": list(change["new_failures"])}
+    return {"fp32": fp32.row.name, **paired_change(fp32.scores, measurement.scores).document(task)}
 
 
 def _speedup(measurement: Measurement, everything: Sequence[Measurement]) -> float | None:
@@ -248,7 +252,7 @@ def _speedup(measurement: Measurement, everything: Sequence[Measurement]) -> flo
     return round(median(base[0].series("kernel_ms")) / kernel, 4) if kernel > 0 else None
 
 
-def _evaluations(runs: Sequence[TargetRun], task: str, data: str, synthetic: bool) -> dict[str, Any]:
+def _evaluations(runs: Sequence[TargetRun], task: Task, data: str, synthetic: bool) -> dict[str, Any]:
     """Per model, the record ``fetaledge/evaluation/1`` with every case; a device's goes by ``MODEL on TARGET``."""
     return {
         m.row.name

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -42,7 +43,7 @@ class Samples(Document, kw_only=True, frozen=True):
         end_to_end_ms: decoded frame to measures, one value a sample; None: not measured.
         peak_rss_mb: largest resident set, 10⁶ bytes.
         file_mb: size of the model's files, 10⁶ bytes.
-        predictions: ``name``, ``status`` and the task's measures of each frame; empty from a native runner.
+        predictions: ``name``, ``status`` and ``values`` (the task's) of each frame; empty from a native runner.
         logits: (classes, rows, columns) of the files that a native runner wrote instead of masks.
     """
 
@@ -58,7 +59,7 @@ class Samples(Document, kw_only=True, frozen=True):
     end_to_end_ms: tuple[float, ...] | None
     peak_rss_mb: float
     file_mb: float
-    predictions: tuple[dict[str, str | float | None], ...] = ()
+    predictions: tuple[dict[str, Any], ...] = ()
     logits: tuple[int, int, int] | None = None
 
 
@@ -168,15 +169,11 @@ def write_mask(path: Path, mask: Image) -> None:
         partial.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
 
 
-def _entry(prediction: Prediction) -> dict[str, str | float | None]:
-    measures, progression = prediction.measures, prediction.progression
+def _entry(prediction: Prediction) -> dict[str, Any]:
     return {
         "name": Path(prediction.frame.source).stem,
         "status": prediction.status,
-        "hc_mm": measures.hc_mm if measures else None,
-        "bpd_mm": measures.bpd_mm if measures else None,
-        "ofd_mm": measures.ofd_mm if measures else None,
-        "aop_deg": progression.aop_deg if progression else None,
+        "values": dict(prediction.measures),
     }
 
 

@@ -24,7 +24,8 @@ from fetaledge_benchmarks.row_measurement import Measurement
 from fetaledge_devices.targets import open_target
 from fetaledge_runtimes.errors import BundleError, InputError
 from fetaledge_runtimes.records import from_json, to_json, to_text
-from fetaledge_runtimes.scores.record import score_case
+from fetaledge_runtimes.scores.case import score_case
+from fetaledge_runtimes.tasks.registry import task_named
 from tests.benchmarks.old_record import old_record
 
 pytestmark = pytest.mark.slow  # every test here runs real benchmarks, in processes of their own
@@ -130,7 +131,7 @@ def test_phantoms_are_called_synthetic(record: BenchmarkRecord) -> None:
 def test_without_a_reference_a_variant_is_against_fp32_of_its_own_format_if_it_was_scored(heads: Any) -> None:
     def measured(name: str, *, scored: bool = True, reference: bool = False) -> Measurement:
         row = Row(name, "any", 1, (), 1.0, reference)
-        return Measurement(row, scores=(score_case(heads[0], heads[0].mask),) if scored else None)
+        return Measurement(row, scores=(score_case(heads[0], heads[0].mask, task_named("head")),) if scored else None)
 
     def compared_with(name: str, *everything: Measurement) -> str | None:
         (row,) = (m.row for m in everything if m.row.name == name)

@@ -16,10 +16,12 @@ from fetaledge_devices.targets import open_target
 from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
-from fetaledge_runtimes.scores.record import score_case
+from fetaledge_runtimes.scores.case import score_case
+from fetaledge_runtimes.tasks.registry import task_named
 from tests.bright_bundle import Drawn, write_onnx
 
 SIZE = 128
+PS_FH = task_named("ps-fh")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def write_bundle(folder: Path) -> Path:
 
 
 def test_no_column_of_hc() -> None:
-    header, heads = (header_of(task, devices=True) for task in ("ps-fh", "head"))
+    header, heads = (header_of(task_named(task).measure_of_tables, devices=True) for task in ("ps-fh", "head"))
     assert "AoP MAE ° (n)" in header and "mean |ΔAoP| to fp32 ° (n)" in header
     assert not [name for name in header if "HC" in name] and len(header) == len(heads)
 
@@ -73,18 +75,18 @@ def test_no_column_of_hc() -> None:
 def test_accuracy_is_of_the_angle() -> None:
     cases = list(TwoStructures())
     shifted = [np.roll(case.mask * (case.mask == 2), 3, axis=1) + case.mask * (case.mask == 1) for case in cases]
-    scores = [score_case(case, mask, "ps-fh") for case, mask in zip(cases, shifted, strict=True)]
-    accuracy = accuracy_of(scores, "ps-fh")
+    scores = [score_case(case, mask, PS_FH) for case, mask in zip(cases, shifted, strict=True)]
+    accuracy = accuracy_of(scores, PS_FH)
     assert accuracy is not None
     assert accuracy["cases"] == accuracy["aop_cases"] == 4 and accuracy["failures"] == 0
-    errors = [score.aop_deg - score.aop_true_deg for score in scores]  # type: ignore[operator]
+    errors = [float(score.measures["aop_deg"].error or 0.0) for score in scores]
     assert accuracy["aop_bias_deg"] == pytest.approx(np.mean(errors)) and accuracy["aop_bias_deg"] > 0.5
     assert accuracy["aop_mae_deg"] == pytest.approx(np.mean(np.abs(errors)))
     assert accuracy["dice_ps_mean"] == 1 and accuracy["dice_fh_mean"] < 0.97
     assert accuracy["dice_mean"] == pytest.approx((1 + accuracy["dice_fh_mean"]) / 2)
     assert not [key for key in accuracy if key.startswith("hc")]
-    lost = [replace(scores[0], aop_deg=None)]
-    assert accuracy_of(lost, "ps-fh")["aop_mae_deg"] is None  # type: ignore[index]
+    lost = [replace(scores[0], measures={"aop_deg": replace(scores[0].measures["aop_deg"], value=None)})]
+    assert accuracy_of(lost, PS_FH)["aop_mae_deg"] is None  # type: ignore[index]
 
 
 @pytest.fixture(scope="module")

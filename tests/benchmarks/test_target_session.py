@@ -19,6 +19,7 @@ from fetaledge_benchmarks.worker_client import WorkerFailed
 from fetaledge_devices.facts.model import Conditions, Facts, Platform
 from fetaledge_devices.targets.base import Completed, ConnectionLost
 from fetaledge_devices.targets.local import LocalTarget
+from fetaledge_runtimes.tasks.registry import task_named
 
 COOL = Conditions(None, None, None, 50.0)
 PLATFORM = Platform("linux", "x86_64", "glibc 2.36", (3, 11), (), 8000, None, None, True)
@@ -97,7 +98,9 @@ def test_rows_are_held_to_the_fastest_cores(tmp_path: Path) -> None:
 def test_a_row_says_what_cannot_be_told_of_it(tmp_path: Path) -> None:
     run = run_of(Phone(), tmp_path, "tflite-int8", "onnx-int8")
     run.measurements[0].conditions = [replace(COOL, throttled=0x50000)] * 2
-    first, second = (build_result(measurement, run, Sampling(30, 2, 0), "head") for measurement in run.measurements)
+    first, second = (
+        build_result(measurement, run, Sampling(30, 2, 0), task_named("head")) for measurement in run.measurements
+    )
     assert "had throttled since its start (under-voltage, throttled)" in first.notes[0] and second.notes == ()
 
 

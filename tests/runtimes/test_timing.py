@@ -79,7 +79,7 @@ def test_opencv_is_held_to_the_rows_threads(
 ) -> None:
     """Also where the predictor is made from an engine, as PyTorch's is: no bundle sets the threads then."""
     bundled = Predictor(Bundle.open(bundle_folder))
-    predictor = Predictor.from_engine(bundled.engine, bundled.size)
+    predictor = Predictor.from_engine(bundled.engine, bundled.size, bundled.task)
     before, seen = cv2.getNumThreads(), set()
 
     def frames() -> Iterator[Frame]:

@@ -13,6 +13,7 @@ from fetaledge_benchmarks.cost.bound import WHAT
 from fetaledge_benchmarks.cost.record import CoreFacts, CostRecord, CostResult
 from fetaledge_benchmarks.report.figures import FAINT, INK, SOFT, colour, marker_and_area
 from fetaledge_benchmarks.report.tables import milliseconds
+from fetaledge_runtimes.quiet import quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,6 +49,7 @@ def draw_roofline(record: CostRecord, path: Path) -> None:
     Raises:
         ValueError: no result has both a bound and multiply-adds.
     """
+    quiet()  # matplotlib writes nothing under the home folder
     from matplotlib.figure import Figure
 
     rows = drawable(record)

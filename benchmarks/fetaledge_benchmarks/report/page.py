@@ -18,8 +18,9 @@ from fetaledge_benchmarks.report.tables import agreement_table, baselines, has_d
 from fetaledge_devices.device_list import clocks_text
 from fetaledge_devices.facts.model import THROTTLE_SINCE_START, throttle_words
 from fetaledge_runtimes.files import atomic_folder
+from fetaledge_runtimes.quiet import quiet
 from fetaledge_runtimes.records import write_document
-from fetaledge_runtimes.tasks.task import MEASURES
+from fetaledge_runtimes.tasks.registry import task_named
 
 PAGE, RECORD = "report.html", "benchmark.json"
 SCATTER, DISTRIBUTIONS, SUSTAINED = "latency_dice", "latency_distributions", "sustained"
@@ -37,8 +38,9 @@ def write_report(record: BenchmarkRecord, folder: Path, *, force: bool = False) 
     """
     import jinja2
 
+    quiet()  # matplotlib writes nothing under the home folder
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("fetaledge_benchmarks.report"),
+        loader=jinja2.PackageLoader("fetaledge_benchmarks", "report/templates"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -50,7 +52,7 @@ def write_report(record: BenchmarkRecord, folder: Path, *, force: bool = False) 
             record=record,
             valid=record_valid(record),
             header=table_header(record),
-            measure=MEASURES[record.model.task].name,
+            measure=task_named(record.model.task).measure_of_tables.name,
             rows=list(zip(record.results, table_rows(record), strict=True)),
             pictures=pictures,
             machines=_machines(record),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fetaledge_benchmarks.record import BenchmarkRecord, Result
-from fetaledge_runtimes.tasks.task import MEASURES
+from fetaledge_runtimes.tasks.registry import task_named
+from fetaledge_runtimes.tasks.task import Measure
 
 NOTHING = "–"
 
@@ -15,12 +16,12 @@ def has_devices(record: BenchmarkRecord) -> bool:
 
 def table_header(record: BenchmarkRecord) -> list[str]:
     """Names of all columns; where devices were measured, the target first."""
-    return header_of(record.model.task, has_devices(record))
+    return header_of(_measure(record), has_devices(record))
 
 
-def header_of(task: str, devices: bool) -> list[str]:
-    """Names of all columns for a task, with the target where ``devices`` were measured."""
-    _, _, name, sign = MEASURES[task]
+def header_of(measure: Measure, devices: bool) -> list[str]:
+    """Names of all columns for a measure, with the target where ``devices`` were measured."""
+    name, sign = measure.name, measure.sign
     return [
         *(["target"] if devices else []),
         "variant",
@@ -54,7 +55,7 @@ NOT_ON_A_TERMINAL = ("load ms", "peak RSS MB", "kernel min ms", "total misses")
 def table_rows(record: BenchmarkRecord) -> list[list[str]]:
     """One list of cells, in the order of :func:`table_header`, for each result; a mean never without its count."""
     devices = has_devices(record)
-    return [_cells(result, record.model.task, devices) for result in record.results]
+    return [_cells(result, _measure(record), devices) for result in record.results]
 
 
 def terminal_table(record: BenchmarkRecord) -> tuple[list[str], list[list[str]]]:
@@ -69,7 +70,8 @@ def terminal_table(record: BenchmarkRecord) -> tuple[list[str], list[list[str]]]
 
 def agreement_table(record: BenchmarkRecord) -> tuple[list[str], list[list[str]]]:
     """Header and rows of how each device's masks agree with those of the same model on this machine; once a model."""
-    key, unit, name, sign = MEASURES[record.model.task]
+    measure = _measure(record)
+    name, sign = measure.name, measure.sign
     header = ["target", "variant", "engine", "mean Dice to local (n)", "smallest Dice"]
     header += [f"mean |Δ{name}| to local {sign.strip()} (n)", f"p95 |Δ{name}| {sign.strip()}"]
     rows: dict[tuple[str, str], list[str]] = {}
@@ -82,8 +84,8 @@ def agreement_table(record: BenchmarkRecord) -> tuple[list[str], list[list[str]]
                 f"{result.engine} {result.engine_version}",
                 _counted(local["dice_mean"], 5, local["n"]),
                 _number(local["dice_min"], 5),
-                _counted(local[f"{key}_abs_mean_{unit}"], 3, local[f"{key}_n"]),
-                _number(local[f"{key}_p95_{unit}"], 3),
+                _counted(local[measure.named("abs_mean")], 3, local[measure.named("n")]),
+                _number(local[measure.named("p95")], 3),
             ]
     return header, list(rows.values())
 
@@ -98,8 +100,7 @@ def baselines(record: BenchmarkRecord) -> str:
     return "; ".join(texts) or "fp32, which was not measured"
 
 
-def _cells(result: Result, task: str, devices: bool) -> list[str]:
-    key, unit, _, _ = MEASURES[task]
+def _cells(result: Result, measure: Measure, devices: bool) -> list[str]:
     kernel = result.latency_ms.kernel if result.latency_ms else None
     end_to_end = result.latency_ms.end_to_end if result.latency_ms else None
     accuracy, change = result.accuracy or {}, result.against_fp32 or {}
@@ -118,10 +119,14 @@ def _cells(result: Result, task: str, devices: bool) -> list[str]:
         NOTHING if speedup is None else f"{speedup:.2f}×",
         _counted(accuracy.get("dice_mean"), 4, accuracy.get("cases")),
         str(accuracy.get("failures", NOTHING)),
-        _counted(accuracy.get(f"{key}_mae_{unit}"), 2, accuracy.get(f"{key}_cases")),
-        _counted(change.get(f"{key}_abs_mean_{unit}"), 3, change.get(f"{key}_n")),
+        _counted(accuracy.get(measure.named("mae")), 2, accuracy.get(measure.named("cases"))),
+        _counted(change.get(measure.named("abs_mean")), 3, change.get(measure.named("n"))),
         "yes" if result.valid else "no",
     ]
+
+
+def _measure(record: BenchmarkRecord) -> Measure:
+    return task_named(record.model.task).measure_of_tables
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -17,6 +17,7 @@ from fetaledge_benchmarks.mask_agreement import LOCAL
 from fetaledge_devices.targets import open_target
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import UsageError
+from fetaledge_runtimes.tasks.registry import task_named
 
 
 def benchmark_bundle(
@@ -53,7 +54,7 @@ def benchmark_bundle(
         raise UsageError("--run adds PyTorch's row on this machine, which is no target", "add --target local")
     bundle = Bundle.open(bundle_folder)
     dataset = open_dataset(data)
-    check_task(bundle_folder, bundle.manifest.task, dataset)
+    check_task(bundle_folder, task_named(bundle.manifest.task), dataset)
     reference = None if run_folder is None else _reference(run_folder, base, bundle, options.threads)
     frames = choose_frames(dataset, split, bundle.manifest.source)
     with ExitStack() as opened:
