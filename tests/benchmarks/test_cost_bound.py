@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from fetaledge_benchmarks.cost import draw_roofline, table_header, table_rows
 from fetaledge_benchmarks.cost.bound import CORES, WHAT, bound, core_named
-from fetaledge_benchmarks.cost.count import parse_counts
+from fetaledge_benchmarks.cost.count import PROGRAM, parse_counts
 from fetaledge_benchmarks.cost.multiply_adds import convolution, matrix_product, multiply_adds, of_onnx, transposed
+from fetaledge_benchmarks.cost.qemu_plugin import SOURCE
 from fetaledge_benchmarks.cost.record import CostRecord, CostResult, core_facts, least_time
 from fetaledge_benchmarks.cost.roofline import attained, intensity
 from fetaledge_runtimes.bundle import Bundle
@@ -189,3 +190,7 @@ def test_roofline(tmp_path: Path) -> None:
     assert picture.shape[1] > 1000
     with pytest.raises(ValueError, match="no result"):
         draw_roofline(replace(document(), results=()), tmp_path / "none.png")
+
+
+def test_the_counted_program_and_the_plugins_source_are_there() -> None:
+    assert PROGRAM.is_file() and SOURCE.is_file()
