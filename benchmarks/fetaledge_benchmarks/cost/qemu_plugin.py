@@ -14,6 +14,7 @@ from fetaledge_runtimes.errors import TargetError
 from fetaledge_runtimes.files import atomic_path
 
 SOURCE = Path(__file__).with_name("count.c")
+DECODER = SOURCE.with_name("a64_classes.h")
 OPTIONS = ("-O2", "-std=c11", "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=hidden")
 
 
@@ -24,7 +25,7 @@ def plugin_path() -> Path:
         TargetError: there is no C compiler, or it fails.
         OutputError: the cache cannot be written.
     """
-    key = hashlib.sha256(SOURCE.read_bytes() + repr(OPTIONS).encode()).hexdigest()[:16]
+    key = hashlib.sha256(SOURCE.read_bytes() + DECODER.read_bytes() + repr(OPTIONS).encode()).hexdigest()[:16]
     path = folder("cost") / f"counting-{key}.so"
     if path.is_file():
         return path
