@@ -85,12 +85,12 @@ def run_benchmark(
             )
             for number, target in enumerate(targets)
         ]
-        local = [run for run in runs if run.target.name == LOCAL]
-        others = [run for run in runs if run.target.name != LOCAL]
+        local = [run for run in runs if run.target.is_local]
+        others = [run for run in runs if not run.target.is_local]
         for group in (local, others):  # this machine is timed while nothing else runs on it
             _side_by_side(
                 [
-                    partial(run.take, options, reference if run.target.name == LOCAL else None, alone=len(runs) == 1)
+                    partial(run.take, options, reference if run.target.is_local else None, alone=len(runs) == 1)
                     for run in group
                 ],
                 [run.target for run in group],
@@ -105,7 +105,7 @@ def run_benchmark(
 
 def _check(options: BenchmarkOptions, targets: Sequence[Target], reference: Reference | None) -> bool:
     """Raise UsageError where the options do not fit the targets; return whether a phone is among them."""
-    native = any(target.name.startswith("adb://") for target in targets)
+    native = any(target.worker_kind == "native" for target in targets)
     if options.benchmark_model is not None:
         check_tool(options.benchmark_model)
         if not native:

@@ -11,7 +11,6 @@ import msgspec
 
 from fetaledge_benchmarks import mask_agreement
 from fetaledge_benchmarks.benchmark_frames import Workload
-from fetaledge_benchmarks.machine_record import Machine, machine_state
 from fetaledge_benchmarks.plan import Row, Sampling
 from fetaledge_benchmarks.record import (
     BenchmarkRecord,
@@ -33,7 +32,7 @@ from fetaledge_benchmarks.row_measurement import Measurement
 from fetaledge_benchmarks.target_run import TargetRun
 from fetaledge_benchmarks.validity import reasons_against, throttling_blind_spots
 from fetaledge_benchmarks.worker_client import SERIES
-from fetaledge_devices.facts.model import Facts
+from fetaledge_devices.facts.model import Facts, Machine
 from fetaledge_runtimes.bench_worker import percentiles
 from fetaledge_runtimes.bundle import MANIFEST, Bundle
 from fetaledge_runtimes.files import sha256
@@ -99,8 +98,8 @@ def _device(run: TargetRun) -> Device:
     return Device(
         facts=_machine(facts) if facts else None,
         emulated=run.target.emulated,
-        before=machine_state(facts.conditions) if facts else None,
-        after=machine_state(run.after) if run.after else None,
+        before=facts.conditions.for_record() if facts else None,
+        after=run.after.for_record() if run.after else None,
         engines=dict(deployment.versions) if deployment else {},
         refused=dict(deployment.refused) if deployment else {},
         order=None if run.order is None else tuple(tuple(labels) for labels in run.order),

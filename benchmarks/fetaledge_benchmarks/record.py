@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fetaledge_benchmarks.machine_record import Clocks, Machine, MachineState
+from fetaledge_devices.facts.model import Clocks, Conditions, Machine
 from fetaledge_runtimes.bench_worker import Percentiles
 from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.records import Document, Part
@@ -33,8 +33,8 @@ class Device(Part, kw_only=True, frozen=True):
 
     facts: Machine | None
     emulated: bool
-    before: MachineState | None
-    after: MachineState | None
+    before: Conditions | None
+    after: Conditions | None
     engines: dict[str, str]
     refused: dict[str, str]
     order: tuple[tuple[str, ...], ...] | None
@@ -160,8 +160,8 @@ class ToolTimes(Part, kw_only=True, frozen=True):
     p5_ms: float | None = None
     median_ms: float | None = None
     p95_ms: float | None = None
-    before: MachineState | None = None
-    after: MachineState | None = None
+    before: Conditions | None = None
+    after: Conditions | None = None
 
 
 class Result(Part, kw_only=True, frozen=True):

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from fetaledge_benchmarks.benchmark_frames import Workload
-from fetaledge_benchmarks.mask_agreement import LOCAL
 from fetaledge_benchmarks.options import BenchmarkOptions
 from fetaledge_benchmarks.plan import Reference, plan_rows
 from fetaledge_benchmarks.row_measurement import Measurement
@@ -85,7 +84,7 @@ class TargetRun:
                     with suppress(TargetError):  # the next session there removes it
                         self.target.remove()
         except (FetalEdgeError, OSError) as error:
-            if alone and self.target.name == LOCAL:
+            if alone and self.target.is_local:
                 raise
             self.lost = str(error)
 

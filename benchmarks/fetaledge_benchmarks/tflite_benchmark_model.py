@@ -14,13 +14,12 @@ from pathlib import Path
 
 import msgspec
 
-from fetaledge_benchmarks.machine_record import machine_state
 from fetaledge_benchmarks.plan import Sampling
 from fetaledge_benchmarks.record import ToolTimes
 from fetaledge_benchmarks.row_measurement import Measurement
 from fetaledge_benchmarks.target_session import FRAME_TIMEOUT_S, START_TIMEOUT_S, TargetSession
 from fetaledge_benchmarks.worker_client import WorkerFailed
-from fetaledge_devices.targets.failure_text import failure_text, without
+from fetaledge_devices.targets.failure_text import failure_text, redact
 from fetaledge_runtimes.errors import InputError
 
 NUMBER = r"\d+(?:\.\d+)?(?:e[+-]\d+)?"
@@ -162,7 +161,7 @@ def time_with_benchmark_model(
                 raise WorkerFailed(failure_text(done))
             times = parse(f"{done.stdout}\n{done.stderr}", sampling.samples)
         except (TimeoutError, WorkerFailed, InputError) as error:
-            times = ToolTimes(failure=without(str(error), session.hidden))
+            times = ToolTimes(failure=redact(str(error), session.hidden))
         measurement.benchmark_model = msgspec.structs.replace(
-            times, before=machine_state(before), after=machine_state(session.conditions())
+            times, before=before.for_record(), after=session.conditions().for_record()
         )

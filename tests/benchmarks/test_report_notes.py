@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fetaledge_benchmarks.machine_record import machine_state
 from fetaledge_benchmarks.record import BenchmarkRecord, Moment, Result, Sustained, ToolTimes
 from fetaledge_benchmarks.report.notes import remarks
 from fetaledge_benchmarks.report.page import conditions_text
@@ -107,12 +106,10 @@ def test_throttling_in_a_line(given: dict[str, int], text: str) -> None:
     conditions = Conditions(
         **({"governor": "ondemand", "driver": None, "throttle_events": None} | given), temperature_c=60
     )  # type: ignore[arg-type]
-    assert conditions_text(machine_state(conditions)) == f"60 °C, governor ondemand, {text}"
+    assert conditions_text(conditions) == f"60 °C, governor ondemand, {text}"
 
 
 def test_a_battery_in_a_line() -> None:
     battery = Battery(87.0, True, "USB", 30.0, True, "charging")
     conditions = Conditions(None, None, None, None, thermal_status=0, battery=battery)
-    assert (
-        conditions_text(machine_state(conditions)) == "thermal status 0 of 6, battery 87 %, charging, battery saver on"
-    )
+    assert conditions_text(conditions) == "thermal status 0 of 6, battery 87 %, charging, battery saver on"

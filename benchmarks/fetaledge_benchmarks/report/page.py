@@ -9,14 +9,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from fetaledge_benchmarks.machine_record import Machine, MachineState
 from fetaledge_benchmarks.plan import threads_text
 from fetaledge_benchmarks.record import BenchmarkRecord, Result, record_valid
 from fetaledge_benchmarks.report import figures
 from fetaledge_benchmarks.report.notes import remarks
 from fetaledge_benchmarks.report.tables import agreement_table, baselines, has_devices, table_header, table_rows
 from fetaledge_devices.device_list import clocks_text
-from fetaledge_devices.facts.model import THROTTLE_SINCE_START, throttle_words
+from fetaledge_devices.facts.model import THROTTLE_SINCE_START, Conditions, Machine, throttle_words
 from fetaledge_runtimes.files import atomic_folder
 from fetaledge_runtimes.quiet import quiet
 from fetaledge_runtimes.records import write_document
@@ -125,7 +124,7 @@ def _machines(record: BenchmarkRecord) -> list[MachineSection]:
     return machines
 
 
-def conditions_text(conditions: MachineState) -> str:
+def conditions_text(conditions: Conditions) -> str:
     """What of a target's state can be said in a line."""
     battery, screen = conditions.battery, conditions.screen_on
     parts = [
@@ -141,7 +140,7 @@ def conditions_text(conditions: MachineState) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _throttling(conditions: MachineState) -> list[str]:
+def _throttling(conditions: Conditions) -> list[str]:
     """By a Raspberry Pi's word, a phone's status, or a processor's counts; each has one of them, or nothing tells."""
     word, status, events = conditions.throttled, conditions.thermal_status, conditions.throttle_events
     if word is not None:

@@ -20,16 +20,9 @@ def phantom(
     force: bool = typer.Option(False, "--force", help="Replace an earlier folder of phantoms."),
 ) -> None:
     """Write synthetic labelled frames whose head circumference, or angle of progression, is known exactly."""
-    from fetaledge_runtimes.errors import UsageError
-    from fetaledge_runtimes.tasks.registry import task_names
+    from fetaledge.phantoms.registry import phantom_of
 
-    if task not in task_names():
-        raise UsageError(f"there are no phantoms of the task {task!r}", f"choose {' or '.join(task_names())}")
-    if task == "head":
-        from fetaledge.phantoms.head import write_head_phantoms as write
-    else:
-        from fetaledge.phantoms.ps_fh import write_psfh_phantoms as write
-    write(folder, count, seed, force)
+    phantom_of(task).write(folder, count, seed, force=force)
     say(f"wrote {count} synthetic frames to {folder}; a score on them says nothing about clinical accuracy")
 
 

@@ -11,7 +11,7 @@ from fetaledge.data.layouts.open import open_dataset
 from fetaledge.data.split import choose_frames
 from fetaledge.runs.evaluate import check_task
 from fetaledge.runs.open import open_run
-from fetaledge.runs.run import Run
+from fetaledge.runs.sam_run import SamRun
 from fetaledge_benchmarks import BenchmarkOptions, BenchmarkRecord, Reference, run_benchmark
 from fetaledge_benchmarks.mask_agreement import LOCAL
 from fetaledge_devices.targets import open_target
@@ -76,9 +76,9 @@ def _exported_fold(run_folder: Path, bundle: Bundle) -> int | None:
     """The fold of a SAM run that the bundle was exported from; None for a run without folds."""
     source = bundle.manifest.source
     folds: list[int | None] = [None]
-    run: Run = open_run(run_folder)
-    if run.document["architecture"]["name"] == "sam":
-        folds = [number for number, _ in enumerate(run.document["folds"], 1)]
+    run = open_run(run_folder)
+    if isinstance(run, SamRun):
+        folds = list(range(1, run.folds + 1))
     for fold in folds:
         if open_run(run_folder, fold).source()["weights_sha256"] == source.get("weights_sha256"):
             return fold

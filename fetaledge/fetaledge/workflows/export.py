@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING
 from fetaledge.data.dataset import Dataset, Subset
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.data.split import draw_frames, split_by_subject
-from fetaledge.phantoms.head import head_phantom
-from fetaledge.phantoms.ps_fh import psfh_phantom
+from fetaledge.phantoms.registry import phantom_of
 from fetaledge.runs.evaluate import check_task
 from fetaledge.runs.open import open_run
 from fetaledge.runs.run import Run
+from fetaledge.runs.sam_run import SamRun
+from fetaledge.runs.unet_run import UnetRun
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.files import refuse_existing
-from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.plugins import names
-from fetaledge_runtimes.tasks.head import HEAD
-from fetaledge_runtimes.tasks.task import Task
 
 if TYPE_CHECKING:
     from fetaledge_export.gate import Limits
@@ -69,6 +67,7 @@ def export_run(
     refuse_existing(out, force)
     dataset = open_dataset(data)
     check_task(run_folder, run.task, dataset)
+    phantom = phantom_of(run.task.name)
     network = run.network()
     calibration, validation = _sides(run, dataset, calibration_frames)
 
@@ -84,7 +83,7 @@ def export_run(
         offset=run.offset,
         calibration=calibration,
         validation=validation,
-        golden=[_golden(run.task, seed) for seed in GOLDEN_SEEDS],
+        golden=[phantom.labelled(seed).frame for seed in GOLDEN_SEEDS],
         source=run.source(),
         data=f"{dataset.name}, {len(validation)} validation frames",
         data_note=_data_note(run, dataset),
@@ -99,43 +98,33 @@ def export_run(
 
 def _open(folder: Path, fold: int | None, base: Path | None, any_base: bool) -> Run:
     run = open_run(folder, fold, base, any_base)
-    if fold is None and run.document["architecture"]["name"] == "sam":
-        from fetaledge.runs.sam_run import SamRun
-
-        assert isinstance(run, SamRun)
-        return open_run(folder, run.best_fold, base, any_base)
-    return run
-
-
-def _golden(task: Task, seed: int) -> Frame:
-    """A phantom for the self-test."""
-    return head_phantom(seed).frame if task is HEAD else psfh_phantom(seed).labelled.frame
+    return open_run(folder, run.best_fold, base, any_base) if fold is None and isinstance(run, SamRun) else run
 
 
 def _sides(run: Run, dataset: Dataset, count: int) -> tuple[Subset, Subset]:
     """(calibration, validation) frames; their subjects never overlap, and nothing is gated on a training frame."""
     frames = run.frames(dataset, None)
-    seed = int(run.document["recipe"]["seed"])
+    seed = run.seed
     if frames is dataset:
         calibration_names, validation_names = split_by_subject(dataset.items, 0.5, seed)
         training, validation = dataset.only(calibration_names), dataset.only(validation_names)
     else:
-        training, validation = (dataset.only(run.document["split"][side]) for side in ("train", "validation"))
+        training, validation = dataset.only(run.split.train), dataset.only(run.split.validation)
     return dataset.only(draw_frames(training.items, min(count, len(training)), seed)), validation
 
 
 def _data_note(run: Run, dataset: Dataset) -> str:
     """Licence and attribution of the data behind a bundle, for its card."""
-    name = run.document["data"]["name"]
-    if run.document["data"]["synthetic"]:
+    name = run.document.data.name
+    if run.document.data.synthetic:
         trained = "Trained on synthetic frames made by fetaledge."
     elif name.lower().startswith("hc18"):
         trained = f"Trained on {HC18}."
     else:
         trained = f"Trained on {name}, of whose source and licence nothing was stated."
-    phantoms = run.document["recipe"].get("phantoms")
+    phantoms = run.document.recipe.phantoms if isinstance(run, UnetRun) else 0
     mixed = f" {phantoms} synthetic frames were mixed in." if phantoms else ""
-    if dataset.fingerprint() == run.document["data"]["fingerprint"]:
+    if dataset.fingerprint() == run.document.data.fingerprint:
         return f"{trained}{mixed}"
     kind = "synthetic frames made by fetaledge" if dataset.synthetic else dataset.name
     return f"{trained}{mixed} Calibrated and gated on other data: {kind}."

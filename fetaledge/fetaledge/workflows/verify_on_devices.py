@@ -17,7 +17,6 @@ from fetaledge.runs.evaluate import check_task
 from fetaledge_benchmarks import BenchmarkOptions, run_benchmark
 from fetaledge_devices.deploy import check_engines, deploy
 from fetaledge_devices.targets import open_target
-from fetaledge_devices.targets.local import LocalTarget
 from fetaledge_export.gate import Limits, judge, unmeasured_limits
 from fetaledge_export.results import read_gate
 from fetaledge_runtimes.bundle import Bundle, choose_variants
@@ -77,7 +76,7 @@ def verify_on_targets(
                 lost[address] = str(error)
                 continue
         refused = dict(deployment.refused)
-        if isinstance(target, LocalTarget):  # where deploying tests nothing
+        if target.is_local:  # where deploying tests nothing
             usable = [variant for variant in chosen if variant.name not in refused]
             tested = verify_bundle(bundle, usable) if usable else []
             refused |= {one.variant: "; ".join(one.details) for one in tested if one.result != "ok"}

@@ -1,4 +1,4 @@
-"""Distillation: what finished runs, the teachers, say of a frame; a student learns it beside the label, or without."""
+"""Distillation: a student learns the answers of finished runs, its teachers, beside the labels or without them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.nn import functional
@@ -14,6 +13,7 @@ from torch.nn import functional
 from fetaledge.data.dataset import Item
 from fetaledge.data.layouts.psfhs import Psfhs
 from fetaledge.runs.run import Run
+from fetaledge.runs.unet_run import Teacher, UnlabelledFrames
 from fetaledge.training.unet.frames import Soft
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
@@ -27,19 +27,24 @@ border from a doubtful one, and whose mean over many frames is steadier than one
 PICTURES = ("images", "training_set")
 
 
-def teacher_facts(runs: Sequence[Run], held_out: Collection[str]) -> list[dict[str, Any]]:
-    """What a student's run keeps of its teachers; ``held_out`` are the content hashes of its validation frames.
+def teacher_facts(runs: Sequence[Run], held_out: Collection[str]) -> tuple[Teacher, ...]:
+    """The facts that a student's run keeps of its teachers.
 
-    A teacher that has been trained on some of these makes the student's score there a little too good: the count says.
+    A teacher that was trained on frames that the student holds out makes the student's score there a little too good:
+    the count of these frames says so.
+
+    Args:
+        runs: the teachers.
+        held_out: content hashes of the student's validation frames.
     """
-    return [
-        {
-            "run": source["run"],
-            "weights_sha256": source["weights_sha256"],
-            "trained_on_validation": len(set(source["trained_on"]) & set(held_out)),
-        }
+    return tuple(
+        Teacher(
+            run=source["run"],
+            weights_sha256=source["weights_sha256"],
+            trained_on_validation=len(set(source["trained_on"]) & set(held_out)),
+        )
         for source in (run.source() for run in runs)
-    ]
+    )
 
 
 class Teachers:
@@ -124,9 +129,10 @@ class Unlabelled:
     def __iter__(self) -> Iterator[Image]:
         return (pixels for file in self.hashes for pixels in self.read(file))
 
-    def to_json(self) -> dict[str, Any]:
+    def facts(self) -> UnlabelledFrames:
+        """The folder for ``run.json``."""
         digest = hashlib.sha256("".join(self.hashes.values()).encode()).hexdigest()
-        return {"name": self.name, "files": len(self.hashes), "left_out": self.left_out, "fingerprint": digest}
+        return UnlabelledFrames(name=self.name, files=len(self.hashes), left_out=self.left_out, fingerprint=digest)
 
 
 def _read_pixels(file: Path) -> Iterator[Image]:
