@@ -143,7 +143,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Collecting stays quick: what takes seconds to import is imported by the tests that use it."""
     loaded = sorted(HEAVY & sys.modules.keys())
     if loaded and session.config.getoption("numprocesses", None) is None:
-        raise pytest.UsageError(f"a test or conftest.py imports {', '.join(loaded)} at its top; import it where it is used")
+        raise pytest.UsageError(f"a test imports {', '.join(loaded)} at its top; import it where it is used")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -22,7 +22,7 @@ from fetaledge_devices.targets import open_target
 from fetaledge_runtimes.errors import BundleError, InputError
 from fetaledge_runtimes.scores.record import score_case
 
-pytestmark = pytest.mark.slow  # every test here runs real benchmarks, in processes of their own
+pytestmark = pytest.mark.integration  # every test here runs real benchmarks, in processes of their own
 RunBenchmark = Callable[..., dict[str, Any]]
 RESULT_KEYS = {
     "target", "variant", "engine", "engine_version", "threads", "emulated", "valid", "reasons", "notes", "latency_ms",

@@ -13,7 +13,7 @@ from fetaledge_benchmarks.report import figures
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 NAME = "scans $a_$ new"  # no formula: matplotlib would refuse this one
 

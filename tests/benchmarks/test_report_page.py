@@ -16,7 +16,6 @@ import typer
 from typer.testing import CliRunner
 
 from fetaledge.cli.benchmark import benchmark
-from fetaledge.workflows import benchmark as benchmarking
 from fetaledge_benchmarks import table_header, table_rows, write_report
 from fetaledge_benchmarks.report.notes import remarks
 from fetaledge_runtimes.errors import InvalidMeasurement, OutputError
@@ -99,6 +98,8 @@ def test_a_record_of_failures_only_is_still_a_page(record: dict[str, Any], tmp_p
 
 
 def test_the_terminal_says_what_the_page_says(record: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from fetaledge.workflows import benchmark as benchmarking
+
     told = copy.deepcopy(record)
     told["results"][0] |= {
         "notes": ["restart it"],

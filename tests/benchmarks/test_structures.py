@@ -104,7 +104,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_benchmark_of_two_structures(record: dict[str, Any]) -> None:
     fp32, int8 = record["results"]
     assert record["model"]["task"] == "ps-fh" and fp32["accuracy"]["dice_mean"] > 0.95
@@ -115,7 +115,7 @@ def test_a_benchmark_of_two_structures(record: dict[str, Any]) -> None:
     assert record["evaluations"]["onnx-fp32"]["aop_deg"]["n"] == 4
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_its_table_and_its_page(record: dict[str, Any], tmp_path: Path) -> None:
     header, rows = terminal_table(record)
     assert rows[0][header.index("AoP MAE ° (n)")].endswith(" (4)") and rows[1][header.index("|ΔAoP| ° (n)")] != "–"

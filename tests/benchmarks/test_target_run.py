@@ -18,7 +18,7 @@ from fetaledge_devices.targets.base import Completed, ConnectionLost
 from fetaledge_devices.targets.local import LocalTarget
 from fetaledge_runtimes.errors import TargetError
 
-pytestmark = pytest.mark.slow  # real engines, in processes of their own
+pytestmark = pytest.mark.integration  # real engines, in processes of their own
 RunBenchmark = Callable[..., dict[str, Any]]
 
 

@@ -28,7 +28,7 @@ from fetaledge_runtimes.files import sha256
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.selftest import GOLDEN, write_golden
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 NAMES = ("onnx-fp32", "onnx-int8")
 
 # A package's stand-in on the device: it hands over to the one of this machine.

@@ -12,6 +12,7 @@ import pytest
 from tests.command import Command
 from tests.made import Made
 
+
 @pytest.fixture(scope="session")
 def psfh_phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight frames of symphysis and head in PSFHS's layout."""

@@ -28,7 +28,7 @@ REFERENCE = Path(__file__).resolve().parents[2] / "reference"
 SIZE = 128
 FP32, INT8 = 0.9999, 0.995
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 
 def keep_one_golden_frame(bundle: Path) -> None:

@@ -17,7 +17,7 @@ from fetaledge_runtimes.bundle import Bundle
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 VARIANTS = {f"{form}-{precision}" for form in ("onnx", "openvino", "tflite") for precision in ("int8", "fp32", "fp16")}
 
 

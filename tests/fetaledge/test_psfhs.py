@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import SimpleITK
 
 from fetaledge.data.check import COLOURS, check_dataset, summary_lines, write_sheet
 from fetaledge.data.layouts.open import open_dataset
@@ -27,6 +26,8 @@ def label_map(shift: float = 0) -> Image:
 
 
 def write(path: Path, values: np.ndarray, compressed: bool = True) -> None:
+    import SimpleITK
+
     path.parent.mkdir(parents=True, exist_ok=True)
     SimpleITK.WriteImage(SimpleITK.GetImageFromArray(values), str(path), compressed)
 

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from fetaledge.data.layouts.open import open_dataset
-from fetaledge.workflows import verify_on_devices
 from fetaledge_export.gate import UNJUDGED, Limits
 from fetaledge_runtimes import selftest
 from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
@@ -85,6 +84,8 @@ def bundle(tmp_path: Path, data: Path) -> Path:
 def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[CaseScore]], None]:
     """Say what scores a Pi gives."""
 
+    from fetaledge.workflows import verify_on_devices
+
     def measure(scores: Sequence[CaseScore]) -> None:
         row = {"target": PI, "variant": "onnx-int8", "engine": "ONNX Runtime", "engine_version": "1", "reasons": []}
         record = {
@@ -102,6 +103,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[CaseScore]],
 
 
 def gate(bundle: Path, data: Path) -> dict[str, Any]:
+    from fetaledge.workflows import verify_on_devices
+
     document = verify_on_devices.gate_on_targets(
         bundle, data, [PI], variants=None, threads=1, engines=(), progress=lambda line: None
     )
@@ -162,6 +165,9 @@ def test_what_the_gate_could_not_judge_either_is_said(
 @pytest.fixture
 def tested(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A self-test here that fails; the threads of each."""
+
+    from fetaledge.workflows import verify_on_devices
+
     asked: list[int] = []
 
     def verify_bundle(bundle: Any, variants: Sequence[Variant], threads: int = 1) -> list[dict[str, Any]]:
@@ -180,6 +186,8 @@ def test_this_machine_as_a_target_is_verified_as_without_one(bundle: Path, teste
 
 
 def test_this_machine_is_verified_beside_devices(bundle: Path, tested: list[int]) -> None:
+    from fetaledge.workflows import verify_on_devices
+
     document = verify_on_devices.verify_on_targets(
         bundle, ["local"], variants=None, engines=(), progress=lambda line: None
     )

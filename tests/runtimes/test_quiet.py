@@ -28,7 +28,7 @@ print("openvino_telemetry" in sys.modules and sys.modules["openvino_telemetry"] 
 """
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_nothing_is_written_under_the_home_folder(bundle_folder: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
