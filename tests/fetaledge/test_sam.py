@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-import fetaledge.training  # noqa: F401  makes torchvision importable
 from fetaledge.models.sam.names import published_name
 from fetaledge_runtimes.errors import InputError, UsageError
 
@@ -23,6 +22,12 @@ if TYPE_CHECKING:
 
     from fetaledge.models.sam.checkpoint import SamBase
     from fetaledge.models.sam.network import SamShape
+
+
+@pytest.fixture(autouse=True, scope="module")
+def torchvision() -> None:
+    """Importable, for what peft and transformers import."""
+    import fetaledge.training  # noqa: F401
 
 
 @cache

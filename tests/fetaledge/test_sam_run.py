@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 
 from fetaledge.data.layouts.open import open_dataset
-from fetaledge.training.sam.recipe import SamRecipe
 from fetaledge_runtimes.errors import FetalEdgeError, InputError, OutputError, UsageError
 from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
+
+if TYPE_CHECKING:
+    from fetaledge.training.sam.recipe import SamRecipe
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 @cache
 def quick() -> SamRecipe:
+    from fetaledge.training.sam.recipe import SamRecipe
+
     return SamRecipe(size=64, folds=2, epochs=2, batch=2, learning_rate=3e-3)
 
 
@@ -456,6 +460,8 @@ def test_the_command(psfh_phantoms: Path, sam_base: Path, sam_run: Path, tmp_pat
 
 
 def test_rate_rises_then_decays() -> None:
+    from fetaledge.training.sam.recipe import SamRecipe
+
     recipe = SamRecipe(warmup=10, decay_power=7)
     rates = [recipe.rate(step, 100) for step in range(101)]
     assert rates[:10] == pytest.approx([0.1 * step for step in range(1, 11)])
@@ -469,6 +475,7 @@ def test_loss_is_a_fifth_cross_entropy_and_four_fifths_dice() -> None:
     from torch.nn import functional
 
     from fetaledge.training.sam.module import SamModule
+    from fetaledge.training.sam.recipe import SamRecipe
 
     generator = torch.Generator().manual_seed(0)
     raw = torch.randn(2, 3, 8, 8, generator=generator)
@@ -538,6 +545,7 @@ def test_augmented_image_and_label_move_together() -> None:
 def test_estimate_grows_with_what_costs() -> None:
     from fetaledge.models.sam.network import SHAPES
     from fetaledge.training.sam import memory_estimate
+    from fetaledge.training.sam.recipe import SamRecipe
 
     shape, recipe = SHAPES["vit_b"].resized(512), SamRecipe(batch=4)
     whole = memory_estimate.training_bytes(shape, recipe)
@@ -563,6 +571,7 @@ def test_estimate_grows_with_what_costs() -> None:
 def test_advice_fits(name: str, available: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from fetaledge.models.sam.network import SHAPES
     from fetaledge.training.sam import memory_estimate
+    from fetaledge.training.sam.recipe import SamRecipe
     from fetaledge.training.trainer import Machines
 
     monkeypatch.setattr(memory_estimate, "available_bytes", lambda _: available)
@@ -593,6 +602,7 @@ def test_free_memory_is_told() -> None:
 def test_other_errors_are_not_called_a_lack_of_memory() -> None:
     from fetaledge.models.sam.network import SHAPES
     from fetaledge.training.sam import memory_estimate
+    from fetaledge.training.sam.recipe import SamRecipe
 
     with pytest.raises(RuntimeError, match="shapes"), memory_estimate.out_of_memory_named(SHAPES["tiny"], SamRecipe()):
         raise RuntimeError("shapes do not match")

@@ -18,7 +18,6 @@ import pytest
 
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.phantoms.ps_fh import psfh_phantom, write_psfh_phantoms
-from fetaledge.training.options import lightning_precision
 from fetaledge_runtimes.errors import InputError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -294,6 +293,8 @@ def test_a_training_that_diverges_is_named(phantoms: Path, tmp_path: Path, monke
 
 
 def test_precision_words() -> None:
+    from fetaledge.training.options import lightning_precision
+
     assert lightning_precision("fp32") == "32-true"
     assert lightning_precision("auto") in ("32-true", "bf16-mixed")
     with pytest.raises(UsageError, match="no precision 'int4'"):
