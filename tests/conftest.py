@@ -10,7 +10,7 @@ import pytest
 
 from tests.bright_bundle import benchmark_of, bundle_folder, heads, lines, record, reference  # noqa: F401
 from tests.command import Command, run_here
-from tests.made import Made, made  # noqa: F401
+from tests.made import Made, made, store  # noqa: F401
 from tests.stand_ins.fixtures import phone, pi4, pi5, pi5_trixie, stand_in_host, stand_in_roots  # noqa: F401
 
 Call = Callable[..., tuple[int, str, str]]
@@ -74,13 +74,11 @@ def samed_lora() -> Path:
 
 
 @pytest.fixture(scope="session")
-def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def phantoms(store: Made) -> Path:  # noqa: F811
     """A folder of 20 phantoms in HC18's layout."""
     from fetaledge.phantoms.head import write_head_phantoms
 
-    folder = tmp_path_factory.mktemp("data") / "phantoms"
-    write_head_phantoms(folder, 20, seed=5)
-    return folder
+    return store("phantoms", lambda folder: write_head_phantoms(folder, 20, seed=5))
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,8 @@ from filelock import FileLock
 
 TOP = Path(__file__).resolve().parents[1]
 # An artefact is made anew when one of these has changed.
-SOURCES = (
-    *("runtimes", "export", "devices", "benchmarks", "fetaledge", "reference"),
-    *("tests/conftest.py", "tests/fetaledge/conftest.py", "constraints.txt"),
-)
+SOURCES = ("runtimes", "export", "devices", "benchmarks", "fetaledge", "reference", "constraints.txt")
+MAKERS = ("made.py", "conftest.py", "*/conftest.py", "export/networks.py")
 KEPT_S = 3600.0
 
 State = dict[str, tuple[int, int]]
@@ -61,19 +59,25 @@ class Made:
 
 
 @pytest.fixture(scope="session")
-def made(request: pytest.FixtureRequest) -> Iterator[Made]:
-    """The store. A test that needs it, through whichever fixture, is no unit test."""
+def store(request: pytest.FixtureRequest) -> Iterator[Made]:
+    """For what takes a few seconds, as frames do."""
     store = Made(request.config.cache.mkdir("made"))  # type: ignore[union-attr]
     store.forget_others()
     yield store
     assert not store.changed(), f"a test wrote to what others read: {', '.join(store.changed())}"
 
 
+@pytest.fixture(scope="session")
+def made(store: Made) -> Made:
+    """For what takes longer, as a run does: a test that needs this, through whichever fixture, is no unit test."""
+    return store
+
+
 def _digest() -> str:
     """One name for the sources, the packages that they are pinned to, and this Python."""
     found = hashlib.sha256(sys.version.encode())
-    for source in SOURCES:
-        path = TOP / source
+    makers = [path for pattern in MAKERS for path in sorted((TOP / "tests").glob(pattern))]
+    for path in (*(TOP / source for source in SOURCES), *makers):
         files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
         for file in sorted(files):
             if "__pycache__" not in file.parts and not any(part.endswith(".egg-info") for part in file.parts):

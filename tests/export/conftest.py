@@ -1,4 +1,4 @@
-"""A tiny U-Net trained for a few seconds on bright ellipses: small enough for unit tests, real enough for a gate."""
+"""A tiny U-Net trained for a few seconds on bright ellipses: small enough to export in seconds, real enough for a gate."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from fetaledge_export.gate import Limits
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
 from fetaledge_runtimes.preprocess import resize
+from tests.made import Made
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,8 +54,7 @@ def golden() -> list[Frame]:
     return [bright_ellipse(200 + seed, "golden").frame for seed in range(2)]
 
 
-@pytest.fixture(scope="session")
-def network() -> nn.Module:
+def train_tiny_unet() -> nn.Module:
     import torch
     from torch import nn
 
@@ -76,6 +76,18 @@ def network() -> nn.Module:
         loss.backward()
         optimiser.step()
     assert math.isfinite(loss.item())
+    return net
+
+
+@pytest.fixture(scope="session")
+def network(made: Made) -> nn.Module:
+    from safetensors.torch import load_model, save_model
+
+    from tests.export.networks import TinyUnet
+
+    weights = made("tiny.safetensors", lambda path: save_model(train_tiny_unet(), str(path)))
+    net = TinyUnet()
+    load_model(net, weights)
     return net.eval()
 
 

@@ -14,13 +14,11 @@ from tests.made import Made
 
 
 @pytest.fixture(scope="session")
-def psfh_phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def psfh_phantoms(store: Made) -> Path:
     """Eight frames of symphysis and head in PSFHS's layout."""
     from fetaledge.phantoms.ps_fh import write_psfh_phantoms
 
-    folder = tmp_path_factory.mktemp("data") / "psfh"
-    write_psfh_phantoms(folder, 8, seed=3)
-    return folder
+    return store("psfh-8", lambda folder: write_psfh_phantoms(folder, 8, seed=3))
 
 
 @pytest.fixture(scope="session")
