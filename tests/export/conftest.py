@@ -1,4 +1,4 @@
-"""A tiny U-Net trained for a few seconds on bright ellipses: small enough to export in seconds, real enough for a gate."""
+"""A tiny U-Net trained for a few seconds on bright ellipses: small enough for seconds, real enough for a gate."""
 
 from __future__ import annotations
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fetaledge_runtimes.errors import InputError, OutputError, UsageError
+from tests.command import Command
 
 if TYPE_CHECKING:
     import torch
 
-Command = Callable[..., Any]
 Published = Callable[..., Any]
 PLAIN: dict[str, Any] = {"fold": None, "base": None, "size": None, "force": False}
 
