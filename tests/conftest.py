@@ -106,7 +106,16 @@ STAND_INS = {"pi4", "pi5", "pi5_trixie", "phone", "stand_in_host", "stand_in_roo
 INTEGRATION = {"made", "record"}
 SLOW_UNIT_S = 5.0
 # Files of a minute and more, the longest first: they begin first, so that the workers end together.
-LONGEST = ()
+LONGEST = (
+    *("fetaledge/test_devices.py", "devices/test_targets.py", "devices/test_deploy_stand_ins.py"),
+    *(
+        "export/test_structures.py",
+        "export/test_export.py",
+        "fetaledge/test_sam_run.py",
+        "fetaledge/test_end_to_end.py",
+    ),
+    *("fetaledge/test_training.py", "fetaledge/test_cli.py", "devices/test_native_runner.py", "devices/test_deploy.py"),
+)
 
 
 def _tier(item: pytest.Item) -> str:
@@ -132,7 +141,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def rank(item: pytest.Item) -> tuple[int, int]:
         file = item.nodeid.partition("::")[0]
-        return LONGEST.index(file) if file in LONGEST else len(LONGEST), slowest[file]
+        known = file.removeprefix("tests/")
+        return LONGEST.index(known) if known in LONGEST else len(LONGEST), slowest[file]
 
     items.sort(key=rank)
 

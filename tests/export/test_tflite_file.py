@@ -9,6 +9,7 @@ from fetaledge_export.formats import tflite_file
 from fetaledge_runtimes.engines.registry import open_engine
 
 
+@pytest.mark.integration
 def test_dead_channels_keep_their_constant_in_int8(tmp_path: Path) -> None:
     import torch
 
@@ -39,6 +40,7 @@ def test_metadata_is_added_and_found_again(exported, tmp_path: Path) -> None:
     open_engine("tflite", tmp_path / "noted.tflite", 1)
 
 
+@pytest.mark.integration
 def test_a_graph_with_transposes_is_refused(tmp_path: Path) -> None:
     from fetaledge_export.device_model import DeviceModel
     from fetaledge_export.formats import to_tflite

@@ -96,11 +96,12 @@ def test_the_bundle_is_evaluated(frames: Path, fetaledge: Command) -> None:
     assert missing(earlier("evaluation-bundle.json"), document(fetaledge, *words)) == []
 
 
-def test_the_bundle_predicts(frames: Path, tmp_path: Path, fetaledge: Command) -> None:
+def test_the_bundle_predicts(frames: Path, tmp_path: Path, fetaledge: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "few").mkdir()
     for name in ("002_HC.png", "003_HC.png"):
         shutil.copy(frames / "training_set" / name, tmp_path / "few")
-    words = ("predict", EARLIER / "unet-bundle", tmp_path / "few", "--out", tmp_path / "out", "--pixel-mm", 0.2)
+    words = ("predict", EARLIER / "unet-bundle", "few", "--out", "out", "--pixel-mm", 0.2)
     assert missing(earlier("prediction.json"), document(fetaledge, *words)) == []
 
 
