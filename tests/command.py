@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import TextIO
 from unittest import mock
 
@@ -41,22 +42,24 @@ def run_here(*arguments: object, env: Mapping[str, str] | None = None) -> subpro
     return done
 
 
+@cache
+def _streams() -> tuple[TextIO, TextIO]:
+    """Python's view of the two descriptors; never closed: a library's log handler keeps the one it first saw."""
+    return open(1, "w", closefd=False, buffering=1), open(2, "w", closefd=False, buffering=1)  # noqa: PTH123, SIM115
+
+
 @contextmanager
 def _redirected(out: TextIO, err: TextIO) -> Iterator[None]:
     """Point both descriptors and Python's two streams at these files: engines write past Python."""
-    pairs = ((1, out), (2, err))
-    saved = [os.dup(number) for number, _ in pairs]
+    stdout, stderr = _streams()
+    saved = [os.dup(number) for number in (1, 2)]
     try:
-        for number, file in pairs:
-            os.dup2(file.fileno(), number)
-        with (
-            open(1, "w", closefd=False, buffering=1) as stdout,  # noqa: PTH123
-            open(2, "w", closefd=False, buffering=1) as stderr,  # noqa: PTH123
-            mock.patch.object(sys, "stdout", stdout),
-            mock.patch.object(sys, "stderr", stderr),
-        ):
+        os.dup2(out.fileno(), 1)
+        os.dup2(err.fileno(), 2)
+        with mock.patch.object(sys, "stdout", stdout), mock.patch.object(sys, "stderr", stderr):
             yield
     finally:
-        for (number, _), old in zip(pairs, saved, strict=True):
+        for number, stream, old in zip((1, 2), (stdout, stderr), saved, strict=True):
+            stream.flush()
             os.dup2(old, number)
             os.close(old)
