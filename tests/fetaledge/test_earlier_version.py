@@ -17,6 +17,7 @@ from tests.made import Made
 pytestmark = pytest.mark.integration
 EARLIER = Path(__file__).resolve().parents[1] / "records" / "v0.1"
 CHANGING = {"latency_ms", "engine_version", "seconds", "engine"}  # another machine's time, another release's name
+RENAMED = {"aop_status": "status", "aop_true_status": "true_status"}
 
 
 def earlier(name: str) -> Any:
@@ -29,9 +30,10 @@ def missing(old: Any, new: Any, place: str = "", values: bool = True) -> list[st
     A key that held null, as the measures of the other task did, may be gone.
     """
     if isinstance(old, dict) and isinstance(new, dict):
-        lost = [f"{place}.{key} is gone" for key in old if key not in new and old[key] is not None]
-        kept = [key for key in old if key in new and key not in CHANGING]
-        return lost + [found for key in kept for found in missing(old[key], new[key], f"{place}.{key}", values)]
+        names = {key: key if key in new else RENAMED.get(key, key) for key in old}
+        lost = [f"{place}.{key} is gone" for key in old if names[key] not in new and old[key] is not None]
+        kept = [key for key in old if names[key] in new and key not in CHANGING]
+        return lost + [found for key in kept for found in missing(old[key], new[names[key]], f"{place}.{key}", values)]
     if isinstance(old, list) and isinstance(new, list):
         if len(old) != len(new):
             return [f"{place} holds {len(new)} instead of {len(old)}"] if values else []

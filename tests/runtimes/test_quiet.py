@@ -60,9 +60,9 @@ def test_the_switches_are_set_at_import() -> None:
 
 def test_silence_leaves_no_file_open() -> None:
     """Warnings are errors in these tests: an unclosed file would be one."""
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(3):
         with silenced():
             print("not seen")
     gc.collect()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
