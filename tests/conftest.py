@@ -85,7 +85,7 @@ def phantoms(store: Made) -> Path:  # noqa: F811
 def small_run(phantoms: Path, made: Made) -> Path:  # noqa: F811
     """A small U-Net, trained just long enough on 64×64 phantoms to find most heads."""
     from fetaledge.data.layouts.open import open_dataset
-    from fetaledge.training.unet.recipe import Recipe
+    from fetaledge.runs.unet_recipe import Recipe
     from fetaledge.training.unet.train import train_unet
 
     recipe = Recipe(

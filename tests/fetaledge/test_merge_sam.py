@@ -88,7 +88,7 @@ def test_best_fold_as_safetensors(sam_run: Path, tmp_path: Path) -> None:
     from fetaledge.workflows.merge_sam import merge
 
     run: Any = open_run(sam_run)
-    scores = [fold["best"]["dice"] for fold in run.document["folds"]]
+    scores = [fold.best.dice for fold in run.document.folds]
     assert scores[run.best_fold - 1] == max(scores)
     out = tmp_path / "merged.safetensors"
     assert merge(sam_run, out, **PLAIN) == f"fold {run.best_fold} of {sam_run}"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import pickle
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
-from fetaledge.models.tensors import check_fit, read_tensors
 from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.records import from_json, to_json
+from fetaledge_runtimes.tasks.head import HEAD
+from fetaledge_runtimes.tasks.ps_fh import PS_FH
 
 if TYPE_CHECKING:
     import torch
@@ -57,13 +60,13 @@ def test_unknown_encoder() -> None:
 def test_architecture_survives_json() -> None:
     from fetaledge.models.unet import Architecture
 
-    assert Architecture.from_json(small().to_json()) == small()
+    assert from_json(json.loads(json.dumps(to_json(small()))), Architecture, "run.json") == small()
 
 
 def test_logits_of_each_task() -> None:
     from fetaledge.models.unet import logits_of
 
-    assert [logits_of(task) for task in ("head", "ps-fh")] == [1, 3]
+    assert [logits_of(task) for task in (HEAD, PS_FH)] == [1, 3]
 
 
 def test_body_of_another_task() -> None:
@@ -125,6 +128,8 @@ class RunsCode:
 def test_pickles_are_refused_unopened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
+    from fetaledge.models.tensors import read_tensors
+
     monkeypatch.chdir(tmp_path)
     for protocol in (2, 4, 5):
         path = tmp_path / f"weights{protocol}.safetensors"
@@ -139,6 +144,8 @@ def test_pickles_are_refused_unopened(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("content", [b"", b"hello, I am a text", b"\xff" * 64])
 def test_what_is_not_a_checkpoint(tmp_path: Path, content: bytes) -> None:
+    from fetaledge.models.tensors import read_tensors
+
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
     with pytest.raises(InputError, match="not a whole safetensors file"):
@@ -146,6 +153,8 @@ def test_what_is_not_a_checkpoint(tmp_path: Path, content: bytes) -> None:
 
 
 def test_truncated_checkpoint(tmp_path: Path) -> None:
+    from fetaledge.models.tensors import read_tensors
+
     path = _write(tmp_path / "model.safetensors", _encoder_tensors())
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="not a whole safetensors file"):
@@ -153,11 +162,15 @@ def test_truncated_checkpoint(tmp_path: Path) -> None:
 
 
 def test_missing_checkpoint(tmp_path: Path) -> None:
+    from fetaledge.models.tensors import read_tensors
+
     with pytest.raises(InputError, match="does not exist"):
         read_tensors(tmp_path / "no.safetensors")
 
 
 def test_not_finite(tmp_path: Path) -> None:
+    from fetaledge.models.tensors import read_tensors
+
     tensors = _encoder_tensors()
     name = next(iter(tensors))
     tensors[name][0] = float("nan")
@@ -168,6 +181,7 @@ def test_not_finite(tmp_path: Path) -> None:
 def test_another_architecture(tmp_path: Path) -> None:
     import torch
 
+    from fetaledge.models.tensors import check_fit
     from fetaledge.models.unet import Architecture, load_encoder
 
     network = small().build()

@@ -6,22 +6,22 @@ import contextlib
 import os
 import pickle
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from fetaledge.models.sam.names import published_name
 from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.records import from_json, to_json
 
 if TYPE_CHECKING:
     import torch
 
     from fetaledge.models.sam.checkpoint import SamBase
-    from fetaledge.models.sam.network import SamShape
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -31,7 +31,7 @@ def torchvision() -> None:
 
 
 @cache
-def tiny_shape() -> SamShape:
+def tiny_shape() -> Any:
     from fetaledge.models.sam.network import SHAPES
 
     return SHAPES["tiny"]
@@ -281,7 +281,7 @@ def test_shapes_as_json() -> None:
     from fetaledge.models.sam.network import SHAPES, SamShape
 
     for shape in SHAPES.values():
-        assert SamShape.from_json(shape.to_json()) == shape
+        assert from_json(to_json(shape), SamShape, "run.json") == shape
 
 
 def test_number_of_classes() -> None:

@@ -7,20 +7,18 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from fetaledge.data.layouts.open import open_dataset
+from fetaledge.runs.sam_recipe import SamRecipe
 from fetaledge_runtimes.errors import FetalEdgeError, InputError, OutputError, UsageError
 from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
-
-if TYPE_CHECKING:
-    from fetaledge.training.sam.recipe import SamRecipe
 
 if TYPE_CHECKING:
     import torch
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
 
 @cache
 def quick() -> SamRecipe:
-    from fetaledge.training.sam.recipe import SamRecipe
-
     return SamRecipe(size=64, folds=2, epochs=2, batch=2, learning_rate=3e-3)
 
 
@@ -161,7 +157,7 @@ def test_evaluating_folds(sam_run: Path, psfh_phantoms: Path, tmp_path: Path, fe
     for number in (1, 2):
         run = opened(sam_run, fold=number)
         frames = run.frames(dataset, None)
-        assert [frame.name for frame in frames] == run.document["folds"][number - 1]["validation"]
+        assert [frame.name for frame in frames] == list(run.document.folds[number - 1].validation)
         assert run.source()["run"] == f"sam, fold {number}"
     record = evaluate_run(opened(sam_run, fold=1), opened(sam_run, fold=1).frames(dataset, None), threads=1)
     assert record["cases"] == 4 and record["task"] == "ps-fh"
@@ -228,7 +224,7 @@ def test_damaged_run(sam_run: Path, sam_base: Path, tmp_path: Path) -> None:
     document = json.loads((run / "run.json").read_text())
     for key in ("folds", "architecture", "hashes", "recipe"):
         (run / "run.json").write_text(json.dumps({name: value for name, value in document.items() if name != key}))
-        with pytest.raises(InputError, match="lacks or misnames"):
+        with pytest.raises(InputError, match=f"lacks the key {key}"):
             opened(run)
     del document["validation"]
     (run / "run.json").write_text(json.dumps(document))
@@ -300,7 +296,7 @@ def test_other_tunes(tune: str, phantoms: Path, tmp_path: Path) -> None:
 
     recipe = replace(quick(), tune=tune, folds=1, epochs=1, train_count=4, flip=False)
     run = train_sam(open_dataset(phantoms), tmp_path / tune, recipe, base="random:tiny")
-    assert run is not None and run.task == "head" and run.folds == 1
+    assert run is not None and run.task.name == "head" and run.folds == 1
     assert names(tmp_path / tune) == {
         "run.json",
         *(f"fold-1/{n}" for n in ("curve.png", "fold.json", "log.csv", "model.safetensors")),
@@ -337,7 +333,7 @@ def test_adapter_to_start_from(psfh_phantoms: Path, sam_base: Path, tmp_path: Pa
     recipe = replace(quick(), rank=2, folds=1, epochs=1, learning_rate=1e-9, size=96)
     dataset = open_dataset(psfh_phantoms)
     run = train_sam(dataset, tmp_path / "run", recipe, base=str(sam_base), adapter=tmp_path / "lora.safetensors")
-    assert run is not None and run.size == (96, 96) and run.document["adapter"] == "lora.safetensors"
+    assert run is not None and run.size == (96, 96) and run.document.adapter == "lora.safetensors"
     found = {name: tensor for name, tensor in stored(tmp_path / "run").items() if "lora_" in name}
     torch.testing.assert_close(
         found["fold-1/base_model.model.vision_encoder.layers.1.attn.qkv.v_proj.lora_A.weight"], matrices["w_a_003"]
@@ -460,8 +456,6 @@ def test_the_command(psfh_phantoms: Path, sam_base: Path, sam_run: Path, tmp_pat
 
 
 def test_rate_rises_then_decays() -> None:
-    from fetaledge.training.sam.recipe import SamRecipe
-
     recipe = SamRecipe(warmup=10, decay_power=7)
     rates = [recipe.rate(step, 100) for step in range(101)]
     assert rates[:10] == pytest.approx([0.1 * step for step in range(1, 11)])
@@ -475,7 +469,6 @@ def test_loss_is_a_fifth_cross_entropy_and_four_fifths_dice() -> None:
     from torch.nn import functional
 
     from fetaledge.training.sam.module import SamModule
-    from fetaledge.training.sam.recipe import SamRecipe
 
     generator = torch.Generator().manual_seed(0)
     raw = torch.randn(2, 3, 8, 8, generator=generator)
@@ -545,7 +538,6 @@ def test_augmented_image_and_label_move_together() -> None:
 def test_estimate_grows_with_what_costs() -> None:
     from fetaledge.models.sam.network import SHAPES
     from fetaledge.training.sam import memory_estimate
-    from fetaledge.training.sam.recipe import SamRecipe
 
     shape, recipe = SHAPES["vit_b"].resized(512), SamRecipe(batch=4)
     whole = memory_estimate.training_bytes(shape, recipe)
@@ -571,13 +563,12 @@ def test_estimate_grows_with_what_costs() -> None:
 def test_advice_fits(name: str, available: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from fetaledge.models.sam.network import SHAPES
     from fetaledge.training.sam import memory_estimate
-    from fetaledge.training.sam.recipe import SamRecipe
-    from fetaledge.training.trainer import Machines
+    from fetaledge.training.trainer import TrainerHardware
 
     monkeypatch.setattr(memory_estimate, "available_bytes", lambda _: available)
     shape, recipe = SHAPES[name].resized(1024), SamRecipe(size=1024)
     with pytest.raises(UsageError, match=rf"takes about .* GB, and {available / 1e9:.1f} GB are free") as caught:
-        memory_estimate.refuse_what_does_not_fit(shape, recipe, Machines())
+        memory_estimate.refuse_what_does_not_fit(shape, recipe, TrainerHardware())
     advice = caught.value.hint
     if advice == "no size would fit: take a smaller SAM":
         assert (
@@ -589,20 +580,19 @@ def test_advice_fits(name: str, available: int, monkeypatch: pytest.MonkeyPatch)
     assert batch is not None and advice.endswith("would fit")
     better = replace(recipe, batch=int(batch[1]), checkpointing="--checkpointing" in advice)
     smaller: SamShape = shape.resized(int(size[1])) if size else shape
-    memory_estimate.refuse_what_does_not_fit(smaller, better, Machines())
+    memory_estimate.refuse_what_does_not_fit(smaller, better, TrainerHardware())
 
 
 def test_free_memory_is_told() -> None:
     from fetaledge.training.sam import memory_estimate
-    from fetaledge.training.trainer import Machines
+    from fetaledge.training.trainer import TrainerHardware
 
-    assert memory_estimate.available_bytes(Machines("cpu")) > 1e8  # type: ignore[operator]
+    assert memory_estimate.available_bytes(TrainerHardware("cpu")) > 1e8  # type: ignore[operator]
 
 
 def test_other_errors_are_not_called_a_lack_of_memory() -> None:
     from fetaledge.models.sam.network import SHAPES
     from fetaledge.training.sam import memory_estimate
-    from fetaledge.training.sam.recipe import SamRecipe
 
     with pytest.raises(RuntimeError, match="shapes"), memory_estimate.out_of_memory_named(SHAPES["tiny"], SamRecipe()):
         raise RuntimeError("shapes do not match")
@@ -620,7 +610,7 @@ def test_wrong_data_leave_an_earlier_run_as_it_was(
     import SimpleITK
 
     from fetaledge.training.sam.train import train_sam
-    from fetaledge.training.trainer import Machines
+    from fetaledge.training.trainer import TrainerHardware
 
     data, run = tmp_path / "data", tmp_path / "run"
     shutil.copytree(psfh_phantoms, data)
@@ -632,7 +622,12 @@ def test_wrong_data_leave_an_earlier_run_as_it_was(
         train_sam(open_dataset(data), run, quick(), base=str(sam_base), force=True)
     with pytest.raises(UsageError, match="--accelerator"):
         train_sam(
-            open_dataset(psfh_phantoms), run, quick(), base=str(sam_base), force=True, machines=Machines("foundry")
+            open_dataset(psfh_phantoms),
+            run,
+            quick(),
+            base=str(sam_base),
+            force=True,
+            hardware=TrainerHardware("foundry"),
         )
     assert {name: (run / name).read_bytes() for name in names(run)} == before
     with pytest.raises(InputError, match=label.name):

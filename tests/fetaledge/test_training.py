@@ -15,21 +15,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.phantoms.ps_fh import psfh_phantom, write_psfh_phantoms
+from fetaledge.runs.unet_recipe import Recipe
 from fetaledge_runtimes.errors import InputError, OutputError, UsageError
 
 if TYPE_CHECKING:
     import torch
 
-    from fetaledge.training.unet.recipe import Recipe
-
 
 @cache
 def tiny() -> Recipe:
-    from fetaledge.training.unet.recipe import Recipe
-
     return Recipe(
         strategy="all",
         encoder_weights="none",
@@ -187,7 +185,6 @@ def test_init_takes_network_size_and_split(small_run: Path, phantoms: Path, tmp_
     import torch
 
     from fetaledge.runs.open import open_run
-    from fetaledge.training.unet.recipe import Recipe
     from fetaledge.training.unet.train import train_unet
 
     init = open_run(small_run)
@@ -196,10 +193,10 @@ def test_init_takes_network_size_and_split(small_run: Path, phantoms: Path, tmp_
     run = train_unet(open_dataset(phantoms), tmp_path / "second", recipe, init=init)
     assert run is not None
     assert run.size == (64, 64)
-    assert run.document["split"] == init.document["split"]
-    assert run.document["init"]["weights_sha256"] == init.source()["weights_sha256"]
-    assert run.document["init"]["validation"]["dice"] == init.document["validation"]["dice"]
-    assert set(run.document["trained_on"]) == set(init.document["trained_on"])
+    assert run.document.split == init.document.split
+    assert run.document.init.weights_sha256 == init.source()["weights_sha256"]
+    assert run.document.init.validation["dice"] == init.document.validation["dice"]
+    assert set(run.trained_on) == set(init.trained_on)
     before, after = weights(small_run), weights(tmp_path / "second")
     assert all(tensor.dtype == torch.float16 for tensor in after.values() if tensor.is_floating_point())
     encoder = [name for name in before if name.startswith("encoder.") and before[name].is_floating_point()]
@@ -211,7 +208,6 @@ def test_moving_batchnorm_moves_a_frozen_encoder(small_run: Path, phantoms: Path
     import torch
 
     from fetaledge.runs.open import open_run
-    from fetaledge.training.unet.recipe import Recipe
     from fetaledge.training.unet.train import train_unet
 
     recipe = Recipe(strategy="decoder", epochs=1, batch=4, frozen_batchnorm=False)
@@ -223,14 +219,13 @@ def test_moving_batchnorm_moves_a_frozen_encoder(small_run: Path, phantoms: Path
 
 
 def test_few_shot(phantoms: Path, tmp_path: Path) -> None:
-    from fetaledge.training.unet.recipe import Recipe
     from fetaledge.training.unet.train import train_unet
 
-    recipe = Recipe(**{**tiny().__dict__, "epochs": 1, "train_count": 5})
+    recipe = replace(tiny(), epochs=1, train_count=5)
     run = train_unet(open_dataset(phantoms), tmp_path / "few", recipe)
     assert run is not None
-    assert len(run.document["split"]["train"]) == 5
-    assert len(run.document["split"]["validation"]) == 4
+    assert len(run.split.train) == 5
+    assert len(run.split.validation) == 4
 
 
 @pytest.mark.parametrize(
@@ -253,28 +248,26 @@ def test_few_shot(phantoms: Path, tmp_path: Path) -> None:
     ],
 )
 def test_values_that_make_no_sense(phantoms: Path, tmp_path: Path, change: dict[str, object], message: str) -> None:
-    from fetaledge.training.unet.recipe import Recipe
     from fetaledge.training.unet.train import train_unet
 
     with pytest.raises(UsageError, match=message):
-        train_unet(open_dataset(phantoms), tmp_path / "run", Recipe(**{**tiny().__dict__, **change}))
+        train_unet(open_dataset(phantoms), tmp_path / "run", replace(tiny(), **change))
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("given", [{"accelerator": "abacus"}, {"devices": 0}])
-def test_machines_that_are_not_there(phantoms: Path, tmp_path: Path, given: dict[str, object]) -> None:
-    from fetaledge.training.trainer import Machines
+def test_hardware_that_is_not_there(phantoms: Path, tmp_path: Path, given: dict[str, object]) -> None:
+    from fetaledge.training.trainer import TrainerHardware
     from fetaledge.training.unet.train import train_unet
 
-    machines = Machines(**given)  # type: ignore[arg-type]
+    hardware = TrainerHardware(**given)  # type: ignore[arg-type]
     with pytest.raises(UsageError):
-        train_unet(open_dataset(phantoms), tmp_path / "run", tiny(), machines=machines)
+        train_unet(open_dataset(phantoms), tmp_path / "run", tiny(), hardware=hardware)
     assert not (tmp_path / "run").exists()
 
 
 def test_random_strategies_take_no_init(small_run: Path, phantoms: Path, tmp_path: Path) -> None:
     from fetaledge.runs.open import open_run
-    from fetaledge.training.unet.recipe import Recipe
     from fetaledge.training.unet.train import train_unet
 
     with pytest.raises(UsageError, match="leave --init out"):
@@ -324,7 +317,6 @@ def test_symphysis_and_head_from_a_run_that_knows_heads(small_run: Path, tmp_pat
     """Three logits, a size of one's own, everything but the segmentation head taken."""
 
     from fetaledge.runs.open import open_run
-    from fetaledge.training.unet.recipe import Recipe
     from fetaledge.training.unet.train import train_unet
 
     write_psfh_phantoms(tmp_path / "psfh", 20, seed=1)
@@ -334,13 +326,13 @@ def test_symphysis_and_head_from_a_run_that_knows_heads(small_run: Path, tmp_pat
     train_unet(dataset, tmp_path / "run", recipe, init=init, progress=said.append)
     run = open_run(tmp_path / "run")
     assert "small is for the task 'head': segmentation_head.0.weight, segmentation_head.0.bias start from" in said[0]
-    assert (run.task, run.size) == ("ps-fh", (96, 96))
-    assert run.document["classes"] == ["background", "pubic-symphysis", "head"]
-    assert run.document["architecture"] == {**init.document["architecture"], "classes": 3}
+    assert (run.task.name, run.size) == ("ps-fh", (96, 96))
+    assert run.document.classes == ("background", "pubic-symphysis", "head")
+    assert run.document.architecture == replace(init.document.architecture, classes=3)
     rows = list(csv.DictReader((tmp_path / "run/log.csv").open()))
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"]) / 2
-    assert run.document["validation"]["structures"]["fh"]["dice"]["mean"] > 0.7
-    assert not set(run.document["split"]["train"]) & set(run.document["split"]["validation"])
+    assert run.document.validation["structures"]["fh"]["dice"]["mean"] > 0.7
+    assert not set(run.split.train) & set(run.split.validation)
 
 
 @pytest.mark.integration
@@ -368,12 +360,12 @@ def test_killed_and_resumed_equals_unbroken(phantoms: Path, tmp_path: Path, monk
     (broken / ".resume.left").write_bytes(b"half")
     subprocess.run(command(phantoms, broken, "--epochs", "4", "--resume"), check=True)
     resumed = open_run(broken)
-    assert resumed.document["epochs_run"] == 4
+    assert resumed.document.epochs_run == 4
     rows = [list(csv.DictReader((folder / "log.csv").open())) for folder in (tmp_path / "unbroken", broken)]
     for one, other in zip(*rows, strict=True):
         assert float(one["loss"]) == pytest.approx(float(other["loss"]), rel=1e-3)
         assert float(one["dice"]) == pytest.approx(float(other["dice"]), abs=2e-3)
-    assert resumed.document["best"]["epoch"] == unbroken.document["best"]["epoch"]
+    assert resumed.document.best.epoch == unbroken.document.best.epoch
     for name, tensor in weights(broken).items():
         assert torch.allclose(tensor.float(), weights(tmp_path / "unbroken")[name].float(), rtol=1e-3, atol=1e-4), name
     assert not [path for path in broken.iterdir() if path.name.startswith(".")]
@@ -381,7 +373,6 @@ def test_killed_and_resumed_equals_unbroken(phantoms: Path, tmp_path: Path, monk
 
 @pytest.mark.integration
 def test_resume_refuses_another_recipe(phantoms: Path, tmp_path: Path) -> None:
-    from fetaledge.training.unet.recipe import Recipe
     from fetaledge.training.unet.train import train_unet
 
     process = subprocess.Popen(command(phantoms, tmp_path / "run", "--epochs", "50"))
@@ -391,7 +382,7 @@ def test_resume_refuses_another_recipe(phantoms: Path, tmp_path: Path) -> None:
     assert process.wait(60) == 130
     state = (tmp_path / "run/resume.ckpt").read_bytes()
     with pytest.raises(UsageError, match="another recipe"):
-        train_unet(open_dataset(phantoms), tmp_path / "run", Recipe(**{**tiny().__dict__, "seed": 5}), resume=True)
+        train_unet(open_dataset(phantoms), tmp_path / "run", replace(tiny(), seed=5), resume=True)
     assert (tmp_path / "run/resume.ckpt").read_bytes() == state
     assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith(".")]
 
@@ -416,7 +407,7 @@ def test_two_processes(phantoms: Path, tmp_path: Path) -> None:
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     assert len(done.stdout.splitlines()) == 1
     run = open_run(tmp_path / "run")
-    assert run.document["epochs_run"] == 2
+    assert run.document.epochs_run == 2
     assert len(list(csv.DictReader((tmp_path / "run/log.csv").open()))) == 2
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "curve.png",
