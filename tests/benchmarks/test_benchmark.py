@@ -28,7 +28,7 @@ from fetaledge_runtimes.scores.case import score_case
 from fetaledge_runtimes.tasks.registry import task_named
 from tests.benchmarks.old_record import old_record
 
-pytestmark = pytest.mark.slow  # every test here runs real benchmarks, in processes of their own
+pytestmark = pytest.mark.integration  # every test here runs real benchmarks, in processes of their own
 RunBenchmark = Callable[..., BenchmarkRecord]
 RESULT_KEYS = {
     "target", "variant", "engine", "engine_version", "threads", "emulated", "valid", "reasons", "notes", "latency_ms",

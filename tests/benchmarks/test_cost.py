@@ -52,7 +52,7 @@ def row(record: CostRecord, variant: str, cpu: str) -> CostResult:
 
 
 @needs_emulator
-@pytest.mark.slow
+@pytest.mark.integration
 def test_two_runs_give_the_same_counts(counted: CostRecord, golden_bundle: Path) -> None:
     again = measure_cost(golden_bundle, cpus=["cortex-a72"], variants=["onnx-fp32", "openvino-fp32"])
     for variant in ("onnx-fp32", "openvino-fp32"):
@@ -63,7 +63,7 @@ def test_two_runs_give_the_same_counts(counted: CostRecord, golden_bundle: Path)
 
 
 @needs_emulator
-@pytest.mark.slow
+@pytest.mark.integration
 def test_what_was_counted_is_the_inference(counted: CostRecord, golden_bundle: Path) -> None:
     """The filter's multiply-adds (those inside the frame, four a vector instruction) are among the instructions."""
     for cpu in ("cortex-a72", "cortex-a76"):
@@ -82,7 +82,7 @@ def test_what_was_counted_is_the_inference(counted: CostRecord, golden_bundle: P
 
 
 @needs_emulator
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_variant_that_cannot_run_does_not_lose_the_others(golden_bundle: Path, tmp_path: Path) -> None:
     broken = tmp_path / "bundle"
     shutil.copytree(golden_bundle, broken)
@@ -107,7 +107,7 @@ def test_a_variant_that_cannot_run_does_not_lose_the_others(golden_bundle: Path,
         measure_cost(broken, cpus=["cortex-a76"], variants=["onnx-int8"])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_wrong_usage(golden_bundle: Path) -> None:
     with pytest.raises(UsageError, match="'pentium' are not known; known are cortex-a72, cortex-a76"):
         measure_cost(golden_bundle, cpus=["pentium"])
@@ -115,14 +115,14 @@ def test_wrong_usage(golden_bundle: Path) -> None:
         measure_cost(golden_bundle, cpus=["cortex-a72"], variants=["onnx-fp8"])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_without_qemu(golden_bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(TargetError, match="qemu-aarch64 is not installed.*apt-get install qemu-user"):
         measure_cost(golden_bundle, cpus=["cortex-a72"])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_nothing_is_overwritten(golden_bundle: Path, tmp_path: Path) -> None:
     there = tmp_path / "cost.json"
     there.write_text("{}", encoding="utf-8")

@@ -93,7 +93,7 @@ def test_multiply_adds_by_hand() -> None:
     assert matrix_product((64, 7), (7, 10), True) == 7 * 64 * 10
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_multiply_adds_of_a_bundle(bundle_folder: Path) -> None:
     """One 3×3 filter over 64×64: the same number from OpenVINO's XML and from ONNX."""
     found = multiply_adds(Bundle.open(bundle_folder))
@@ -161,7 +161,7 @@ def test_table_says_bound() -> None:
     assert len(failed) == len(table_header())
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_roofline_labels_run_along_their_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib.figure import Figure
 
@@ -179,7 +179,7 @@ def test_roofline_labels_run_along_their_lines(monkeypatch: pytest.MonkeyPatch) 
             assert label.get_rotation() == pytest.approx(math.degrees(math.atan2(y1 - y0, x1 - x0)), abs=0.5)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_roofline(tmp_path: Path) -> None:
     row = result("onnx-fp32", "cortex-a72", 18 * MILLION, 4 * MILLION)
     assert intensity(row) == pytest.approx(72 / 64)

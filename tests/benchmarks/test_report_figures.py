@@ -18,7 +18,7 @@ from tests.benchmarks.old_record import old_record, result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 NAME = "scans $a_$ new"  # no formula: matplotlib would refuse this one
 

@@ -15,7 +15,6 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from fetaledge.cli.benchmark import benchmark
-from fetaledge.workflows import benchmark as benchmarking
 from fetaledge_benchmarks import BenchmarkRecord, table_header, table_rows, write_report
 from fetaledge_benchmarks.record import Sustained, ToolTimes
 from fetaledge_benchmarks.report.notes import remarks
@@ -101,6 +100,8 @@ def test_a_record_of_failures_only_is_still_a_page(record: BenchmarkRecord, tmp_
 
 
 def test_the_terminal_says_what_the_page_says(record: BenchmarkRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fetaledge.workflows import benchmark as benchmarking
+
     killed = Sustained(started_at_c=None, moments=(), failure="the worker was killed by SIGKILL")
     tool = ToolTimes(mean_ms=20.04, runs=50)
     first = replace(record.results[0], notes=("restart it",), sustained=killed, benchmark_model=tool)

@@ -99,7 +99,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkRecord:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_benchmark_of_two_structures(record: BenchmarkRecord) -> None:
     fp32, int8 = record.results
     assert record.model.task == "ps-fh" and fp32.accuracy["dice_mean"] > 0.95
@@ -110,7 +110,7 @@ def test_a_benchmark_of_two_structures(record: BenchmarkRecord) -> None:
     assert record.evaluations["onnx-fp32"]["aop_deg"]["n"] == 4
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_its_table_and_its_page(record: BenchmarkRecord, tmp_path: Path) -> None:
     header, rows = terminal_table(record)
     assert rows[0][header.index("AoP MAE ° (n)")].endswith(" (4)") and rows[1][header.index("|ΔAoP| ° (n)")] != "–"

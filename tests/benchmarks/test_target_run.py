@@ -19,7 +19,7 @@ from fetaledge_devices.targets.local import LocalTarget
 from fetaledge_runtimes.errors import TargetError
 from fetaledge_runtimes.records import to_json
 
-pytestmark = pytest.mark.slow  # real engines, in processes of their own
+pytestmark = pytest.mark.integration  # real engines, in processes of their own
 RunBenchmark = Callable[..., BenchmarkRecord]
 
 

@@ -14,7 +14,6 @@ import pytest
 from msgspec.structs import replace as with_changes
 
 from fetaledge.data.layouts.open import open_dataset
-from fetaledge.workflows import verify_on_devices
 from fetaledge_devices.deploy import Deployment
 from fetaledge_devices.targets import Target
 from fetaledge_devices.wheels.pins import engine_package
@@ -91,6 +90,8 @@ def bundle(tmp_path: Path, data: Path) -> Path:
 def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[CaseScore]], None]:
     """Say what scores a Pi gives."""
 
+    from fetaledge.workflows import verify_on_devices
+
     def measure(scores: Sequence[CaseScore]) -> None:
         row = result("onnx-int8", target=PI, engine="ONNX Runtime", engine_version="1", reasons=())
         old = old_record()
@@ -107,6 +108,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[CaseScore]],
 
 
 def gate(bundle: Path, data: Path) -> dict[str, Any]:
+    from fetaledge.workflows import verify_on_devices
+
     document = verify_on_devices.gate_on_targets(
         bundle, data, [PI], variants=None, threads=1, engines=(), progress=lambda line: None
     )
@@ -167,6 +170,9 @@ def test_what_the_gate_could_not_judge_either_is_said(
 @pytest.fixture
 def tested(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A self-test here that fails; the threads of each."""
+
+    from fetaledge.workflows import verify_on_devices
+
     asked: list[int] = []
 
     def verify_bundle(bundle: Any, variants: Sequence[Variant], threads: int = 1) -> list[dict[str, Any]]:
@@ -185,6 +191,8 @@ def test_this_machine_as_a_target_is_verified_as_without_one(bundle: Path, teste
 
 
 def test_this_machine_is_verified_beside_devices(bundle: Path, tested: list[int]) -> None:
+    from fetaledge.workflows import verify_on_devices
+
     document = verify_on_devices.verify_on_targets(
         bundle, ["local"], variants=None, engines=(), progress=lambda line: None
     )
@@ -202,6 +210,8 @@ def test_threads_that_the_golden_frames_would_not_use_are_refused(bundle: Path, 
 def test_every_engine_states_its_version(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, format_name: str
 ) -> None:
+    from fetaledge.workflows import verify_on_devices
+
     folder = write_bundle(tmp_path / "bundle", scores_of(data))
     manifest = Manifest.read(folder)
     name = f"{format_name}-int8"
