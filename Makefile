@@ -1,5 +1,7 @@
 # make demo   train nothing: export the reference model, gate it, benchmark it here; table, picture, model card in demo/
 # make test   lint, types, arrows, every test
+# make docs   the documentation in site/, strict: a dead link or a reference that does not resolve fails
+# make wheels   the five packages as wheels in dist/
 # make stand-ins   as root on Debian: the emulated Raspberry Pi and phone that the tests of devices talk to
 # Both make the environment (.venv) that they need, from constraints.txt.
 
@@ -9,17 +11,18 @@ BIN    := $(VENV)/bin
 DATA   ?= ../shared/hc18
 ENCODER_WEIGHTS ?= ../shared/weights/mobilenet_v2_imagenet.safetensors
 STAGES ?= out
+DIST   ?= dist
 
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint unit stand-ins android-runner cost-calibration reference sam-frames sam-base sam-study sam-student sam-vit-b clean
+.PHONY: demo test lint unit docs wheels stand-ins android-runner cost-calibration reference sam-frames sam-base sam-study sam-student sam-vit-b clean
 
 demo: $(VENV)/ready
 	$(BIN)/fetaledge demo --out demo --force
 
 # Two workers, a file at a time, so that what a file makes for its tests is made once.
-test: lint
+test: lint docs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/ready
@@ -30,6 +33,17 @@ lint: $(VENV)/ready
 
 unit: $(VENV)/ready
 	$(BIN)/python -m pytest -m "not slow"
+
+# The result tables of the README, and the site. Nothing is fetched, and the site works without a network.
+docs: $(VENV)/ready
+	$(BIN)/python docs/hooks/results.py README.md
+	$(BIN)/mkdocs build --strict --quiet
+
+wheels: $(VENV)/ready
+	rm -rf $(DIST)
+	for package in runtimes export devices benchmarks fetaledge; do \
+		$(BIN)/python -m build --wheel --no-isolation --outdir $(DIST) $$package || exit; \
+	done
 
 # What the tests of devices talk to: an emulated Raspberry Pi behind a real sshd, an emulated phone behind a real adbd.
 stand-ins: $(VENV)/ready
@@ -103,4 +117,4 @@ $(VENV)/ready: constraints.txt tests/requirements.txt $(wildcard */pyproject.tom
 	touch $@
 
 clean:
-	rm -rf $(VENV) .stand-ins demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .stand-ins demo $(DIST) site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
