@@ -37,7 +37,7 @@ unit: $(VENV)/ready
 # The result tables of the README, and the site. Nothing is fetched, and the site works without a network.
 docs: $(VENV)/ready
 	$(BIN)/python docs/hooks/results.py README.md
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 wheels: $(VENV)/ready
 	rm -rf $(DIST)
