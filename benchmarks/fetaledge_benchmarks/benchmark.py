@@ -23,6 +23,7 @@ from fetaledge_devices.targets.base import Cancelled, Target
 from fetaledge_runtimes.bundle import Bundle, choose_variants
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.frames.frame import LabelledFrames
+from fetaledge_runtimes.tasks.registry import task_named
 
 SAMPLES = 60
 ROUNDS = 6
@@ -127,7 +128,9 @@ def run_benchmark(
             for share in (*shares, *([] if here is None or here in shares else [here]))
             for model, folder in share.masks.items()
         }
-        scores = score_masks(data, folders, bundle.manifest.task, (output.channels, output.height, output.width))
+        scores = score_masks(
+            data, folders, task_named(bundle.manifest.task), (output.channels, output.height, output.width)
+        )
         for share in shares:
             for measurement in share.measurements:
                 key = (share.target.name, measurement.row.name)

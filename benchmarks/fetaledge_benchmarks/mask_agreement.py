@@ -11,9 +11,10 @@ import numpy as np
 
 from fetaledge_runtimes.errors import FetalEdgeError
 from fetaledge_runtimes.frames.frame import Image, LabelledFrame, LabelledFrames
+from fetaledge_runtimes.scores.case import CaseScore, score_case
+from fetaledge_runtimes.scores.change import PairedChange, paired_change
 from fetaledge_runtimes.scores.metrics import overlap
-from fetaledge_runtimes.scores.record import CaseScore, PairedChange, paired_change, score_case
-from fetaledge_runtimes.tasks.task import CLASSES
+from fetaledge_runtimes.tasks.task import Task
 
 Model = tuple[str, str]
 """A target's name and a model's."""
@@ -50,7 +51,7 @@ class Scores:
 
 
 def score_masks(
-    data: LabelledFrames, folders: Mapping[Model, Path], task: str, output_shape: tuple[int, int, int]
+    data: LabelledFrames, folders: Mapping[Model, Path], task: Task, output_shape: tuple[int, int, int]
 ) -> Scores:
     """Compare the masks in ``folders`` with the labels and with this machine's, reading each labelled frame once.
 
@@ -76,7 +77,7 @@ def score_masks(
             if target == LOCAL:
                 local[model] = mask
             elif model in local:
-                dice[key].append(mask_agreement(local[model], mask, len(CLASSES[task])))
+                dice[key].append(mask_agreement(local[model], mask, len(task.classes)))
     good = [key for key in ordered if key not in failures]
     return Scores(
         {key: tuple(cases[key]) for key in good},
@@ -113,19 +114,17 @@ def read_mask(folder: Path, case: LabelledFrame, output_shape: tuple[int, int, i
     return mask  # type: ignore[return-value]
 
 
-def summary(agreement: Agreement | None) -> dict[str, float | int | None] | None:
+def summary(agreement: Agreement | None, task: Task) -> dict[str, float | int | None] | None:
     """``against_local`` in a result of the record."""
     if agreement is None:
         return None
     change, dice = agreement.change, agreement.dice
-    return {
-        "n": change.n,
-        "dice_mean": sum(dice) / len(dice),
-        "dice_min": min(dice),
-        "hc_n": change.hc_n,
-        "hc_abs_mean_mm": change.hc_abs_mean_mm,
-        "hc_p95_mm": change.hc_p95_mm,
-        "aop_n": change.aop_n,
-        "aop_abs_mean_deg": change.aop_abs_mean_deg,
-        "aop_p95_deg": change.aop_p95_deg,
-    }
+    named: dict[str, float | int | None] = {}
+    for measure in task.measures:
+        found = change.measures[measure.key]
+        named |= {
+            measure.named("n"): found.n,
+            measure.named("abs_mean"): found.abs_mean,
+            measure.named("p95"): found.p95,
+        }
+    return {"n": change.n, "dice_mean": sum(dice) / len(dice), "dice_min": min(dice), **named}

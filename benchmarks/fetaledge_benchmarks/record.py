@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from statistics import fmean, median
 from typing import Any
@@ -20,8 +19,11 @@ from fetaledge_runtimes.bench_worker import percentiles
 from fetaledge_runtimes.bundle import MANIFEST, Bundle
 from fetaledge_runtimes.files import sha256
 from fetaledge_runtimes.notice import NOTICE
-from fetaledge_runtimes.scores.record import CaseScore, evaluation_record, paired_change
-from fetaledge_runtimes.tasks.task import MEASURES
+from fetaledge_runtimes.scores.case import CaseScore
+from fetaledge_runtimes.scores.change import paired_change
+from fetaledge_runtimes.scores.record import evaluation_record
+from fetaledge_runtimes.tasks.registry import task_named
+from fetaledge_runtimes.tasks.task import Task
 
 SCHEMA = "fetaledge/benchmark/1"
 
@@ -39,7 +41,7 @@ def build_record(
     ``host``: this machine's facts. They are not asked for here: measuring is over, and no failure may lose it.
     """
     manifest = bundle.manifest
-    task = manifest.task
+    task = task_named(manifest.task)
     return {
         "schema": SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -50,7 +52,7 @@ def build_record(
         "devices": {share.target.name: _facts(share) for share in shares},
         "lost": {share.target.name: share.lost for share in shares if share.lost is not None},
         "model": {
-            "task": task,
+            "task": task.name,
             "input": [manifest.input.height, manifest.input.width],
             "manifest_sha256": sha256(bundle.folder / MANIFEST),
             "fetaledge": manifest.fetaledge,
@@ -101,7 +103,7 @@ def synthetic_note(workload: Workload) -> str | None:
     return f"{share} {workload.frames} frames are synthetic: their scores say nothing about clinical accuracy"
 
 
-def _result(measurement: Measurement, share: Share, sampling: Sampling, task: str) -> dict[str, Any]:
+def _result(measurement: Measurement, share: Share, sampling: Sampling, task: Task) -> dict[str, Any]:
     row, answers, everything = measurement.row, measurement.answers, share.measurements
     kernel, end_to_end = measurement.series("kernel_ms"), measurement.series("end_to_end_ms")
     latency = None
@@ -128,8 +130,8 @@ def _result(measurement: Measurement, share: Share, sampling: Sampling, task: st
         "peak_rss_mb": max(a.peak_rss_mb for a in answers) if answers else None,
         "file_mb": row.file_mb if row.file_mb is not None else (answers[0].file_mb if answers else None),
         "accuracy": _accuracy(measurement.scores, task),
-        "against_fp32": _against_fp32(measurement, everything),
-        "against_local": mask_agreement.summary(measurement.agreement),
+        "against_fp32": _against_fp32(measurement, everything, task),
+        "against_local": mask_agreement.summary(measurement.agreement, task),
         "speedup_over_torch": _speedup(measurement, everything),
         "temperature_c": {"min": min(temperatures), "max": max(temperatures)} if temperatures else None,
         "samples_ms": {name.removesuffix("_ms"): measurement.series(name) for name in SERIES},
@@ -180,12 +182,17 @@ def _reasons(measurement: Measurement, share: Share, sampling: Sampling) -> list
     return [*reasons, *([f"the target dropped out: {share.lost}"] if share.lost is not None else [])]
 
 
-def _accuracy(scores: Sequence[CaseScore] | None, task: str) -> dict[str, Any] | None:
+def _accuracy(scores: Sequence[CaseScore] | None, task: Task) -> dict[str, Any] | None:
     if not scores:
         return None
     dice = [s.dice for s in scores]
-    key, unit, _, _ = MEASURES[task]
-    errors = [error for s in scores if (error := getattr(s, f"{key}_error_{unit}")) is not None]
+    named: dict[str, float | None] = {}
+    for measure in task.measures:
+        errors = [error for s in scores if (error := s.measures[measure.key].error) is not None]
+        named[measure.named("cases")] = len(errors)
+        named[measure.named("mae")] = sum(map(abs, errors)) / len(errors) if errors else None
+        named[measure.named("bias")] = sum(errors) / len(errors) if errors else None
+        named[measure.named("max")] = max(map(abs, errors)) if errors else None
     return {
         "cases": len(scores),
         "failures": sum(s.failed for s in scores),
@@ -193,10 +200,7 @@ def _accuracy(scores: Sequence[CaseScore] | None, task: str) -> dict[str, Any] |
         "dice_median": median(dice),
         "dice_min": min(dice),
         **{f"dice_{name}_mean": fmean(s.structures[name].dice for s in scores) for name in scores[0].structures},
-        f"{key}_cases": len(errors),
-        f"{key}_mae_{unit}": sum(map(abs, errors)) / len(errors) if errors else None,
-        f"{key}_bias_{unit}": sum(errors) / len(errors) if errors else None,
-        f"{key}_max_{unit}": max(map(abs, errors)) if errors else None,
+        **named,
     }
 
 
@@ -213,12 +217,11 @@ def fp32_of(row: Row, others: Sequence[Measurement]) -> Measurement | None:
     return next((m for m in fp32 if m.row.format == row.format), fp32[0] if fp32 else None)
 
 
-def _against_fp32(measurement: Measurement, everything: Sequence[Measurement]) -> dict[str, Any] | None:
+def _against_fp32(measurement: Measurement, everything: Sequence[Measurement], task: Task) -> dict[str, Any] | None:
     fp32 = fp32_of(measurement.row, everything)
     if fp32 is None or not fp32.scores or not measurement.scores:
         return None
-    change = asdict(paired_change(fp32.scores, measurement.scores))
-    return {"fp32": fp32.row.name, **change, "new_failures": list(change["new_failures"])}
+    return {"fp32": fp32.row.name, **paired_change(fp32.scores, measurement.scores).document(task)}
 
 
 def _speedup(measurement: Measurement, everything: Sequence[Measurement]) -> float | None:
@@ -232,7 +235,7 @@ def _speedup(measurement: Measurement, everything: Sequence[Measurement]) -> flo
     return round(median(base[0].series("kernel_ms")) / kernel, 4) if kernel > 0 else None
 
 
-def _evaluations(shares: Sequence[Share], task: str, data: str, synthetic: bool) -> dict[str, Any]:
+def _evaluations(shares: Sequence[Share], task: Task, data: str, synthetic: bool) -> dict[str, Any]:
     """Per model, the record ``fetaledge/evaluation/1`` with every case; a device's goes by ``MODEL on TARGET``."""
     return {
         m.row.name

@@ -10,7 +10,7 @@ from fetaledge_benchmarks.plan import Row
 from fetaledge_benchmarks.worker_client import Answer
 from fetaledge_devices.facts.cores import cpu_mask
 from fetaledge_devices.facts.model import Conditions
-from fetaledge_runtimes.scores.record import CaseScore
+from fetaledge_runtimes.scores.case import CaseScore
 
 
 @dataclass(frozen=True)

@@ -114,9 +114,9 @@ def _device(target: Target) -> Device:
 
 def _installed() -> tuple[str, ...]:
     """The model formats whose engine is installed on this machine."""
-    from fetaledge_runtimes.engines.registry import ENGINES, is_installed
+    from fetaledge_runtimes.engines.registry import formats, is_installed
 
-    return tuple(name for name in ENGINES if is_installed(name))
+    return tuple(name for name in formats() if is_installed(name))
 
 
 def runnable_formats(platform: Platform) -> tuple[str, ...]:

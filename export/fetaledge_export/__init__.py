@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fetaledge_runtimes  # keeps every converter quiet before it is imported
+import fetaledge_runtimes
 
 __all__ = ["__version__"]
 

@@ -5,38 +5,38 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from torch import nn
 
 import fetaledge_runtimes
 from fetaledge_export.calibration import Calibration
+from fetaledge_export.conversion import Conversion, first_line
 from fetaledge_export.device_model import DeviceModel
-from fetaledge_export.formats.format import FORMATS, INT8_OF_TRANSFORMERS, PRECISIONS, format_module
-from fetaledge_export.gate import Limits, judge, unjudged
+from fetaledge_export.formats.format import PRECISIONS
+from fetaledge_export.formats.registry import format_named, format_names
+from fetaledge_export.gate import Limits
 from fetaledge_export.model_card import card
-from fetaledge_export.parity import FRAMES, Parity, ParityCheck
-from fetaledge_export.results import ExportResult, VariantResult, gate_record
+from fetaledge_export.parity import FRAMES, ParityCheck
+from fetaledge_export.results import ExportResult, gate_record
 from fetaledge_export.torch_engine import TorchEngine
-from fetaledge_runtimes.bundle import MANIFEST, Manifest, ModelInput, ModelOutput, StoredFile, Variant
-from fetaledge_runtimes.engines.base import Engine
-from fetaledge_runtimes.engines.registry import engine_class, open_engine
-from fetaledge_runtimes.errors import FetalEdgeError, InputError, OutputError, UsageError
-from fetaledge_runtimes.files import atomic_folder, write_json
+from fetaledge_export.variant_export import VariantExport, scores_of
+from fetaledge_runtimes.bundle import MANIFEST, Manifest, ModelInput, ModelOutput, StoredFile
+from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.files import atomic_folder
 from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
-from fetaledge_runtimes.predictor import Prediction, Predictor
 from fetaledge_runtimes.preprocess import resize
-from fetaledge_runtimes.scores.record import CaseScore, PairedChange, paired_change, score_case
+from fetaledge_runtimes.quiet import quiet
+from fetaledge_runtimes.records import write_document
 from fetaledge_runtimes.selftest import GOLDEN, write_golden
+from fetaledge_runtimes.tasks.task import Task
 
-EVALUATION, CARD = "evaluation.json", "card.md"
-MODEL_SCHEMA = "fetaledge/model/1"
-FULL_DISK_BYTES = 1_000_000
+EVALUATION, CARD, LOGS = "evaluation.json", "card.md", "logs"
 
 
 def export_bundle(
@@ -44,8 +44,7 @@ def export_bundle(
     *,
     out: Path,
     name: str,
-    task: str,
-    classes: Sequence[str],
+    task: Task,
     size: tuple[int, int],
     scale: float,
     offset: float,
@@ -55,9 +54,10 @@ def export_bundle(
     source: Mapping[str, Any],
     data: str = "validation frames",
     data_note: str = "",
-    formats: Sequence[str] = tuple(FORMATS),
+    formats: Sequence[str] | None = None,
     precisions: Sequence[str] = ("int8", "fp32"),
     limits: Limits | None = None,
+    allow_unmeasured: bool = False,
     force: bool = False,
     progress: Callable[[str], None] = lambda step: None,
     threads: int | None = None,
@@ -74,6 +74,8 @@ def export_bundle(
         validation: frames of other subjects, held in memory together (0.9 MB for one of 800×540).
         golden: synthetic frames for the self-test; no patient's frame may be among them.
         source: plain facts about the run and its data, for manifest and model files.
+        formats: default: all that are installed, of those that can store each precision.
+        allow_unmeasured: let a variant in of which the gate could not judge a measure.
         data: what the validation frames are, for the records; ``data_note``: licence and attribution, for the card.
         progress: called with one line before each long step.
         threads: of the engines while they are gated; the masks do not depend on it. Default: the cores, at most 4.
@@ -83,7 +85,10 @@ def export_bundle(
         InputError: calibration and validation share a subject, no validation frame, or a network that cannot be used.
         OutputError: ``out`` exists without ``force``, or cannot be written.
     """
+    limits = limits or Limits()
+    limits.document(task)
     wanted = _wanted(formats, precisions)
+    quiet()
     threads = threads or min(os.cpu_count() or 1, 4)
     with atomic_folder(out, force=force, marker=MANIFEST) as folder:
         progress("reading the frames")
@@ -94,8 +99,8 @@ def export_bundle(
         torch_engine = TorchEngine(network, scale, offset, threads)
         manifest = Manifest(
             name=name,
-            task=task,
-            classes=tuple(classes),
+            task=task.name,
+            classes=task.classes,
             input=ModelInput(size[0], size[1], scale, offset),
             output=_probe(model, torch_engine, size),
             variants=(),
@@ -106,46 +111,37 @@ def export_bundle(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         progress(f"torch-fp32: the reference, on {len(cases)} frames")
-        reference = _scores(torch_engine, size, task, cases)
+        reference = scores_of(torch_engine, size, task, cases)
 
         work = folder / ".work"
         work.mkdir()
+        conversion = Conversion(work, folder / LOGS, model.transformer)
         frames = [resize(case.frame.pixels, size) for case in cases[:FRAMES]]
-        parity = ParityCheck(network, model, torch_engine, frames, work)
-        job = _Job(
-            folder,
-            work,
-            model,
-            manifest,
-            ranges,
-            cases,
-            reference,
-            limits or Limits(),
-            golden,
-            threads,
-            progress,
-            parity,
-        )
+        parity = ParityCheck(network, model, torch_engine, frames, conversion)
+        job = VariantExport(
+            folder, conversion, model, task, manifest, ranges, cases, reference, limits, allow_unmeasured, golden,
+            threads, progress, parity,
+        )  # fmt: skip
         outcomes = [job.variant(format_name, precision) for format_name, precision in wanted]
         shutil.rmtree(work)
 
         passed = {variant.name: predictions for _, variant, predictions in outcomes if variant is not None}
         if passed and golden:
             progress("writing the self-test")
-            write_golden(folder / GOLDEN, golden, passed)
+            write_golden(folder / GOLDEN, task, golden, passed)
         results = tuple(result for result, _, _ in outcomes)
         record = gate_record(
             reference,
             results,
-            limits=job.limits,
+            limits=limits,
             task=task,
             data=data,
             synthetic=any(case.synthetic for case in cases),
             reference_engine=f"{torch_engine.name} {torch_engine.version}",
         )
-        write_json(folder / EVALUATION, record)
-        (folder / CARD).write_text(card(manifest, record, results, reference, data_note), encoding="utf-8")
-        manifest = replace(
+        write_document(folder / EVALUATION, record)
+        (folder / CARD).write_text(card(manifest, task, record, results, reference, data_note), encoding="utf-8")
+        manifest = msgspec.structs.replace(
             manifest,
             variants=tuple(variant for _, variant, _ in outcomes if variant is not None),
             others=tuple(
@@ -153,106 +149,25 @@ def export_bundle(
             ),
         )
         manifest.write(folder)
-    return ExportResult(out, manifest, reference, results, record["synthetic"])
+    return ExportResult(out, manifest, task, reference, results, record.synthetic)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What the making of every variant shares."""
-
-    folder: Path
-    work: Path
-    model: DeviceModel
-    manifest: Manifest
-    ranges: Calibration
-    cases: Sequence[LabelledFrame]
-    reference: tuple[CaseScore, ...]
-    limits: Limits
-    golden: Sequence[Frame]
-    threads: int
-    progress: Callable[[str], None]
-    check: ParityCheck
-
-    def variant(self, format_name: str, precision: str) -> tuple[VariantResult, Variant | None, list[Prediction]]:
-        """Convert, run, judge. The variant is None, and its files are gone, where it did not pass."""
-        name = f"{format_name}-{precision}"
-        engine_name = engine_class(format_name).name
-        files: tuple[Path, ...] = ()
-        version: str | None = None
-        scores: tuple[CaseScore, ...] = ()
-        change: PairedChange | None = None
-        notes: tuple[str, ...] = ()
-        parity: Parity | None = None
-        predictions: list[Prediction] = []
-        try:
-            self.progress(f"{name}: converting")
-            files = self._write(format_name, precision, name)
-            self.progress(f"{name}: {engine_name} on {len(self.cases)} frames")
-            engine = open_engine(format_name, files[0], self.threads)
-            version = engine.version
-            scores = _scores(engine, self.size, self.manifest.task, self.cases)
-            change = paired_change(self.reference, scores)
-            parity = self.check(engine, format_name, precision, self.ranges.pixels, self.model.transformer)
-            reasons = judge(change, self.limits, self.manifest.task) + parity.refusals(precision)
-            notes = unjudged(change, self.manifest.task)
-            if precision == "int8" and self.model.transformer:
-                notes += (INT8_OF_TRANSFORMERS[format_name],)
-            predictor = Predictor.from_engine(engine, self.size, self.manifest.task)
-            predictions = [predictor(frame) for frame in self.golden]
-        except Exception as error:  # a converter may raise anything; the other variants go on
-            if shutil.disk_usage(self.folder).free < FULL_DISK_BYTES:
-                hint = "free some space or choose another folder"
-                raise OutputError(f"cannot write {name} under {self.folder.parent}: the disk is full", hint) from error
-            step = "it does not run" if files else "it could not be converted"
-            reasons = (f"{step}: {_first_line(error)}",)
-        size = sum(file.stat().st_size for file in files) if files else None
-        result = VariantResult(name, engine_name, version, size, scores, change, reasons, notes, parity)
-        if reasons:
-            for leftover in self.folder.glob(f"{name}.*"):
-                leftover.unlink()
-            return result, None, []
-        assert version is not None
-        stored = tuple(StoredFile.of(file) for file in files)
-        oldest = format_module(format_name).ENGINE_OLDEST
-        return result, Variant(name, format_name, precision, stored, engine_name, version, oldest), predictions
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self.manifest.input.height, self.manifest.input.width
-
-    def _write(self, format_name: str, precision: str, name: str) -> tuple[Path, ...]:
-        module = format_module(format_name)
-        transformer = self.model.transformer
-        base = module.convert(self.model, self.size, self.work, transformer)
-        metadata = {
-            "schema": MODEL_SCHEMA,
-            "notice": self.manifest.notice,
-            "name": self.manifest.name,
-            "variant": name,
-            "task": self.manifest.task,
-            "classes": list(self.manifest.classes),
-            "input": asdict(self.manifest.input),
-            "output": asdict(self.manifest.output),
-            "source": {key: value for key, value in self.manifest.source.items() if key not in ("split", "trained_on")},
-        }
-        path = self.folder / f"{name}{module.SUFFIX}"
-        return module.write(base, path, precision, self.ranges.pixels, metadata, transformer)
-
-
-def _scores(engine: Engine, size: tuple[int, int], task: str, cases: Sequence[LabelledFrame]) -> tuple[CaseScore, ...]:
-    predictor = Predictor.from_engine(engine, size, task)
-    return tuple(score_case(case, predictor(case.frame).mask, task) for case in cases)
-
-
-def _wanted(formats: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:
+def _wanted(formats: Sequence[str] | None, precisions: Sequence[str]) -> list[tuple[str, str]]:
     """(format, precision) pairs, the one that a device should take by default first."""
-    for what, given, known in (("format", formats, tuple(FORMATS)), ("precision", precisions, PRECISIONS)):
+    chosen = format_names() if formats is None else tuple(formats)
+    for what, given, known in (("format", chosen, format_names()), ("precision", precisions, PRECISIONS)):
         for value in given:
             if value not in known:
                 raise UsageError(f"{value!r} is no {what} that can be exported", f"choose from {', '.join(known)}")
         if not given:
             raise UsageError(f"no {what} was asked for", f"choose from {', '.join(known)}")
-    return [(f, p) for p in PRECISIONS if p in precisions for f in FORMATS if f in formats]
+    return [
+        (name, precision)
+        for precision in PRECISIONS
+        if precision in precisions
+        for name in format_names()
+        if name in chosen and precision in format_named(name).precisions
+    ]
 
 
 def _check_frames(ranges: Calibration, cases: Sequence[LabelledFrame], *, int8: bool) -> None:
@@ -278,7 +193,7 @@ def _probe(model: DeviceModel, engine: TorchEngine, size: tuple[int, int]) -> Mo
             given = model(torch.from_numpy(pixels)[None, None])[0].numpy()
     except Exception as error:
         raise InputError(
-            f"the network cannot run on a frame of {size[0]}x{size[1]}: {_first_line(error)}",
+            f"the network cannot run on a frame of {size[0]}x{size[1]}: {first_line(error)}",
             "export it at the size it was trained at",
         ) from error
     if expected.ndim != 3 or not np.isfinite(expected).all():
@@ -291,8 +206,3 @@ def _probe(model: DeviceModel, engine: TorchEngine, size: tuple[int, int]) -> Mo
             "its first convolution must be the one that reads the frame",
         )
     return ModelOutput(*expected.shape)
-
-
-def _first_line(error: Exception) -> str:
-    text = error.message if isinstance(error, FetalEdgeError) else f"{type(error).__name__}: {error}"
-    return text.strip().splitlines()[0][:300]

@@ -2,73 +2,126 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from fetaledge_runtimes.scores.record import PairedChange
-from fetaledge_runtimes.tasks.task import MEASURES
+from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.scores.change import MeasureChange, PairedChange
+from fetaledge_runtimes.tasks.task import Measure, Task
 
-UNJUDGED = {
-    "head": "HC not judged: no frame has a spacing and a head in both masks",
-    "ps-fh": "AoP not judged: no frame has an angle in both masks",
+PASSED, FAILED, UNMEASURED = "passed", "failed", "unmeasured"
+WORDS = {
+    "abs_mean": ("mean |Δ{name}| {value:.3f}", "above {limit:g}"),
+    "bias": ("bias of {name} {value:+.3f}", "beyond ±{limit:g}"),
+    "p95": ("95th percentile of |Δ{name}| {value:.3f}", "above {limit:g}"),
 }
+"""How a broken limit is said, by statistic."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """The most that a variant may change, on the same frames.
 
-    The defaults are the project's: head circumference repeats within and between observers to about 2.26 mm on average
-    (INTERGROWTH-21st), and Dice alone is no gate: a border that is one pixel off all round costs 0.005 Dice, but 1 mm.
+    Dice alone is no gate: a border that is one pixel off all round costs 0.005 Dice, but 1 mm.
 
     Attributes:
-        hc_abs_mean_mm: mean of the absolute HC differences.
-        hc_bias_mm: absolute value of the mean HC difference.
-        hc_p95_mm: 95th percentile of the absolute HC differences.
         dice_drop: mean Dice of the reference minus that of the variant.
         new_failures: frames that the variant misses and the reference does not.
-        aop_abs_mean_deg: mean of the absolute differences of the angle of progression.
-        aop_p95_deg: their 95th percentile.
+        min_cases: how many frames must have a value in both masks before a measure counts as judged.
+        measures: limits of measures by their name in documents (``hc_abs_mean_mm``), in place of the task's own.
     """
 
-    hc_abs_mean_mm: float = 0.5
-    hc_bias_mm: float = 0.2
-    hc_p95_mm: float = 2.26
     dice_drop: float = 0.005
     new_failures: int = 0
-    aop_abs_mean_deg: float = 1.0
-    aop_p95_deg: float = 3.0
+    min_cases: int = 5
+    measures: Mapping[str, float] = field(default_factory=dict)
 
-    def of(self, task: str) -> dict[str, float]:
-        """Those that matter to a task, by name."""
-        others = tuple(f"{measure.key}_" for name, measure in MEASURES.items() if name != task)
-        return {name: value for name, value in asdict(self).items() if not name.startswith(others)}
+    def document(self, task: Task) -> dict[str, float]:
+        """Every limit of a task by its name.
+
+        Raises:
+            UsageError: a limit was given that no measure of the task has.
+        """
+        known = {m.named(statistic): value for m in task.measures for statistic, value in m.limits.items()}
+        unknown = sorted(set(self.measures) - set(known))
+        if unknown:
+            raise UsageError(f"the task {task.name} has no limit {unknown[0]}", f"it has {', '.join(known)}")
+        own = {"dice_drop": self.dice_drop, "new_failures": self.new_failures, "min_cases": self.min_cases}
+        return {**known, **self.measures, **own}
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, float], task: Task) -> Limits:
+        """The limits that :meth:`document` wrote, today or before ``min_cases`` was a limit (then 1).
+
+        Raises:
+            InputError: one is not of this task.
+        """
+        given = dict(document)
+        drop, failures = given.pop("dice_drop"), int(given.pop("new_failures"))
+        limits = cls(drop, failures, int(given.pop("min_cases", 1)), given)
+        try:
+            limits.document(task)
+        except UsageError as error:
+            raise InputError(f"the gate's record: {error.message}", "export the bundle again") from None
+        return limits
 
 
-def judge(change: PairedChange, limits: Limits, task: str = "head") -> tuple[str, ...]:
-    """The reasons why a variant may not pass, one sentence each; empty where it passes.
+@dataclass(frozen=True)
+class Judgement:
+    """What the gate says of a variant.
 
-    Where no case has the task's measure in both masks its limits cannot be judged; Dice and failures are.
-    :func:`unjudged` says which it was.
+    Attributes:
+        reasons: why it fails, one sentence each; empty where no limit is broken.
+        unmeasured: what could not be judged, one sentence each.
     """
-    reasons = []
-    key, unit, name, sign = MEASURES[task]
-    if not unjudged(change, task):
-        for what, text, allowed in (
-            ("abs_mean", f"mean |Δ{name}| {{:.3f}}", "above {:g}"),
-            ("bias", f"bias of {name} {{:+.3f}}", "beyond ±{:g}"),
-            ("p95", f"95th percentile of |Δ{name}| {{:.3f}}", "above {:g}"),
-        ):
-            value, limit = (getattr(of, f"{key}_{what}_{unit}", None) for of in (change, limits))
-            if value is not None and limit is not None and not abs(value) <= limit:
-                reasons.append(f"{text.format(value)}{sign} is {allowed.format(limit)}{sign}")
+
+    reasons: tuple[str, ...]
+    unmeasured: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """``failed`` where a limit is broken, ``unmeasured`` where a measure could not be judged, else ``passed``."""
+        return FAILED if self.reasons else UNMEASURED if self.unmeasured else PASSED
+
+
+def judge(change: PairedChange, limits: Limits, task: Task) -> Judgement:
+    """Hold a variant's change against the limits.
+
+    A measure with a value in fewer than ``min_cases`` frames is not judged; Dice and failures always are.
+    """
+    document = limits.document(task)
+    reasons: list[str] = []
+    unmeasured = unmeasured_limits(change, limits, task)
+    for measure in task.measures:
+        found = change.measures[measure.key]
+        if found.n >= limits.min_cases:
+            reasons += _broken(measure, found, document)
     if not change.dice_drop <= limits.dice_drop:
         reasons.append(f"ΔDice {change.dice_drop:.4f} is above {limits.dice_drop:g}")
     if len(change.new_failures) > limits.new_failures:
         names = ", ".join(change.new_failures[:5]) + (", …" if len(change.new_failures) > 5 else "")
         reasons.append(f"{len(change.new_failures)} new failures, {limits.new_failures} allowed: {names}")
-    return tuple(reasons)
+    return Judgement(tuple(reasons), unmeasured)
 
 
-def unjudged(change: PairedChange, task: str) -> tuple[str, ...]:
-    """What the gate could not judge, one sentence each."""
-    return () if getattr(change, f"{MEASURES[task].key}_n") else (UNJUDGED[task],)
+def unmeasured_limits(change: PairedChange, limits: Limits, task: Task) -> tuple[str, ...]:
+    """One sentence for each measure with too few values to be judged."""
+    sentences = []
+    for measure in task.measures:
+        count = change.measures[measure.key].n
+        if count == 0:
+            sentences.append(f"{measure.name} not judged: {measure.unmeasured}")
+        elif count < limits.min_cases:
+            sentences.append(f"{measure.name} not judged: {count} frames have it, and {limits.min_cases} are needed")
+    return tuple(sentences)
+
+
+def _broken(measure: Measure, found: MeasureChange, limits: Mapping[str, float]) -> list[str]:
+    reasons = []
+    for statistic in measure.limits:
+        value, limit = found.statistic(statistic), limits[measure.named(statistic)]
+        if value is not None and not abs(value) <= limit:
+            text, allowed = WORDS[statistic]
+            said = text.format(name=measure.name, value=value)
+            reasons.append(f"{said}{measure.sign} is {allowed.format(limit=limit)}{measure.sign}")
+    return reasons

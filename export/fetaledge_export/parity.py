@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from torch import nn
 
+from fetaledge_export.conversion import Conversion, WatchedEngine
 from fetaledge_export.device_model import DecoderAlone, DeviceModel, Encoder, EncoderAlone
-from fetaledge_export.formats.format import format_module
 from fetaledge_export.torch_engine import TorchEngine
 from fetaledge_runtimes.engines.base import Engine
-from fetaledge_runtimes.engines.registry import open_engine
+from fetaledge_runtimes.engines.registry import engine_class
 from fetaledge_runtimes.frames.frame import Image, Logits
 
 FRAMES = 2
@@ -76,15 +75,20 @@ class ParityCheck:
     Args:
         network: as trained; ``model``: the same as a device runs it; ``engine``: around ``network``, with its threads.
         frames: ``uint8 (H, W)`` at the network's size.
-        work: an existing folder.
+        conversion: makes the parts' own models.
     """
 
     def __init__(
-        self, network: nn.Module, model: DeviceModel, engine: TorchEngine, frames: Sequence[Image], work: Path
+        self,
+        network: nn.Module,
+        model: DeviceModel,
+        engine: TorchEngine,
+        frames: Sequence[Image],
+        conversion: Conversion,
     ) -> None:
         self.frames = frames[:FRAMES]
         self.threads = engine.threads
-        self.work = work
+        self.conversion = conversion
         self.logits = [engine(pixels) for pixels in self.frames]
         self.embeddings: list[Logits] = []
         self.parts: dict[str, tuple[nn.Module, tuple[int, int]]] = {}
@@ -96,22 +100,24 @@ class ParityCheck:
             self.parts["encoder"] = (EncoderAlone(model), size)
             self.parts["decoder"] = (DecoderAlone(model, (depth, height, width)), (depth, height * width))
 
-    def __call__(
-        self, whole: Engine, format_name: str, precision: str, calibration: Sequence[Image], transformer: bool
-    ) -> Parity:
+    def __call__(self, whole: Engine, variant: str, calibration: Sequence[Image]) -> Parity:
+        """Compare the engine of ``variant``, and time the parts of a network in two.
+
+        Raises:
+            StepFailed: a part cannot be converted, or does not run.
+        """
         logits = Difference.between([whole(pixels) for pixels in self.frames], self.logits)
         if not self.parts:
             return Parity(len(self.frames), logits)
         times = {"whole": fastest_ms(whole, self.frames[0])}
         embedding = None
+        format_name, _, precision = variant.rpartition("-")
         for name, (model, size) in self.parts.items():
-            module, folder = format_module(format_name), self.work / name
-            folder.mkdir(exist_ok=True)
-            base = module.convert(model, size, folder, transformer)
+            base = self.conversion.convert(variant, model, size, name)
             stored = "fp32" if (name, precision) == ("decoder", "int8") else precision
-            path = folder / f"{precision}{module.SUFFIX}"
-            files = module.write(base, path, stored, calibration, {}, transformer)
-            engine = open_engine(format_name, files[0], self.threads)
+            path = self.conversion.work / name / f"{precision}{engine_class(format_name).suffix}"
+            files = self.conversion.write(variant, base, path, calibration, {}, stored)
+            engine = WatchedEngine.open(format_name, files[0], self.threads)
             if name == "encoder":
                 embedding = Difference.between([engine(pixels) for pixels in self.frames], self.embeddings)
                 times[name] = fastest_ms(engine, self.frames[0])

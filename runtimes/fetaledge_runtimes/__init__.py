@@ -1,4 +1,4 @@
-"""fetaledge on the device: frames, engines, biometry, self-test. Research software, not a medical device.
+"""fetaledge on the device: frames, engines, tasks, scores, self-test. Research software, not a medical device.
 
 bundle = Bundle.open("head-unet/")
 predictor = Predictor(bundle, variant="tflite-int8", threads=2)
@@ -11,8 +11,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from fetaledge_runtimes.quiet import quiet
-
 if TYPE_CHECKING:
     from fetaledge_runtimes.bundle import Bundle as Bundle
     from fetaledge_runtimes.errors import FetalEdgeError as FetalEdgeError
@@ -20,22 +18,20 @@ if TYPE_CHECKING:
     from fetaledge_runtimes.frames.read import read_frames as read_frames
     from fetaledge_runtimes.predictor import Prediction as Prediction
     from fetaledge_runtimes.predictor import Predictor as Predictor
-    from fetaledge_runtimes.tasks.head import HeadMeasures as HeadMeasures
-    from fetaledge_runtimes.tasks.ps_fh import Progression as Progression
-
-quiet()
+    from fetaledge_runtimes.tasks.task import Measured as Measured
+    from fetaledge_runtimes.tasks.task import Task as Task
 
 __version__ = "0.1.0"
-__all__ = ["Bundle", "FetalEdgeError", "Frame", "HeadMeasures", "Prediction", "Predictor", "Progression", "read_frames"]
+__all__ = ["Bundle", "FetalEdgeError", "Frame", "Measured", "Prediction", "Predictor", "Task", "read_frames"]
 
 _HOMES = {
     "Bundle": "bundle",
     "FetalEdgeError": "errors",
     "Frame": "frames.frame",
-    "HeadMeasures": "tasks.head",
+    "Measured": "tasks.task",
     "Prediction": "predictor",
     "Predictor": "predictor",
-    "Progression": "tasks.ps_fh",
+    "Task": "tasks.task",
     "read_frames": "frames.read",
 }
 

@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 from fetaledge_runtimes.errors import FetalEdgeError
+from fetaledge_runtimes.quiet import quiet
 
 INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code of ``errors.py``, or 130 after Ctrl-C."""
+    quiet()
     options = _parser().parse_args(arguments)
     try:
         code: int = options.command(options)
@@ -79,13 +81,14 @@ def _predict(options: argparse.Namespace) -> int:
         pixel_mm=options.pixel_mm,
         ga_weeks=options.ga_weeks,
         force=options.force,
-        report=None if options.json else lambda entry: print(one_line(entry)),
+        report=None if options.json else lambda entry: print(one_line(entry, predictor.task)),
     )
     if options.json:
         print(json.dumps(document, indent=1, allow_nan=False))
     else:
-        for line in filter(None, map(summary_line, document["summary"])):
-            print(line)
+        for source in document["summary"]:
+            if line := summary_line(source, predictor.task):
+                print(line)
     return exit_code(document)
 
 
@@ -103,16 +106,17 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     from fetaledge_runtimes.bundle import Bundle
+    from fetaledge_runtimes.records import to_text
     from fetaledge_runtimes.selftest import exit_code, verify_bundle, verify_document
 
     bundle = Bundle.open(options.bundle)
     variants = (bundle.variant(options.variant),) if options.variant else bundle.manifest.variants
     results = verify_bundle(bundle, variants, options.threads)
     if options.json:
-        print(json.dumps(verify_document(bundle, results), indent=1))
+        print(to_text(verify_document(bundle, results)))
     else:
         for result in results:
-            print("  ".join([result["variant"], result["engine"], result["result"], *result["details"]]))
+            print("  ".join([result.variant, result.engine, result.result, *result.details]))
     return exit_code(results)
 
 

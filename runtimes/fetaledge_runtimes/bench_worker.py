@@ -103,14 +103,10 @@ def write_mask(path: Path, mask: Image) -> None:
 
 
 def _entry(prediction: Prediction) -> dict[str, Any]:
-    measures, progression = prediction.measures, prediction.progression
     return {
         "name": Path(prediction.frame.source).stem,
         "status": prediction.status,
-        "hc_mm": measures.hc_mm if measures else None,
-        "bpd_mm": measures.bpd_mm if measures else None,
-        "ofd_mm": measures.ofd_mm if measures else None,
-        "aop_deg": progression.aop_deg if progression else None,
+        "values": dict(prediction.measures),
     }
 
 

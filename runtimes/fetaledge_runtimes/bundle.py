@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fetaledge_runtimes.engines.registry import engine_class, is_installed
-from fetaledge_runtimes.errors import BundleError, EngineMissing, InputError, UsageError
-from fetaledge_runtimes.files import read_json, sha256, write_json
+from fetaledge_runtimes.engines.registry import engine_class, is_installed, is_known
+from fetaledge_runtimes.errors import BundleError, EngineMissing, UsageError
+from fetaledge_runtimes.files import sha256
 from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.preprocess import RESIZE_RULE
+from fetaledge_runtimes.records import Document, Part, read_document, write_document
 
 SCHEMA = "fetaledge/bundle/1"
 MANIFEST = "manifest.json"
 
 
-@dataclass(frozen=True)
-class StoredFile:
+class StoredFile(Part, frozen=True):
     """A file of the bundle: its name inside the folder, bytes and hex SHA-256."""
 
     file: str
@@ -30,13 +30,12 @@ class StoredFile:
         return cls(path.name, path.stat().st_size, sha256(path))
 
 
-@dataclass(frozen=True)
-class Variant:
+class Variant(Part, frozen=True):
     """One model of the bundle.
 
     Attributes:
         name: ``FORMAT-PRECISION``.
-        format: ``onnx``, ``openvino`` or ``tflite``.
+        format: which engine runs it: ``onnx``, ``openvino``, ``tflite``, or one that a package brought.
         precision: ``fp32``, ``fp16`` or ``int8``.
         files: the model file first; OpenVINO's weights second.
         engine: the engine it was gated with, and ``engine_version`` that engine's version.
@@ -52,8 +51,7 @@ class Variant:
     engine_oldest: str
 
 
-@dataclass(frozen=True)
-class ModelInput:
+class ModelInput(Part, frozen=True):
     """What a variant takes: ``uint8`` grey (height, width) after the resize; scale and offset are inside its graph."""
 
     height: int
@@ -64,8 +62,7 @@ class ModelInput:
     resize: str = RESIZE_RULE
 
 
-@dataclass(frozen=True)
-class ModelOutput:
+class ModelOutput(Part, frozen=True):
     """What a variant gives: ``float32 (channels, height, width)`` logits."""
 
     channels: int
@@ -74,10 +71,10 @@ class ModelOutput:
     dtype: str = "float32"
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Document, kw_only=True, frozen=True):
     """``manifest.json``. ``source`` and ``calibration`` are facts about the run and its data, with fingerprints."""
 
+    schema: str = SCHEMA
     name: str
     task: str
     classes: tuple[str, ...]
@@ -90,10 +87,9 @@ class Manifest:
     fetaledge: str
     created: str
     notice: str = NOTICE
-    schema: str = SCHEMA
 
     def write(self, folder: Path) -> None:
-        write_json(folder / MANIFEST, asdict(self))
+        write_document(folder / MANIFEST, self)
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -107,52 +103,26 @@ class Manifest:
             raise BundleError(
                 f"{folder} is not a bundle: it holds no {MANIFEST}", "pass the folder that fetaledge export wrote"
             )
-        try:
-            document = read_json(path, "bundle")
-        except InputError as error:
-            raise BundleError(error.message, error.hint) from None
-        schema = document.get("schema") if isinstance(document, dict) else None
-        if schema != SCHEMA:
-            raise BundleError(
-                f"{path} has the schema {schema!r}, and this version reads {SCHEMA!r}",
-                "export the bundle again, or install the fetaledge that wrote it",
-            )
-        try:
-            manifest = cls(
-                **{
-                    **document,
-                    "classes": tuple(document["classes"]),
-                    "input": ModelInput(**document["input"]),
-                    "output": ModelOutput(**document["output"]),
-                    "variants": tuple(
-                        Variant(**{**variant, "files": tuple(StoredFile(**f) for f in variant["files"])})
-                        for variant in document["variants"]
-                    ),
-                    "others": tuple(StoredFile(**f) for f in document["others"]),
-                }
-            )
-        except (TypeError, KeyError) as error:
-            raise BundleError(f"{path} lacks or misnames a key: {error}", "export the bundle again") from None
-        wrong = manifest._ill_typed()
+        hint = "export the bundle again, or install the fetaledge that wrote it"
+        manifest = read_document(path, cls, "bundle", BundleError, hint)
+        wrong = manifest._first_invalid_key()
         if wrong:
             raise BundleError(f"{path} has an unusable value in {wrong}", "export the bundle again")
         return manifest
 
-    def _ill_typed(self) -> str | None:
+    def _first_invalid_key(self) -> str | None:
         """The first key whose value no code could use."""
-        from fetaledge_runtimes.engines.registry import ENGINES
-
         for key, grid in (("input", self.input), ("output", self.output)):
-            if not all(type(side) is int and side > 0 for side in (grid.height, grid.width)):
+            if not all(side > 0 for side in (grid.height, grid.width)):
                 return f"{key}: {grid.height!r} x {grid.width!r} pixels"
         for variant in self.variants:
             name = f"{variant.format}-{variant.precision}"  # names become those of files and folders
-            if variant.format not in ENGINES or variant.name != name or not name.replace("-", "").isalnum():
+            if not is_known(variant.format) or variant.name != name or not name.replace("-", "").isalnum():
                 return f"variants: {variant.name!r} of the format {variant.format!r}"
             if not variant.files:
                 return f"variants: {variant.name!r} has no file"
         for stored in (*(f for variant in self.variants for f in variant.files), *self.others):
-            if not isinstance(stored.file, str) or not stored.file:
+            if not stored.file:
                 return f"a file's name: {stored.file!r}"
         return None
 
@@ -208,8 +178,6 @@ class Bundle:
             UsageError: no variant has this name.
             EngineMissing: no engine that runs any variant is installed.
         """
-        from fetaledge_runtimes.bundle import first_runnable
-
         if not self.manifest.variants:
             raise BundleError(f"{self.folder} holds no variant", "none passed the gate; its evaluation.json says why")
         if name is None:
@@ -233,7 +201,7 @@ def first_runnable(variants: Sequence[Variant]) -> Variant:
     for variant in variants:
         if is_installed(variant.format):
             return variant
-    packages = " or ".join(sorted({engine_class(v.format).packages[0] for v in variants}))
+    packages = " or ".join(sorted({engine_class(v.format).distribution for v in variants}))
     raise EngineMissing("none of the bundle's engines is installed", f"run: pip install {packages}")
 
 

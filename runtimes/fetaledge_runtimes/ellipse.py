@@ -40,6 +40,11 @@ class Ellipse:
     def area(self) -> float:
         return math.pi * self.a * self.b
 
+    @property
+    def direction(self) -> tuple[float, float]:
+        """(x, y) of length 1 along the long axis."""
+        return math.cos(math.radians(self.angle_deg)), math.sin(math.radians(self.angle_deg))
+
     def covariance(self) -> np.ndarray:
         """The 2×2 second-moment matrix (x, y) of the filled ellipse: its eigenvalues are a²/4 and b²/4."""
         axes = self._axes()
@@ -155,3 +160,16 @@ def fit_outline(outline: Image) -> Ellipse | None:
     if width >= height:
         return Ellipse(x, y, width / 2, height / 2, angle % 180)
     return Ellipse(x, y, height / 2, width / 2, (angle + 90) % 180)
+
+
+def ellipse_dice(mask: Image, ellipse: Ellipse) -> float:
+    """Dice of a mask ``uint8 (H, W)`` of 0 and 1 with its ellipse, in pixels: how elliptic it is."""
+    drawn = np.zeros_like(mask)
+    cv2.fillPoly(drawn, [np.rint(ellipse.points(120) * 16).astype(np.int32)], 1, shift=4)
+    both = cv2.countNonZero(cv2.bitwise_and(drawn, mask))
+    return 2 * both / max(cv2.countNonZero(drawn) + cv2.countNonZero(mask), 1)
+
+
+def touches_border(mask: Image) -> bool:
+    """Whether a mask ``uint8 (H, W)`` reaches the frame's edge."""
+    return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())

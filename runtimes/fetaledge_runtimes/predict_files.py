@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
@@ -12,17 +12,17 @@ from typing import Any
 
 import cv2
 
-from fetaledge_runtimes.draw.head import draw_head
-from fetaledge_runtimes.draw.ps_fh import draw_progression
-from fetaledge_runtimes.errors import BundleError, InputError, UsageError
+from fetaledge_runtimes.errors import BundleError, InputError
 from fetaledge_runtimes.files import atomic_folder, write_json
 from fetaledge_runtimes.frames.frame import Frame, Image
 from fetaledge_runtimes.frames.read import list_files, read_frames
 from fetaledge_runtimes.frames.spacing import check_pixel_mm
 from fetaledge_runtimes.notice import NOTICE
+from fetaledge_runtimes.predict_documents import prediction_type
 from fetaledge_runtimes.predictor import Prediction, Predictor
-from fetaledge_runtimes.tasks.head import hc_centile
-from fetaledge_runtimes.tasks.ps_fh import HSD_DEFINITION
+from fetaledge_runtimes.records import from_json
+from fetaledge_runtimes.tasks.registry import all_measures, tasks
+from fetaledge_runtimes.tasks.task import Task
 
 SCHEMA = "fetaledge/prediction/1"
 DOCUMENT = "prediction.json"
@@ -62,89 +62,70 @@ def predict_files(
     """
     if pixel_mm is not None:
         check_pixel_mm(pixel_mm)
-    if ga_weeks is not None and not 14 <= ga_weeks <= 40:
-        raise UsageError(f"a gestational age of {ga_weeks} weeks was given", "give 14 to 40 weeks, or leave it out")
-    if ga_weeks is not None and predictor.task != "head":
-        raise UsageError(f"a gestational age was given to a model for the task {predictor.task}", "leave it out")
+    predictor.task.check_age(ga_weeks)
+    task = predictor.task
     files = [file for path in inputs for file in list_files(path)]
     with atomic_folder(out, force=force, marker=DOCUMENT) if out is not None else nullcontext() as folder:
         stems = _Stems()
         entries: list[dict[str, Any]] = []
+        by_file: dict[str, list[dict[str, Any]]] = {str(file): [] for file in files}
         for file in files:
-            stem = stems.unique(file.stem)
-            frames = read_frames(file, pixel_mm)
+
+            def add(entry: dict[str, Any], own: list[dict[str, Any]] = by_file[str(file)]) -> None:
+                entries.append(entry)
+                own.append(entry)
+                if report:
+                    report(entry)
+
             try:
-                for frame, name in _named(frames, stem):
-                    entries.append(_entry(predictor(frame), name, folder, ga_weeks))
-                    if report:
-                        report(entries[-1])
+                for frame, name in _named(read_frames(file, pixel_mm), stems.unique(file.stem)):
+                    add(_entry(predictor(frame), task, name, folder, ga_weeks))
             except InputError as error:
                 if len(files) == 1 or isinstance(error, BundleError):
                     raise
-                entries.append(_unreadable(file, error))
-                if report:
-                    report(entries[-1])
+                add(_unreadable(file, error))
         document = {
             "schema": SCHEMA,
             "notice": NOTICE,
-            "task": predictor.task,
+            "task": task.name,
             "variant": predictor.variant_name,
             "engine": predictor.engine.name,
             "engine_version": predictor.engine.version,
-            "hsd_definition": HSD_DEFINITION if predictor.task == "ps-fh" else None,
+            **{key: None for other in tasks() for key in other.definitions},
+            **task.definitions,
             "frames": entries,
-            "summary": [_summary(str(file), entries) for file in dict.fromkeys(files)],
+            "summary": [_summary(source, own) for source, own in by_file.items()],
         }
+        from_json(document, prediction_type(), "the prediction")
         if folder is not None:
             write_json(folder / DOCUMENT, document)
     return document
 
 
-def one_line(entry: dict[str, Any]) -> str:
+def one_line(entry: Mapping[str, Any], task: Task) -> str:
     """An entry of ``frames`` as a line for people."""
     name = entry["source"] if not entry["index"] else f"{entry['source']} [{entry['index']}]"
     if entry["status"] == UNREADABLE:
         return f"{name}  {UNREADABLE}: {entry['message']}"
     if entry["status"] != "ok":
         return f"{name}  {entry['status']}"
-    return f"{name}  " + "  ".join(_lines(entry))
+    return f"{name}  " + "  ".join(task.lines(entry))
 
 
-def summary_line(source: dict[str, Any]) -> str | None:
+def summary_line(source: Mapping[str, Any], task: Task) -> str | None:
     """An entry of ``summary`` as a line for people; None where the frames' own lines say it all."""
     if source["frames"] < 2:
         return None
     if not source["n"]:
         return f"{source['source']}  no good frame of {source['frames']}"
-    hc_mm, aop_deg = source["hc_mm_median"], source["aop_deg_median"]
-    median = f"HC {hc_mm:.1f} mm" if aop_deg is None else f"AoP {aop_deg:.0f} deg"
+    measure = task.measure_of_tables
+    median = measure.text(source[f"{measure.key}_median"])
     return f"{source['source']}  median {median} of {source['n']} good frames of {source['frames']}"
 
 
-def exit_code(document: dict[str, Any]) -> int:
+def exit_code(document: Mapping[str, Any]) -> int:
     """0, or 3 where a file was unreadable."""
     return 3 if any(entry["status"] == UNREADABLE for entry in document["frames"]) else 0
-
-
-def _lines(entry: dict[str, Any]) -> list[str]:
-    if entry["status"] != "ok":
-        return ["no measure", entry["status"]]
-    if entry["aop_deg"] is not None:
-        hsd = f"{entry['hsd_px']:.0f} px" if entry["hsd_mm"] is None else f"{entry['hsd_mm']:.0f} mm"
-        return [f"AoP {entry['aop_deg']:.0f} deg", f"HSD {hsd}"]
-    ages = entry["ga_weeks"]
-    lines = [f"HC {entry['hc_mm']:.1f} mm", f"BPD {entry['bpd_mm']:.1f} mm  OFD {entry['ofd_mm']:.1f} mm"]
-    known = [
-        f"{weeks:.1f} wk {name}"
-        for name, weeks in (("Hadlock", ages["hadlock"]), ("INTERGROWTH-21st", ages["intergrowth"]))
-        if weeks is not None
-    ]
-    if known:
-        lines.append("GA " + ", ".join(known))
-    if entry["hc_centile"] is not None:
-        centile = entry["hc_centile"]
-        lines.append(f"HC centile {'<1' if centile < 1 else '>99' if centile > 99 else f'{centile:.0f}'}")
-    return lines
 
 
 class _Stems:
@@ -179,59 +160,46 @@ def _named(frames: Iterator[Frame], stem: str) -> Iterator[tuple[Frame, str]]:
         yield frame, f"{stem}_{frame.index:04d}"
 
 
-def _entry(prediction: Prediction, name: str, folder: Path | None, ga_weeks: float | None) -> dict[str, Any]:
+def _entry(
+    prediction: Prediction, task: Task, name: str, folder: Path | None, ga_weeks: float | None
+) -> dict[str, Any]:
     frame = prediction.frame
-    measures = prediction.measures if prediction.status == "ok" else None
-    progression = prediction.progression
     entry: dict[str, Any] = {
         "source": frame.source,
         "index": frame.index,
         "status": prediction.status,
         "pixel_mm": None if frame.pixel_mm is None else list(frame.pixel_mm),
-        "hc_mm": measures.hc_mm if measures else None,
-        "bpd_mm": measures.bpd_mm if measures else None,
-        "ofd_mm": measures.ofd_mm if measures else None,
-        "ga_weeks": {
-            "hadlock": measures.ga_weeks_hadlock if measures else None,
-            "intergrowth": measures.ga_weeks_intergrowth if measures else None,
-        },
-        "hc_centile": hc_centile(measures.hc_mm, ga_weeks) if measures and ga_weeks is not None else None,
-        "aop_deg": progression.aop_deg if progression else None,
-        "hsd_px": progression.hsd_px if progression else None,
-        "hsd_mm": progression.hsd_mm if progression else None,
+        **_no_values(),
+        **task.entry(prediction.measured, ga_weeks),
         "mask": None if folder is None else f"{name}_mask.png",
         "overlay": None if folder is None else f"{name}_overlay.png",
         "latency_ms": prediction.latency_ms,
     }
     if folder is not None:
-        lines, mask = _lines(entry), prediction.mask
-        if progression is not None:
-            picture = draw_progression(frame, mask, progression, lines)
-        else:
-            picture = draw_head(frame, mask, prediction.ellipse, lines, prediction.status == "ok")
-            mask = mask * 255
-        _write_png(folder / entry["mask"], mask)
-        _write_png(folder / entry["overlay"], picture)
+        lines = task.lines(entry) if prediction.status == "ok" else ["no measure", prediction.status]
+        _write_png(folder / entry["mask"], task.picture(prediction.mask))
+        _write_png(folder / entry["overlay"], task.draw(frame, prediction.mask, prediction.measured, lines))
     return entry
 
 
+def _no_values() -> dict[str, Any]:
+    """The keys of every installed task, as they stand in an entry without a value."""
+    return {key: value for task in tasks() for key, value in task.entry(None).items()}
+
+
 def _unreadable(file: Path, error: InputError) -> dict[str, Any]:
-    keys = ("pixel_mm", "hc_mm", "bpd_mm", "ofd_mm", "hc_centile", "aop_deg", "hsd_px", "hsd_mm", "mask", "overlay")
-    ages = {"hadlock": None, "intergrowth": None}
     return {
         "source": str(file),
         "index": 0,
         "status": UNREADABLE,
-        **dict.fromkeys(keys),
-        "ga_weeks": ages,
-        "latency_ms": None,
+        **dict.fromkeys(("pixel_mm", "mask", "overlay", "latency_ms")),
+        **_no_values(),
         "message": str(error),
     }
 
 
-def _summary(source: str, entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    own = [entry for entry in entries if entry["source"] == source]
-    good = [entry for entry in own if entry["status"] == "ok"]
+def _summary(source: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    good = [entry for entry in entries if entry["status"] == "ok"]
 
     def median(key: str) -> float | None:
         values = [entry[key] for entry in good if entry[key] is not None]
@@ -239,11 +207,10 @@ def _summary(source: str, entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     return {
         "source": source,
-        "frames": len(own),
-        "statuses": dict(sorted(Counter(entry["status"] for entry in own).items())),
+        "frames": len(entries),
+        "statuses": dict(sorted(Counter(entry["status"] for entry in entries).items())),
         "n": len(good),
-        "hc_mm_median": median("hc_mm"),
-        "aop_deg_median": median("aop_deg"),
+        **{f"{measure.key}_median": median(measure.key) for measure in all_measures()},
     }
 
 

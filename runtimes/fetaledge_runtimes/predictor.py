@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from time import perf_counter_ns
@@ -9,16 +10,14 @@ from time import perf_counter_ns
 import cv2
 
 from fetaledge_runtimes.bundle import Bundle
-from fetaledge_runtimes.ellipse import Ellipse, from_mask
 from fetaledge_runtimes.engines.base import Engine
 from fetaledge_runtimes.engines.registry import open_engine
-from fetaledge_runtimes.errors import BundleError, UsageError
+from fetaledge_runtimes.errors import BundleError, InputError, UsageError
 from fetaledge_runtimes.frames.frame import Frame, Image, Logits
 from fetaledge_runtimes.postprocess import mask_from_logits
 from fetaledge_runtimes.preprocess import resize
-from fetaledge_runtimes.tasks.head import HeadMeasures, head_status, measure_ellipse
-from fetaledge_runtimes.tasks.ps_fh import Progression, measure_progression
-from fetaledge_runtimes.tasks.task import TASKS
+from fetaledge_runtimes.tasks.registry import task_named
+from fetaledge_runtimes.tasks.task import Measured, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,39 +26,35 @@ class Prediction:
 
     Attributes:
         frame: the frame itself.
-        mask: ``uint8 (H, W)`` on the frame's own grid, the class of each pixel: :mod:`fetaledge_runtimes.tasks.task`.
-        status: ``ok``, or why nothing should be read off it: :func:`fetaledge_runtimes.tasks.head.head_status`, and for
-            ``ps-fh`` :func:`fetaledge_runtimes.tasks.ps_fh.measure_progression`.
-        ellipse: second-moment ellipse of the mask, in pixels of the frame; None where the mask is empty, and for
-            ``ps-fh``.
-        measures: in mm, whatever the status; None without a spacing or a mask, and for ``ps-fh``.
-        latency_ms: ``preprocess``, ``kernel`` (the engine's call alone), ``postprocess`` (mask, ellipse, measures,
-            status) and ``end_to_end``, from the decoded frame to the measures.
-        progression: angle of progression and its construction; None for ``head``.
+        mask: ``uint8 (H, W)`` on the frame's own grid, the class of each pixel.
+        measured: what the task read off the mask.
+        latency_ms: ``preprocess``, ``kernel`` (the engine's call alone), ``postprocess`` (mask, measures, status) and
+            ``end_to_end``, from the decoded frame to the measures.
     """
 
     frame: Frame
     mask: Image
-    status: str
-    ellipse: Ellipse | None
-    measures: HeadMeasures | None
+    measured: Measured
     latency_ms: dict[str, float]
-    progression: Progression | None = None
+
+    @property
+    def status(self) -> str:
+        """``ok``, or the one word that says why nothing should be read off."""
+        return self.measured.status
+
+    @property
+    def measures(self) -> Mapping[str, float | None]:
+        """Values by key, such as ``hc_mm``; None where there is none. Read them where ``status`` is ``ok``."""
+        return self.measured.values
 
 
-def interpret(frame: Frame, logits: Logits, task: str, grid: tuple[int, int] | None = None) -> Prediction:
+def interpret(frame: Frame, logits: Logits, task: Task, grid: tuple[int, int] | None = None) -> Prediction:
     """What the network's logits ``float32 (C, h, w)`` say of a frame; its ``latency_ms`` is empty.
 
     ``grid``: as in :func:`fetaledge_runtimes.postprocess.mask_from_logits`.
     """
     mask = mask_from_logits(logits, frame.pixels.shape, grid)
-    if task == "ps-fh":
-        progression = measure_progression(mask, frame.pixel_mm)
-        return Prediction(frame, mask, progression.status, None, None, {}, progression)
-    ellipse = from_mask(mask)
-    spacing = frame.pixel_mm
-    measures = None if ellipse is None or spacing is None else measure_ellipse(ellipse, spacing)
-    return Prediction(frame, mask, head_status(mask, ellipse, spacing), ellipse, measures, {})
+    return Prediction(frame, mask, task.measure(mask, frame.pixel_mm), {})
 
 
 class Predictor:
@@ -68,14 +63,14 @@ class Predictor:
     Attributes:
         engine: what executes the model.
         size: (height, width) of the network's grid.
-        task: ``head`` or ``ps-fh``.
+        task: what is segmented and measured.
         variant_name: the variant's name in the bundle, or the engine's name where there is no bundle.
         nearest: whether classes are decided on the network's grid: :meth:`from_engine`.
     """
 
     engine: Engine
     size: tuple[int, int]
-    task: str
+    task: Task
     variant_name: str
     nearest: bool
 
@@ -88,22 +83,22 @@ class Predictor:
             UsageError: no such variant, or ``threads`` is below 1.
             EngineMissing: its engine is not installed.
             InputError: the engine cannot load the file.
-            BundleError: the bundle is for a task that this version does not know.
+            BundleError: the bundle is for a task that is not installed.
         """
         if threads < 1:
             raise UsageError(f"{threads} threads were asked for", "give 1 or more")
         manifest = bundle.manifest
-        if manifest.task not in TASKS:
-            raise BundleError(
-                f"{bundle.folder} is for the task {manifest.task!r}", f"this version knows {', '.join(TASKS)}"
-            )
+        try:
+            task = task_named(manifest.task)
+        except InputError as error:
+            raise BundleError(f"{bundle.folder}: {error.message}", error.hint) from None
         chosen = bundle.variant(variant)
         cv2.setNumThreads(threads)
         engine = open_engine(chosen.format, bundle.model_path(chosen), threads)
-        self._set(engine, (manifest.input.height, manifest.input.width), manifest.task, chosen.name)
+        self._set(engine, (manifest.input.height, manifest.input.width), task, chosen.name)
 
     @classmethod
-    def from_engine(cls, engine: Engine, size: tuple[int, int], task: str = "head", nearest: bool = False) -> Predictor:
+    def from_engine(cls, engine: Engine, size: tuple[int, int], task: Task, nearest: bool = False) -> Predictor:
         """A predictor around any engine, without a bundle; ``size`` = (height, width) that the engine takes.
 
         With ``nearest`` the classes are decided at ``size`` and taken to the frame by the nearest neighbour, as the
@@ -113,7 +108,7 @@ class Predictor:
         predictor._set(engine, size, task, engine.name, nearest)
         return predictor
 
-    def _set(self, engine: Engine, size: tuple[int, int], task: str, variant_name: str, nearest: bool = False) -> None:
+    def _set(self, engine: Engine, size: tuple[int, int], task: Task, variant_name: str, nearest: bool = False) -> None:
         self.engine, self.size, self.task, self.variant_name = engine, size, task, variant_name
         self.nearest = nearest
 

@@ -1,11 +1,13 @@
 """The one place that turns off what engines and tools would send home, write under the home folder, or print.
 
-Call :func:`quiet` before any engine or converter is imported; importing ``fetaledge_runtimes`` does it.
+The commands call :func:`quiet` first of all, and so does whatever imports an engine or a converter. Importing the
+library alone changes nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
+import getpass
 import io
 import logging
 import os
@@ -28,18 +30,20 @@ ENVIRONMENT = {
 def quiet() -> None:
     """Set the variables of :data:`ENVIRONMENT` for this process and its children; bar OpenVINO's telemetry package.
 
-    Matplotlib keeps its list of fonts in the folder for temporary files.
+    A variable that the user has set is left alone. Matplotlib's list of fonts goes to the folder for temporary files.
 
     No variable turns that package off: importing openvino writes an identifier under the home folder and sends an
     event. Where the package cannot be imported, openvino and nncf use their own empty stand-ins.
     """
-    os.environ.update(ENVIRONMENT)
-    os.environ.setdefault("MPLCONFIGDIR", str(Path(tempfile.gettempdir()) / f"fetaledge-matplotlib-{os.getuid()}"))
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    user = getattr(os, "getuid", getpass.getuser)
+    os.environ.setdefault("MPLCONFIGDIR", str(Path(tempfile.gettempdir(), f"fetaledge-matplotlib-{user()}")))
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager
-def _native_stderr_hidden() -> Iterator[None]:
+def native_stderr_hidden() -> Iterator[None]:
     try:
         kept = os.dup(2)
     except OSError:  # a service may run without any standard error
@@ -59,21 +63,24 @@ def _native_stderr_hidden() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def silenced() -> Iterator[None]:
-    """Send what is written to stdout and stderr, by any library, to a file that is dropped; also warnings and logs."""
+def silenced(log: Path | None = None) -> Iterator[None]:
+    """Send what any library writes to stdout and stderr, from Python and from C++, to the end of ``log``.
+
+    Without a file it is dropped. Warnings and logs below errors are dropped in both cases.
+    """
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(ValueError, OSError):
             stream.flush()
     saved = [os.dup(1), os.dup(2)]
     disabled = logging.root.manager.disable
-    with tempfile.TemporaryFile() as sink, warnings.catch_warnings():
+    with tempfile.TemporaryFile() if log is None else log.open("ab") as sink, warnings.catch_warnings():
         try:
             os.dup2(sink.fileno(), 1)
             os.dup2(sink.fileno(), 2)
             warnings.simplefilter("ignore")
             logging.disable(logging.WARNING)
-            nowhere = io.StringIO()
-            with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            written = io.TextIOWrapper(os.fdopen(os.dup(sink.fileno()), "wb"), "utf-8", "replace", write_through=True)
+            with contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):
                 yield
         finally:
             logging.disable(disabled)

@@ -16,18 +16,21 @@ from fetaledge_runtimes.errors import BundleError, EngineMissing, InputError
 from fetaledge_runtimes.files import atomic_path
 from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.predictor import Prediction, Predictor
+from fetaledge_runtimes.records import Document, Part
 from fetaledge_runtimes.scores.metrics import overlap
-from fetaledge_runtimes.tasks.task import CLASSES, FH, PS
+from fetaledge_runtimes.tasks.registry import task_named
+from fetaledge_runtimes.tasks.task import Task
 
 GOLDEN = "golden.npz"
 # Kernels of another CPU round differently: int8 U-Nets agreed to a Dice of 0.9993 between x86 and Arm in ONNX Runtime.
 # OpenVINO on Arm (0.98) fails, and should: it computes int8 models in another precision there.
 MIN_DICE = 0.995
-MAX_HC_MM = 0.5
-MAX_AOP_DEG = 1.0
+AGAIN = "copy the bundle again, or export it again"
 
 
-def write_golden(path: Path, frames: Sequence[Frame], predictions: Mapping[str, Sequence[Prediction]]) -> None:
+def write_golden(
+    path: Path, task: Task, frames: Sequence[Frame], predictions: Mapping[str, Sequence[Prediction]]
+) -> None:
     """Write ``golden.npz``: the frames, and for each variant's name the mask and the measures of each frame.
 
     The frames must be synthetic: a bundle is passed on, and no patient's frame may travel with it.
@@ -44,12 +47,11 @@ def write_golden(path: Path, frames: Sequence[Frame], predictions: Mapping[str, 
     for variant, given in predictions.items():
         if len(given) != len(frames):
             raise ValueError(f"{variant} has {len(given)} predictions for {len(frames)} frames")
-        arrays[f"{variant}/hc_mm"] = np.array([p.measures.hc_mm if p.measures else np.nan for p in given], np.float64)
-        angles = [p.progression.aop_deg if p.progression else None for p in given]
-        arrays[f"{variant}/aop_deg"] = np.array([np.nan if angle is None else angle for angle in angles], np.float64)
+        for measure in task.measures:
+            values = [p.measures.get(measure.key) for p in given]
+            arrays[f"{variant}/{measure.key}"] = np.array([np.nan if v is None else v for v in values], np.float64)
         for number, prediction in enumerate(given):
-            labels = (1,) if prediction.progression is None else (PS, FH)
-            planes = np.stack([prediction.mask == label for label in labels])
+            planes = np.stack([prediction.mask == label for label in task.labels])
             arrays[f"{variant}/mask_{number}"] = np.packbits(planes)
     with atomic_path(path) as partial:
         np.savez_compressed(partial, **arrays)  # type: ignore[arg-type]
@@ -76,37 +78,54 @@ def golden_frames(bundle: Bundle, variant: str) -> list[Frame]:
 def compare_golden(bundle: Bundle, variant: str, predictions: Sequence[Prediction]) -> list[str]:
     """One sentence for each golden frame whose prediction differs from the golden one: an empty list is a pass.
 
-    A frame passes when each structure's mask has a Dice of at least 0.995 with the golden one, HC is within 0.5 mm and
-    the angle of progression within 1 degree.
+    A frame passes when each structure's mask has a Dice of at least 0.995 with the golden one, and each measure of the
+    task is within its tolerance (HC 0.5 mm, angle of progression 1 degree).
 
     Raises:
         BundleError: there is no usable ``golden.npz``, or it knows nothing of this variant.
         ValueError: there is not one prediction a frame.
     """
-    labels = tuple(range(1, len(CLASSES[bundle.manifest.task])))
-    frames, masks, hc_mm, aop_deg = _read_golden(bundle, variant)
+    task = task_named(bundle.manifest.task)
+    frames, masks, golden_values = _read_golden(bundle, variant)
     if len(predictions) != len(frames):
         raise ValueError(f"{len(predictions)} predictions of {len(frames)} golden frames")
     differences = []
     for number, prediction in enumerate(predictions):
         place = f"{variant} frame {number}"
-        planes = [(prediction.mask == label).astype(np.uint8) for label in labels]
+        planes = [(prediction.mask == label).astype(np.uint8) for label in task.labels]
         dice = min(overlap(plane, golden).dice for plane, golden in zip(planes, masks[number], strict=True))
         if dice < MIN_DICE:
             differences.append(f"{place}: Dice {dice:.4f} with the golden mask, below {MIN_DICE}")
-        measures, progression = prediction.measures, prediction.progression
-        for name, given, golden, most, unit in (
-            ("HC", measures.hc_mm if measures else None, float(hc_mm[number]), MAX_HC_MM, "mm"),
-            ("AoP", progression.aop_deg if progression else None, float(aop_deg[number]), MAX_AOP_DEG, "degrees"),
-        ):
+        for measure in task.measures:
+            golden, unit = float(golden_values[measure.key][number]), measure.unit_name
+            given = prediction.measures.get(measure.key)
             value = float("nan") if given is None else given
-            if np.isnan(value) != np.isnan(golden) or abs(value - golden) > most:
-                differences.append(f"{place}: {name} {value:.2f} {unit} where the golden value is {golden:.2f} {unit}")
+            if np.isnan(value) != np.isnan(golden) or abs(value - golden) > measure.golden_tolerance:
+                differences.append(
+                    f"{place}: {measure.name} {value:.2f} {unit} where the golden value is {golden:.2f} {unit}"
+                )
     return differences
 
 
-def verify_bundle(bundle: Bundle, variants: Sequence[Variant], threads: int = 1) -> list[dict[str, Any]]:
-    """The self-test of several variants: ``{"variant", "engine", "result", "details"}`` each.
+class VariantVerdict(Part, kw_only=True, frozen=True):
+    """The self-test of one variant."""
+
+    variant: str
+    engine: str
+    result: str
+    details: list[str]
+
+
+class Verification(Document, kw_only=True, frozen=True):
+    """The self-test of a bundle."""
+
+    schema: str = "fetaledge/verify/1"
+    bundle: str
+    variants: list[VariantVerdict]
+
+
+def verify_bundle(bundle: Bundle, variants: Sequence[Variant], threads: int = 1) -> list[VariantVerdict]:
+    """The self-test of several variants.
 
     ``result`` is ``ok``, ``differs`` (it ran, and gave something else), ``unusable`` (the engine could not load or run
     it) or ``engine-missing``; ``details`` are sentences.
@@ -128,41 +147,40 @@ def verify_bundle(bundle: Bundle, variants: Sequence[Variant], threads: int = 1)
         except InputError as error:
             result, details = "unusable", [str(error)]
         engine = engine_class(variant.format).name
-        results.append({"variant": variant.name, "engine": engine, "result": result, "details": details})
+        results.append(VariantVerdict(variant=variant.name, engine=engine, result=result, details=details))
     return results
 
 
-def verify_document(bundle: Bundle, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def verify_document(bundle: Bundle, results: Sequence[VariantVerdict]) -> Verification:
     """The document ``fetaledge/verify/1``."""
-    return {"schema": "fetaledge/verify/1", "bundle": bundle.manifest.name, "variants": list(results)}
+    return Verification(bundle=bundle.manifest.name, variants=list(results))
 
 
-def exit_code(results: Sequence[dict[str, Any]]) -> int:
+def exit_code(results: Sequence[VariantVerdict]) -> int:
     """0 where every variant that has an engine here passed, 1 where one did not.
 
     Raises:
         EngineMissing: no variant could be run, so nothing was verified.
     """
-    if results and all(result["result"] == "engine-missing" for result in results):
-        raise EngineMissing("no variant could be run", results[0]["details"][0])
-    return 1 if any(result["result"] in ("differs", "unusable") for result in results) else 0
+    if results and all(result.result == "engine-missing" for result in results):
+        raise EngineMissing("no variant could be run", results[0].details[0])
+    return 1 if any(result.result in ("differs", "unusable") for result in results) else 0
 
 
 def _read_golden(
     bundle: Bundle, variant: str
-) -> tuple[list[Frame], list[npt.NDArray[np.uint8]], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Frames, their masks ``(structures, H, W)``, circumferences and angles (NaN where there is none)."""
-    path, structures = bundle.folder / GOLDEN, len(CLASSES[bundle.manifest.task]) - 1
-    hint = "copy the bundle again, or export it again"
+) -> tuple[list[Frame], list[npt.NDArray[np.uint8]], dict[str, npt.NDArray[np.float64]]]:
+    """Frames, their masks ``(structures, H, W)``, and each measure of the frames (NaN where there is none)."""
+    task = task_named(bundle.manifest.task)
+    path, structures = bundle.folder / GOLDEN, len(task.labels)
     if not path.is_file():
-        raise BundleError(f"{path} does not exist", hint)
+        raise BundleError(f"{path} does not exist", AGAIN)
     try:
         with np.load(path, allow_pickle=False) as golden:
-            if f"{variant}/hc_mm" not in golden.files:
-                raise BundleError(f"{path} holds nothing of the variant {variant}", hint)
-            spacing, hc_mm = golden["pixel_mm"], golden[f"{variant}/hc_mm"]
-            key = f"{variant}/aop_deg"  # not in a bundle of an early version
-            aop_deg = golden[key] if key in golden.files else np.full(len(hc_mm), np.nan)
+            if f"{variant}/{task.measure_of_tables.key}" not in golden.files:
+                raise BundleError(f"{path} holds nothing of the variant {variant}", AGAIN)
+            spacing = golden["pixel_mm"]
+            values = {measure.key: golden[f"{variant}/{measure.key}"] for measure in task.measures}
             frames, masks = [], []
             for number, (row_mm, column_mm) in enumerate(spacing.tolist()):
                 pixels = golden[f"frame_{number}"]
@@ -171,5 +189,5 @@ def _read_golden(
                 bits = np.unpackbits(golden[f"{variant}/mask_{number}"], count=structures * pixels.size)
                 masks.append(bits.reshape(structures, *pixels.shape))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise BundleError(f"{path} cannot be read: {error}", hint) from error
-    return frames, masks, hc_mm, aop_deg
+        raise BundleError(f"{path} cannot be read: {error}", AGAIN) from error
+    return frames, masks, values

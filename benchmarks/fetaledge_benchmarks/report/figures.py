@@ -10,14 +10,13 @@ import numpy as np
 
 from fetaledge_benchmarks.plan import threads_text
 from fetaledge_benchmarks.report.tables import milliseconds
+from fetaledge_runtimes.engines.registry import engine_class, formats
 from fetaledge_runtimes.notice import NOTICE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: told apart also by colour-blind readers.
-ENGINE_COLOURS = {"ONNX Runtime": "#0072B2", "OpenVINO": "#D55E00", "LiteRT": "#009E73"}
 OTHER_COLOUR = "#4D4D4D"
 # A marker and its area in square points: fp32 and fp16 often fall on one another, and both must be seen.
 MARKERS = {"fp32": ("o", 230), "fp16": ("s", 70), "int8": ("^", 150)}
@@ -39,7 +38,9 @@ def row_label(result: dict[str, Any], several_threads: bool) -> str:
 
 
 def colour(engine: str) -> str:
-    return ENGINE_COLOURS.get(engine, OTHER_COLOUR)
+    """That of the engine with this name; of Okabe and Ito's palette where it is ours."""
+    colours = {engine_class(name).name: engine_class(name).colour for name in formats()}
+    return colours.get(engine, OTHER_COLOUR)
 
 
 def draw_latency_dice(record: dict[str, Any], path: Path) -> None:

@@ -16,7 +16,7 @@ from fetaledge_benchmarks.report.tables import agreement_table, baselines, has_d
 from fetaledge_devices.device_list import clocks_text
 from fetaledge_devices.facts.model import THROTTLE_SINCE_START, throttle_words
 from fetaledge_runtimes.files import atomic_folder, write_json
-from fetaledge_runtimes.tasks.task import MEASURES
+from fetaledge_runtimes.tasks.registry import task_named
 
 PAGE, RECORD = "report.html", "benchmark.json"
 SCATTER, DISTRIBUTIONS, SUSTAINED = "latency_dice", "latency_distributions", "sustained"
@@ -35,7 +35,7 @@ def write_report(record: dict[str, Any], folder: Path, *, force: bool = False) -
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("fetaledge_benchmarks"),
+        loader=jinja2.PackageLoader("fetaledge_benchmarks", "report/templates"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -47,7 +47,7 @@ def write_report(record: dict[str, Any], folder: Path, *, force: bool = False) -
             record=record,
             valid=record_valid(record),
             header=table_header(record),
-            measure=MEASURES[record["model"]["task"]].name,
+            measure=task_named(record["model"]["task"]).measure_of_tables.name,
             rows=list(zip(record["results"], table_rows(record), strict=True)),
             pictures=pictures,
             machines=_machines(record),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fetaledge_runtimes.tasks.task import MEASURES
+from fetaledge_runtimes.tasks.registry import task_named
+from fetaledge_runtimes.tasks.task import Measure
 
 NOTHING = "–"
 
@@ -16,7 +17,8 @@ def has_devices(record: dict[str, Any]) -> bool:
 
 def table_header(record: dict[str, Any]) -> list[str]:
     """Names of all columns; where devices were measured, the target first."""
-    _, _, name, sign = MEASURES[record["model"]["task"]]
+    measure = _measure(record)
+    name, sign = measure.name, measure.sign
     devices = has_devices(record)
     return [
         *(["target"] if devices else []),
@@ -51,7 +53,7 @@ NOT_ON_A_TERMINAL = ("load ms", "peak RSS MB", "kernel min ms", "total misses")
 def table_rows(record: dict[str, Any]) -> list[list[str]]:
     """One list of cells, in the order of :func:`table_header`, for each result; a mean never without its count."""
     devices = has_devices(record)
-    return [_cells(result, record["model"]["task"], devices) for result in record["results"]]
+    return [_cells(result, _measure(record), devices) for result in record["results"]]
 
 
 def terminal_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -66,7 +68,8 @@ def terminal_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 def agreement_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Header and rows of how each device's masks agree with those of the same model on this machine; once a model."""
-    key, unit, name, sign = MEASURES[record["model"]["task"]]
+    measure = _measure(record)
+    name, sign = measure.name, measure.sign
     header = ["target", "variant", "engine", "mean Dice to local (n)", "smallest Dice"]
     header += [f"mean |Δ{name}| to local {sign.strip()} (n)", f"p95 |Δ{name}| {sign.strip()}"]
     rows: dict[tuple[str, str], list[str]] = {}
@@ -79,8 +82,8 @@ def agreement_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]
                 f"{result['engine']} {result['engine_version']}",
                 _counted(local["dice_mean"], 5, local["n"]),
                 _number(local["dice_min"], 5),
-                _counted(local[f"{key}_abs_mean_{unit}"], 3, local[f"{key}_n"]),
-                _number(local[f"{key}_p95_{unit}"], 3),
+                _counted(local[measure.named("abs_mean")], 3, local[measure.named("n")]),
+                _number(local[measure.named("p95")], 3),
             ]
     return header, list(rows.values())
 
@@ -95,8 +98,7 @@ def baselines(record: dict[str, Any]) -> str:
     return "; ".join(texts) or "fp32, which was not measured"
 
 
-def _cells(result: dict[str, Any], task: str, devices: bool) -> list[str]:
-    key, unit, _, _ = MEASURES[task]
+def _cells(result: dict[str, Any], measure: Measure, devices: bool) -> list[str]:
     latency = result["latency_ms"] or {"kernel": {}, "end_to_end": {}}
     end_to_end = latency["end_to_end"] or {}
     accuracy, change = result["accuracy"] or {}, result["against_fp32"] or {}
@@ -115,10 +117,14 @@ def _cells(result: dict[str, Any], task: str, devices: bool) -> list[str]:
         NOTHING if speedup is None else f"{speedup:.2f}×",
         _counted(accuracy.get("dice_mean"), 4, accuracy.get("cases")),
         str(accuracy.get("failures", NOTHING)),
-        _counted(accuracy.get(f"{key}_mae_{unit}"), 2, accuracy.get(f"{key}_cases")),
-        _counted(change.get(f"{key}_abs_mean_{unit}"), 3, change.get(f"{key}_n")),
+        _counted(accuracy.get(measure.named("mae")), 2, accuracy.get(measure.named("cases"))),
+        _counted(change.get(measure.named("abs_mean")), 3, change.get(measure.named("n"))),
         "yes" if result["valid"] else "no",
     ]
+
+
+def _measure(record: dict[str, Any]) -> Measure:
+    return task_named(record["model"]["task"]).measure_of_tables
 
 
 def _number(value: float | None, digits: int) -> str:

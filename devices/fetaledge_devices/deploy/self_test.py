@@ -17,6 +17,7 @@ from fetaledge_runtimes.bundle import Bundle, Variant
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.predictor import interpret
 from fetaledge_runtimes.selftest import compare_golden, golden_frames
+from fetaledge_runtimes.tasks.registry import task_named
 
 TIMEOUT_S = 1800.0
 SHOWN = 3  # golden frames that differ
@@ -97,7 +98,7 @@ def probe_native(
             return Refusal(failure_text(done), False)
         target.fetch(into, answered)
         shape = (output.channels, output.height, output.width)
-        task = bundle.manifest.task
+        task = task_named(bundle.manifest.task)
         try:
             predictions = [interpret(f, read_logits(answered / f"{name}.logits", shape), task) for name, f in named]
         except InputError as error:

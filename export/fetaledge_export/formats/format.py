@@ -1,24 +1,22 @@
-"""The model formats. A new one is one file here, one line in :data:`FORMATS`, and an engine in the runtimes."""
+"""A model format. A new one is one file here (or in a package of its own) and an engine in the runtimes.
+
+It is registered under the entry point group ``fetaledge.formats``, by its engine's name.
+"""
 
 from __future__ import annotations
 
-import importlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, cast
 
 from torch import nn
 
-from fetaledge_runtimes.errors import FetalEdgeError, InputError
+from fetaledge_runtimes.errors import FetalEdgeError
 from fetaledge_runtimes.frames.frame import Image
 
 PRECISIONS = ("int8", "fp32", "fp16")
-FORMATS = {
-    "openvino": "fetaledge_export.formats.to_openvino",
-    "tflite": "fetaledge_export.formats.to_tflite",
-    "onnx": "fetaledge_export.formats.to_onnx",
-}
 METADATA_KEY = "fetaledge"
 
 Metadata = Mapping[str, Any]
@@ -28,19 +26,27 @@ class ConversionError(FetalEdgeError):
     """A converter gave a file that no device should get; the variant is left out of the bundle."""
 
 
-class Format(Protocol):
-    """What a format's module holds."""
+class Format(ABC):
+    """How a network becomes model files of one format, which an engine of the same name runs.
 
-    SUFFIX: str
-    ENGINE_OLDEST: str
+    Attributes:
+        name: of the format; the first part of a variant's name. Its engine says the files' suffix.
+        precisions: that it can store.
+        int8_of_transformers: what int8 means for a network of linear layers; None where it means the same.
+    """
 
+    name: ClassVar[str]
+    precisions: ClassVar[tuple[str, ...]] = PRECISIONS
+    int8_of_transformers: ClassVar[str | None] = None
+
+    @abstractmethod
     def convert(self, model: nn.Module, size: tuple[int, int], folder: Path, transformer: bool) -> Path:
-        """The model in fp32, without metadata, as a file of ``folder``.
+        """The model in fp32, without metadata, as a file of ``folder``; a file that stands there already is taken.
 
         ``model`` takes ``uint8 (1, 1, height, width)``; ``size`` = (height, width).
         """
-        ...
 
+    @abstractmethod
     def write(
         self,
         base: Path,
@@ -55,26 +61,14 @@ class Format(Protocol):
         ``calibration``: frames ``uint8 (H, W)`` at the network's size; used by ``int8`` alone, and of that only where
         ranges are fixed beforehand. ``transformer``: :attr:`fetaledge_export.device_model.DeviceModel.transformer`.
         """
-        ...
 
+    @abstractmethod
     def read_metadata(self, path: Path) -> dict[str, Any]:
         """What :meth:`write` embedded; empty where there is none."""
-        ...
-
-
-def format_module(name: str) -> Format:
-    """The module of a format; importing it does not import its converter."""
-    return cast(Format, importlib.import_module(FORMATS[name]))
 
 
 ENCODER_SCOPE = "encoder/"
 """How names of operations of the image encoder begin in converted ONNX and OpenVINO graphs."""
-INT8_OF_TRANSFORMERS = {
-    "onnx": "int8 of the encoder's linear layers, dynamic",
-    "openvino": "int8 of the encoder, static",
-    "tflite": "int8 of the encoder's linear layers, dynamic (static int8 of attention is unusable in LiteRT)",
-}
-"""What int8 means for a network of linear layers, whose mask decoder stays in float."""
 
 
 def float_convolutions(convolutions: int) -> int:
@@ -93,17 +87,3 @@ def encode(metadata: Metadata) -> str:
 def decode(text: str | bytes | None) -> dict[str, Any]:
     document = json.loads(text) if text else {}
     return cast(dict[str, Any], document)
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """What export embedded in a model file: task, classes, input, source run, notice; empty for a stranger's file.
-
-    Raises:
-        InputError: the file's ending is none that export writes.
-    """
-    for name in FORMATS:
-        module = format_module(name)
-        if path.suffix == module.SUFFIX:
-            return module.read_metadata(path)
-    endings = ", ".join(format_module(name).SUFFIX for name in FORMATS)
-    raise InputError(f"{path} is no model file that export writes", f"pass a file that ends in {endings}")

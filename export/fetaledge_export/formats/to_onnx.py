@@ -4,50 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
 
-from fetaledge_export.formats.format import ENCODER_SCOPE, METADATA_KEY, Metadata, decode, encode, float_convolutions
+from fetaledge_export.formats.format import (
+    ENCODER_SCOPE,
+    METADATA_KEY,
+    Format,
+    Metadata,
+    decode,
+    encode,
+    float_convolutions,
+)
 from fetaledge_runtimes.frames.frame import Image
-from fetaledge_runtimes.quiet import silenced
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
 
-SUFFIX = ".onnx"
-ENGINE_OLDEST = "1.20.1"
 OPSET = 18
 INPUT, OUTPUT = "frame", "logits"
 
 
-def convert(model: nn.Module, size: tuple[int, int], folder: Path, transformer: bool) -> Path:
-    """Input ``frame`` uint8 (1, 1, H, W), output ``logits`` float32 (1, C, h, w)."""
-    import onnx
+class OnnxFormat(Format):
+    """``.onnx`` files for ONNX Runtime."""
 
-    path = folder / "base.onnx"
-    if path.is_file():
-        return path
-    frame = torch.zeros((1, 1, *size), dtype=torch.uint8)
-    with silenced():
+    name: ClassVar[str] = "onnx"
+    int8_of_transformers: ClassVar[str | None] = "int8 of the encoder's linear layers, dynamic"
+
+    def convert(self, model: nn.Module, size: tuple[int, int], folder: Path, transformer: bool) -> Path:
+        """Input ``frame`` uint8 (1, 1, H, W), output ``logits`` float32 (1, C, h, w)."""
+        import onnx
+
+        path = folder / "base.onnx"
+        if path.is_file():
+            return path
+        frame = torch.zeros((1, 1, *size), dtype=torch.uint8)
         program = torch.onnx.export(
-            model, (frame,), dynamo=True, opset_version=OPSET, input_names=[INPUT], output_names=[OUTPUT], verbose=False
+            model,
+            (frame,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            verbose=False,
         )
         assert program is not None
         graph: ModelProto = program.model_proto
-    _strip(graph)
-    onnx.checker.check_model(graph, full_check=True)
-    onnx.save(graph, path)
-    return path
+        _strip(graph)
+        onnx.checker.check_model(graph, full_check=True)
+        onnx.save(graph, path)
+        return path
 
+    def write(
+        self,
+        base: Path,
+        path: Path,
+        precision: str,
+        calibration: Sequence[Image],
+        metadata: Metadata,
+        transformer: bool,
+    ) -> tuple[Path, ...]:
+        import onnx
 
-def write(
-    base: Path, path: Path, precision: str, calibration: Sequence[Image], metadata: Metadata, transformer: bool
-) -> tuple[Path, ...]:
-    import onnx
-
-    with silenced():
         if precision == "int8":
             graph = _quantised_dynamic(base, path) if transformer else _quantised(base, path, calibration)
         elif precision == "fp16":
@@ -55,17 +75,19 @@ def write(
             _store_half(graph)
         else:
             graph = onnx.load(base)
-    onnx.helper.set_model_props(graph, {METADATA_KEY: encode(metadata)})
-    onnx.checker.check_model(graph)
-    onnx.save(graph, path)
-    return (path,)
+        onnx.helper.set_model_props(graph, {METADATA_KEY: encode(metadata)})
+        onnx.checker.check_model(graph)
+        onnx.save(graph, path)
+        return (path,)
+
+    def read_metadata(self, path: Path) -> dict[str, Any]:
+        import onnx
+
+        graph = onnx.load(path, load_external_data=False)
+        return decode({p.key: p.value for p in graph.metadata_props}.get(METADATA_KEY))
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
-    import onnx
-
-    graph = onnx.load(path, load_external_data=False)
-    return decode({p.key: p.value for p in graph.metadata_props}.get(METADATA_KEY))
+ONNX = OnnxFormat()
 
 
 def _quantised(base: Path, path: Path, calibration: Sequence[Image]) -> ModelProto:

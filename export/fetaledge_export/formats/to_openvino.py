@@ -4,32 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
-from fetaledge_export.formats import to_onnx
-from fetaledge_export.formats.format import ENCODER_SCOPE, METADATA_KEY, Metadata, decode, encode, float_convolutions
+from fetaledge_export.formats.format import (
+    ENCODER_SCOPE,
+    METADATA_KEY,
+    Format,
+    Metadata,
+    decode,
+    encode,
+    float_convolutions,
+)
+from fetaledge_export.formats.to_onnx import ONNX
 from fetaledge_runtimes.frames.frame import Image
-from fetaledge_runtimes.quiet import silenced
 
-SUFFIX = ".xml"
-ENGINE_OLDEST = "2024.6.0"
 _NO_OPERATION = ("Constant", "Parameter", "Result")
 
 
-def convert(model: nn.Module, size: tuple[int, int], folder: Path, transformer: bool) -> Path:
-    """The ONNX file; OpenVINO reads it itself. Input uint8 (1, 1, H, W), output float32 (1, C, h, w)."""
-    return to_onnx.convert(model, size, folder, transformer)
+class OpenVinoFormat(Format):
+    """``.xml`` files with their ``.bin`` for OpenVINO."""
 
+    name: ClassVar[str] = "openvino"
+    int8_of_transformers: ClassVar[str | None] = "int8 of the encoder, static"
 
-def write(
-    base: Path, path: Path, precision: str, calibration: Sequence[Image], metadata: Metadata, transformer: bool
-) -> tuple[Path, ...]:
-    """Writes ``path`` and its weights beside it, ``.bin``; fp16 is the storage of the weights, computed in fp32."""
-    import openvino
+    def convert(self, model: nn.Module, size: tuple[int, int], folder: Path, transformer: bool) -> Path:
+        """The ONNX file; OpenVINO reads it itself. Input uint8 (1, 1, H, W), output float32 (1, C, h, w)."""
+        return ONNX.convert(model, size, folder, transformer)
 
-    with silenced():
+    def write(
+        self,
+        base: Path,
+        path: Path,
+        precision: str,
+        calibration: Sequence[Image],
+        metadata: Metadata,
+        transformer: bool,
+    ) -> tuple[Path, ...]:
+        """Writes ``path`` and its weights beside it, ``.bin``; fp16 is the storage of the weights, computed in fp32."""
+        import openvino
+
         model = openvino.convert_model(base)
         if precision == "int8":
             import nncf
@@ -52,7 +67,18 @@ def write(
             del model.rt_info[key]
         model.set_rt_info(encode(metadata), METADATA_KEY)
         openvino.save_model(model, path, compress_to_fp16=precision == "fp16")
-    return path, path.with_suffix(".bin")
+        return path, path.with_suffix(".bin")
+
+    def read_metadata(self, path: Path) -> dict[str, Any]:
+        import openvino
+
+        model = openvino.Core().read_model(path)
+        if not model.has_rt_info(METADATA_KEY):
+            return {}
+        return decode(model.get_rt_info(METADATA_KEY).astype(str))
+
+
+OPENVINO = OpenVinoFormat()
 
 
 def _float_nodes(model: Any) -> list[str]:
@@ -68,12 +94,3 @@ def _outside_the_encoder(model: Any) -> list[str]:
     """Every operation of the mask decoder, and the first scaling; those that NNCF would not quantise do no harm."""
     names = [node.get_friendly_name() for node in model.get_ordered_ops() if node.get_type_name() not in _NO_OPERATION]
     return [name for name in names if not name.startswith(ENCODER_SCOPE)]
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    import openvino
-
-    model = openvino.Core().read_model(path)
-    if not model.has_rt_info(METADATA_KEY):
-        return {}
-    return decode(model.get_rt_info(METADATA_KEY).astype(str))

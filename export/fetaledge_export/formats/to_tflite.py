@@ -5,74 +5,92 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from fetaledge_export.device_model import Encoder
 from fetaledge_export.formats import tflite_file
-from fetaledge_export.formats.format import METADATA_KEY, ConversionError, Metadata, decode, encode, float_convolutions
+from fetaledge_export.formats.format import (
+    METADATA_KEY,
+    ConversionError,
+    Format,
+    Metadata,
+    decode,
+    encode,
+    float_convolutions,
+)
 from fetaledge_runtimes.frames.frame import Image
-from fetaledge_runtimes.quiet import silenced
 
-SUFFIX = ".tflite"
-ENGINE_OLDEST = "1.4.0"
 # How a tensor's name says that the image encoder made it.
 ENCODER = rf".*{re.escape(f'{Encoder.__module__}.{Encoder.__qualname__}_encoder/')}.*"
 SIGNATURE, INPUT = "serving_default", "args_0"
 
 
-def convert(model: nn.Module, size: tuple[int, int], folder: Path, transformer: bool) -> Path:
-    """Input uint8 (1, H, W, 1), output float32 (1, h, w, C).
+class TfliteFormat(Format):
+    """``.tflite`` files for LiteRT."""
 
-    Raises:
-        ConversionError: the graph holds an operation that TFLite itself lacks, or that of a convolutional network a
-            TRANSPOSE (which costs speed; attention cannot do without).
-    """
-    path = folder / "base.tflite"
-    if path.is_file():
-        return path
-    frame = torch.zeros((1, *size, 1), dtype=torch.uint8)
-    with silenced():
+    name: ClassVar[str] = "tflite"
+    int8_of_transformers: ClassVar[str | None] = (
+        "int8 of the encoder's linear layers, dynamic (static int8 of attention is unusable in LiteRT)"
+    )
+
+    def convert(self, model: nn.Module, size: tuple[int, int], folder: Path, transformer: bool) -> Path:
+        """Input uint8 (1, H, W, 1), output float32 (1, h, w, C).
+
+        Raises:
+            ConversionError: the graph holds an operation that TFLite itself lacks, or that of a convolutional network a
+                TRANSPOSE (which costs speed; attention cannot do without).
+        """
+        path = folder / "base.tflite"
+        if path.is_file():
+            return path
+        frame = torch.zeros((1, *size, 1), dtype=torch.uint8)
         import litert_torch
 
         channel_last = litert_torch.to_channel_last_io(model, args=[0], outputs=[0]).eval()
         litert_torch.convert(channel_last, (frame,)).export(str(path))
-    try:
-        _check(path, transformer)
-    except ConversionError:
-        path.unlink()
-        raise
-    return path
-
-
-def write(
-    base: Path, path: Path, precision: str, calibration: Sequence[Image], metadata: Metadata, transformer: bool
-) -> tuple[Path, ...]:
-    if precision == "fp32":
-        model = tflite_file.read(base)
-    else:
-        source = path.with_suffix(".source")
-        quantised = path.with_suffix(".quantised")
         try:
+            _check(path, transformer)
+        except ConversionError:
+            path.unlink()
+            raise
+        return path
+
+    def write(
+        self,
+        base: Path,
+        path: Path,
+        precision: str,
+        calibration: Sequence[Image],
+        metadata: Metadata,
+        transformer: bool,
+    ) -> tuple[Path, ...]:
+        if precision == "fp32":
             model = tflite_file.read(base)
-            if precision == "int8" and not transformer:
-                tflite_file.lift_dead_channels(model)
-            tflite_file.write(model, source)
-            with silenced():
+        else:
+            source = path.with_suffix(".source")
+            quantised = path.with_suffix(".quantised")
+            try:
+                model = tflite_file.read(base)
+                if precision == "int8" and not transformer:
+                    tflite_file.lift_dead_channels(model)
+                tflite_file.write(model, source)
                 _quantise(source, quantised, precision, calibration, transformer)
-            model = tflite_file.read(quantised)
-        finally:
-            source.unlink(missing_ok=True)
-            quantised.unlink(missing_ok=True)
-    tflite_file.set_metadata(model, METADATA_KEY, encode(metadata).encode())
-    tflite_file.write(model, path)
-    return (path,)
+                model = tflite_file.read(quantised)
+            finally:
+                source.unlink(missing_ok=True)
+                quantised.unlink(missing_ok=True)
+        tflite_file.set_metadata(model, METADATA_KEY, encode(metadata).encode())
+        tflite_file.write(model, path)
+        return (path,)
+
+    def read_metadata(self, path: Path) -> dict[str, Any]:
+        return decode(tflite_file.get_metadata(tflite_file.read(path), METADATA_KEY))
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
-    return decode(tflite_file.get_metadata(tflite_file.read(path), METADATA_KEY))
+TFLITE = TfliteFormat()
 
 
 def _quantise(source: Path, path: Path, precision: str, calibration: Sequence[Image], transformer: bool) -> None:

@@ -25,6 +25,7 @@ from fetaledge.cli import (
 )
 from fetaledge_runtimes.errors import FetalEdgeError
 from fetaledge_runtimes.notice import NOTICE
+from fetaledge_runtimes.quiet import quiet
 
 INTERRUPTED = 130  # typer's exit code after Ctrl-C
 
@@ -74,6 +75,7 @@ for command in (
 
 def main() -> None:
     """Entry point: run the command and leave with its exit code (``fetaledge_runtimes.errors``; 130 after Ctrl-C)."""
+    quiet()
     try:
         app()
     except FetalEdgeError as error:

@@ -21,10 +21,10 @@ def phantom(
 ) -> None:
     """Write synthetic labelled frames whose head circumference, or angle of progression, is known exactly."""
     from fetaledge_runtimes.errors import UsageError
-    from fetaledge_runtimes.tasks.task import TASKS
+    from fetaledge_runtimes.tasks.registry import task_names
 
-    if task not in TASKS:
-        raise UsageError(f"there are no phantoms of the task {task!r}", f"choose {' or '.join(TASKS)}")
+    if task not in task_names():
+        raise UsageError(f"there are no phantoms of the task {task!r}", f"choose {' or '.join(task_names())}")
     if task == "head":
         from fetaledge.phantoms.head import write_head_phantoms as write
     else:

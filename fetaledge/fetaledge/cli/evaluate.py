@@ -12,17 +12,8 @@ from fetaledge.cli.output import print_json, print_table, say
 if TYPE_CHECKING:
     from fetaledge.data.dataset import Dataset
     from fetaledge.runs.run import Run
+    from fetaledge_runtimes.tasks.task import Task
 
-HEADERS = {
-    "head": (
-        *("variant", "n", "Dice", "95 % CI", "pooled", "IoU", "HD95 mm"),
-        *("HC MAE mm", "bias mm", "n of HC", "misses", "engine"),
-    ),
-    "ps-fh": (
-        *("variant", "n", "Dice PS", "Dice FH", "HD95 px", "AoP MAE deg", "bias deg", "n of AoP"),
-        *("AoP lost", "misses", "engine"),
-    ),
-}
 CHALLENGE_HEADER = (
     *("as the challenge", "n", "Dice FH", "PS", "all", "HD px FH", "PS", "all", "ASD px FH", "PS", "all"),
     *("AoP error deg", "score"),
@@ -58,9 +49,10 @@ def evaluate(
     if (model is None) == (masks is None):
         raise UsageError("evaluate scores either a run or bundle, or --masks", "give one of them")
     dataset = open_dataset(data, images_optional=masks is not None)
-    if challenge and dataset.task != "ps-fh":
+    if challenge and dataset.task.challenge is None:
         raise UsageError(
-            f"--challenge scores symphysis and head, and {data} marks heads alone", "pass frames labelled 0, 1 and 2"
+            f"--challenge scores symphysis and head, and {data} is labelled for the task {dataset.task.name}",
+            "pass frames labelled 0, 1 and 2",
         )
     if masks is not None:
         from fetaledge.runs.evaluate import evaluate_masks
@@ -81,7 +73,7 @@ def evaluate(
     if as_json:
         print_json(records[0] if len(records) == 1 else {"schema": "fetaledge/evaluations/1", "records": records})
         return
-    print_table(HEADERS[dataset.task], [_ROWS[dataset.task](record) for record in records])
+    print_table(_header(dataset.task), [_row(record, dataset.task) for record in records])
     if challenge:
         print()
         print_table(CHALLENGE_HEADER, [_challenge_row(record) for record in records])
@@ -109,9 +101,10 @@ def _of_bundle(
     from fetaledge.data.split import choose_frames
     from fetaledge.runs.evaluate import check_task, evaluate_variant
     from fetaledge_runtimes.bundle import Bundle
+    from fetaledge_runtimes.tasks.registry import task_named
 
     bundle = Bundle.open(folder)
-    check_task(folder, bundle.manifest.task, dataset)
+    check_task(folder, task_named(bundle.manifest.task), dataset)
     frames = choose_frames(dataset, split, bundle.manifest.source)
     if not bundle.manifest.variants:
         bundle.variant()
@@ -123,41 +116,31 @@ def _of_bundle(
     return records
 
 
-def _head_row(record: dict[str, Any]) -> tuple[str, ...]:
-    dice, hc, interval = record["dice"], record["hc_mm"], record["dice"]["ci95"]
-    return (
-        record["variant"],
-        str(record["cases"]),
+def _header(task: Task) -> tuple[str, ...]:
+    """Columns of :func:`_row`: the Dice of each structure, or Dice in detail where there is one; then each measure."""
+    dice = [f"Dice {name.upper()}" for name in task.structures] or ["Dice", "95 % CI", "pooled", "IoU"]
+    measures = []
+    for measure in task.measures:
+        unit = measure.key.rpartition("_")[2]
+        measures += [f"{measure.name} MAE {unit}", f"bias {unit}", f"n of {measure.name}", f"{measure.name} lost"]
+    return ("variant", "n", *dice, "HD95 px", "HD95 mm", *measures, "misses", "engine")
+
+
+def _row(record: dict[str, Any], task: Task) -> tuple[str, ...]:
+    dice, interval = record["dice"], record["dice"]["ci95"]
+    cells = [f"{record['structures'][name]['dice']['mean']:.4f}" for name in task.structures] or [
         f"{dice['mean']:.4f}",
         f"{interval[0]:.4f}–{interval[1]:.4f}" if interval else "–",
         f"{record['dice_pooled10']:.4f}",
         f"{record['iou']['mean']:.4f}",
-        f"{record['hd95_mm']['mean']:.2f}" if record["hd95_mm"]["n"] else "–",
-        f"{hc['mae']:.2f}" if hc["n"] else "–",
-        f"{hc['bias']:+.2f}" if hc["n"] else "–",
-        str(hc["n"]),
-        str(record["failures"]),
-        record["engine"],
-    )
-
-
-def _structures_row(record: dict[str, Any]) -> tuple[str, ...]:
-    aop = record["aop_deg"]
-    return (
-        record["variant"],
-        str(record["cases"]),
-        *(f"{record['structures'][name]['dice']['mean']:.4f}" for name in ("ps", "fh")),
-        f"{record['hd95_px']['mean']:.2f}",
-        f"{aop['mae']:.2f}" if aop["n"] else "–",
-        f"{aop['bias']:+.2f}" if aop["n"] else "–",
-        str(aop["n"]),
-        str(aop["missed"]),
-        str(record["failures"]),
-        record["engine"],
-    )
-
-
-_ROWS = {"head": _head_row, "ps-fh": _structures_row}
+    ]
+    cells.append(f"{record['hd95_px']['mean']:.2f}")
+    cells.append(f"{record['hd95_mm']['mean']:.2f}" if record["hd95_mm"]["n"] else "–")
+    for measure in task.measures:
+        errors = record[measure.key]
+        cells += [f"{errors['mae']:.2f}", f"{errors['bias']:+.2f}"] if errors["n"] else ["–", "–"]
+        cells += [str(errors["n"]), str(errors["missed"])]
+    return (record["variant"], str(record["cases"]), *cells, str(record["failures"]), record["engine"])
 
 
 def _challenge_row(record: dict[str, Any]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from fetaledge.cli.output import print_table, say
+from fetaledge_runtimes.errors import UsageError
 
 
 def export(
@@ -22,13 +23,20 @@ def export(
         [], "--format", help="onnx, openvino or tflite; more than once for several (default: all)."
     ),
     calibration_frames: int = typer.Option(64, help="Training frames that int8 ranges are measured on."),
-    max_hc_mean_mm: float = typer.Option(0.5, help="Gate: mean |ΔHC| against fp32 PyTorch, mm."),
-    max_hc_bias_mm: float = typer.Option(0.2, help="Gate: |mean ΔHC|, mm."),
-    max_hc_p95_mm: float = typer.Option(2.26, help="Gate: 95th percentile of |ΔHC|, mm."),
+    max_hc_mean_mm: float | None = typer.Option(None, help="Gate: mean |ΔHC| against fp32 PyTorch, mm (0.5)."),
+    max_hc_bias_mm: float | None = typer.Option(None, help="Gate: |mean ΔHC|, mm (0.2)."),
+    max_hc_p95_mm: float | None = typer.Option(None, help="Gate: 95th percentile of |ΔHC|, mm (2.26)."),
     max_dice_drop: float = typer.Option(0.005, help="Gate: loss of mean Dice."),
     max_new_failures: int = typer.Option(0, help="Gate: frames that only the variant misses."),
-    max_aop_mean_deg: float = typer.Option(1.0, help="Gate: mean |ΔAoP| against fp32 PyTorch, degrees."),
-    max_aop_p95_deg: float = typer.Option(3.0, help="Gate: 95th percentile of |ΔAoP|, degrees."),
+    max_aop_mean_deg: float | None = typer.Option(None, help="Gate: mean |ΔAoP| against fp32 PyTorch, degrees (1)."),
+    max_aop_p95_deg: float | None = typer.Option(None, help="Gate: 95th percentile of |ΔAoP|, degrees (3)."),
+    limit: list[str] = typer.Option(
+        [], metavar="NAME=VALUE", help="Gate: any limit of the task's measures, such as hc_p95_mm=2; more than once."
+    ),
+    min_cases: int = typer.Option(5, help="Gate: frames that must have a measure before it counts as judged."),
+    allow_unmeasured: bool = typer.Option(
+        False, "--allow-unmeasured", help="Let variants in whose measure the gate could not judge."
+    ),
     fold: int | None = typer.Option(None, help="A fold of a SAM run, from 1 (default: the best by validation Dice)."),
     base: Path | None = typer.Option(None, metavar="FILE|DIR", help="A SAM run's base, if it was moved."),
     force: bool = typer.Option(
@@ -41,15 +49,15 @@ def export(
     from fetaledge_export.gate import Limits
     from fetaledge_runtimes.errors import GateFailed
 
-    limits = Limits(
-        hc_abs_mean_mm=max_hc_mean_mm,
-        hc_bias_mm=max_hc_bias_mm,
-        hc_p95_mm=max_hc_p95_mm,
-        dice_drop=max_dice_drop,
-        new_failures=max_new_failures,
-        aop_abs_mean_deg=max_aop_mean_deg,
-        aop_p95_deg=max_aop_p95_deg,
-    )
+    flags = {
+        "hc_abs_mean_mm": max_hc_mean_mm,
+        "hc_bias_mm": max_hc_bias_mm,
+        "hc_p95_mm": max_hc_p95_mm,
+        "aop_abs_mean_deg": max_aop_mean_deg,
+        "aop_p95_deg": max_aop_p95_deg,
+    }
+    measures = {**{name: value for name, value in flags.items() if value is not None}, **_given(limit)}
+    limits = Limits(max_dice_drop, max_new_failures, min_cases, measures)
     precisions = [name for name, wanted in (("int8", int8), ("fp32", True), ("fp16", fp16)) if wanted]
     result = export_run(
         run,
@@ -59,6 +67,7 @@ def export(
         formats=formats,
         calibration_frames=calibration_frames,
         limits=limits,
+        allow_unmeasured=allow_unmeasured,
         force=force,
         progress=say,
         fold=fold,
@@ -72,3 +81,15 @@ def export(
     if result.failed:
         names = ", ".join(variant.name for variant in result.failed)
         raise GateFailed(f"not in the bundle: {names}", f"{out / EVALUATION} says why")
+
+
+def _given(limits: list[str]) -> dict[str, float]:
+    """The values of ``--limit NAME=VALUE``."""
+    found = {}
+    for text in limits:
+        name, _, value = text.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            raise UsageError(f"--limit {text} is no NAME=VALUE", "write it like --limit hc_p95_mm=2") from None
+    return found

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from fetaledge.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from fetaledge_export.results import GatedVariant
+    from fetaledge_runtimes.tasks.task import Task
 
 
 def inspect(
@@ -15,16 +19,15 @@ def inspect(
     as_json: bool = typer.Option(False, "--json", help="Print manifest and gate as one document."),
 ) -> None:
     """Print what a bundle holds and how its variants passed the gate."""
-    from fetaledge_export.export import EVALUATION
-    from fetaledge_export.results import change_header
+    from fetaledge_export.results import change_header, read_gate
     from fetaledge_runtimes.bundle import Bundle
-    from fetaledge_runtimes.files import read_json
+    from fetaledge_runtimes.records import to_json
+    from fetaledge_runtimes.tasks.registry import task_named
 
     opened = Bundle.open(bundle)
-    manifest = read_json(opened.folder / "manifest.json", "bundle")
-    gate = read_json(opened.folder / EVALUATION, "bundle")
+    gate = read_gate(opened)
     if as_json:
-        print_json({"schema": "fetaledge/inspect/1", "manifest": manifest, "gate": gate})
+        print_json({"schema": "fetaledge/inspect/1", "manifest": to_json(opened.manifest), "gate": to_json(gate)})
         return
     source = opened.manifest.source
     data = source.get("data", {})
@@ -45,9 +48,9 @@ def inspect(
     for name, value in facts:
         print(f"{name:12}{value}")
     print()
-    task = opened.manifest.task
+    task = task_named(opened.manifest.task)
     print_table(
-        ("variant", "MB", *change_header(task), "engine", "verdict"), [_row(entry, task) for entry in gate["variants"]]
+        ("variant", "MB", *change_header(task), "engine", "verdict"), [_row(entry, task) for entry in gate.variants]
     )
 
 
@@ -55,13 +58,13 @@ def _calibration(facts: dict[str, Any] | None) -> str:
     return "none" if facts is None else f"{facts['frames']} frames of {facts['subjects']} subjects"
 
 
-def _row(entry: dict[str, Any], task: str) -> tuple[str, ...]:
+def _row(entry: GatedVariant, task: Task) -> tuple[str, ...]:
     from fetaledge_export.results import change_cells, megabytes
 
     return (
-        entry["variant"],
-        megabytes(entry["bytes"]),
-        *change_cells(entry["against_fp32"], task),
-        f"{entry['engine']} {entry['engine_version'] or ''}".strip(),
-        "passed" if entry["passed"] else "; ".join(entry["reasons"]),
+        entry.variant,
+        megabytes(entry.bytes),
+        *change_cells(entry.against_fp32, task),
+        f"{entry.engine} {entry.engine_version or ''}".strip(),
+        "; ".join(entry.reasons) or entry.verdict or "passed",
     )

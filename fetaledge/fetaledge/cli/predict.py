@@ -35,11 +35,12 @@ def predict(
         pixel_mm=pixel_mm,
         ga_weeks=ga_weeks,
         force=force,
-        report=None if as_json else lambda entry: print(one_line(entry), flush=True),
+        report=None if as_json else lambda entry: print(one_line(entry, predictor.task), flush=True),
     )
     if as_json:
         print_json(document)
     else:
-        for line in filter(None, map(summary_line, document["summary"])):
-            print(line)
+        for source in document["summary"]:
+            if line := summary_line(source, predictor.task):
+                print(line)
     raise typer.Exit(exit_code(document))

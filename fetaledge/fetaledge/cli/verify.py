@@ -42,17 +42,18 @@ def verify(
 
 def _verify_here(bundle: Path, names: list[str], threads: int, as_json: bool) -> None:
     from fetaledge_runtimes.bundle import Bundle
+    from fetaledge_runtimes.records import to_json
     from fetaledge_runtimes.selftest import exit_code, verify_bundle, verify_document
 
     opened = Bundle.open(bundle)
     variants = [opened.variant(name) for name in names] if names else opened.manifest.variants
     results = verify_bundle(opened, variants, threads)
     if as_json:
-        print_json(verify_document(opened, results))
+        print_json(to_json(verify_document(opened, results)))
     else:
         print_table(
             ("variant", "engine", "result", "details"),
-            [(r["variant"], r["engine"], r["result"], "; ".join(r["details"])) for r in results],
+            [(r.variant, r.engine, r.result, "; ".join(r.details)) for r in results],
         )
     raise typer.Exit(exit_code(results))
 
@@ -81,10 +82,12 @@ def _gate_there(
 ) -> None:
     from fetaledge.workflows.verify_on_devices import gate_on_targets
     from fetaledge_export.results import change_cells, change_header
+    from fetaledge_runtimes.tasks.registry import task_named
 
     document = gate_on_targets(
         bundle, data, targets, variants=names or None, threads=threads, engines=engines, progress=say
     )
+    task = task_named(document["task"])
     if as_json:
         print_json(document)
     else:
@@ -92,13 +95,13 @@ def _gate_there(
             (
                 result["target"],
                 result["variant"],
-                *change_cells(result["against_fp32"], document["task"]),
+                *change_cells(result["against_fp32"], task),
                 "–" if result["against_local"] is None else f"{result['against_local']['dice_min']:.5f}",
                 "; ".join((*(result["reasons"] or ["passed"]), *result["notes"])),
             )
             for result in document["results"]
         ]
-        print_table(("target", "variant", *change_header(document["task"]), "Dice to local, min", "verdict"), rows)
+        print_table(("target", "variant", *change_header(task), "Dice to local, min", "verdict"), rows)
     if document["note"]:
         say(document["note"])
     say(document["notice"])

@@ -16,31 +16,29 @@ from fetaledge.data.dataset import Dataset, Problem
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.files import atomic_path
 from fetaledge_runtimes.frames.frame import LabelledFrame
-from fetaledge_runtimes.tasks.head import measure_head, touches_border
-from fetaledge_runtimes.tasks.ps_fh import Progression, measure_progression
-from fetaledge_runtimes.tasks.task import CLASSES
+from fetaledge_runtimes.tasks.registry import all_measures, task_named
+from fetaledge_runtimes.tasks.task import Measured, Task
 
 SCHEMA = "fetaledge/data/1"
-HC_TOLERANCE_MM = 2.0
-AOP_TOLERANCE_DEG = 5.0
 SHEET_FRAMES = 24
-COLOURS = {"head": (80, 220, 255), "pubic-symphysis": (255, 160, 60)}
+COLOURS = ((80, 220, 255), (255, 160, 60), (120, 255, 120), (255, 120, 255))
+"""BGR of the structures, the last one first."""
 
 
 def check_dataset(dataset: Dataset) -> dict[str, Any]:
     """Read every item; the document ``fetaledge/data/1``.
 
     Besides files that cannot be read, a measure that its own label contradicts is a problem (a wrong spacing, or a
-    label of another frame): an HC by more than 2 mm, unless the label reaches the frame's border; an angle of
-    progression by more than 5 degrees, where the label gives one.
+    label of another frame): by more than the measure's tolerance (HC 2 mm, angle of progression 5 degrees), unless the
+    frame's edge cuts the label.
     """
     problems = list(dataset.problems)
     sizes: Counter[str] = Counter()
     spacings: list[float] = []
-    circumferences: list[float] = []
-    angles: list[float] = []
+    task = dataset.task
+    values: dict[str, list[float]] = {measure.key: [] for measure in task.measures}
     statuses: Counter[str] = Counter()
-    structures: Counter[str] = Counter(dict.fromkeys(CLASSES[dataset.task][1:], 0))
+    structures: Counter[str] = Counter(dict.fromkeys(task.classes[1:], 0))
     usable = []
     for item in dataset.items:
         try:
@@ -48,8 +46,8 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
         except InputError as error:
             problems.append(Problem(item.image.name, error.message))
             continue
-        progression = measure_progression(labelled.mask, item.pixel_mm) if dataset.task == "ps-fh" else None
-        contradiction = _contradiction(labelled, progression)
+        measured = task.measure(labelled.mask, item.pixel_mm)
+        contradiction = _contradiction(task, labelled, measured)
         if contradiction:
             problems.append(Problem(item.image.name, contradiction))
             continue
@@ -57,18 +55,16 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
         sizes[f"{width}×{height}"] += 1
         if item.pixel_mm:
             spacings.append(item.pixel_mm[0])
-        if labelled.hc_mm is not None:
-            circumferences.append(labelled.hc_mm)
-        if progression is not None:
-            statuses[progression.status] += 1
-            aop_deg = progression.aop_deg if labelled.aop_deg is None else labelled.aop_deg
-            angles += [] if aop_deg is None else [aop_deg]
-        structures.update(name for label, name in _foreground(dataset.task) if (labelled.mask == label).any())
+        statuses[measured.status] += 1
+        for key, known in values.items():
+            value = labelled.stated.get(key, measured.values.get(key))
+            known += [] if value is None else [value]
+        structures.update(name for label, name in _foreground(task) if (labelled.mask == label).any())
         usable.append(item.name)
     return {
         "schema": SCHEMA,
         "folder": dataset.name,
-        "task": dataset.task,
+        "task": task.name,
         "synthetic": dataset.synthetic,
         "usable": len(usable),
         "subjects": len({item.subject for item in dataset.items if item.name in set(usable)}),
@@ -76,32 +72,28 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
         "sizes": dict(sizes.most_common()),
         "pixel_mm": _range(spacings),
         "structures": dict(structures),
-        "hc_mm": _range(circumferences),
-        "aop_deg": _range(angles),
+        **{measure.key: None for measure in all_measures()},
+        **{key: _range(known) for key, known in values.items()},
         "statuses": dict(statuses.most_common()),
         "problems": [asdict(problem) for problem in problems],
         "names": usable,
     }
 
 
-def _foreground(task: str) -> list[tuple[int, str]]:
-    return list(enumerate(CLASSES[task]))[1:]
+def _foreground(task: Task) -> list[tuple[int, str]]:
+    return list(enumerate(task.classes))[1:]
 
 
-def _contradiction(labelled: LabelledFrame, progression: Progression | None) -> str | None:
-    """What is wrong where the stated HC or angle and the label disagree."""
-    if progression is not None:
-        stated, measured = labelled.aop_deg, progression.aop_deg
-        if stated is None or measured is None or abs(measured - stated) <= AOP_TOLERANCE_DEG:
-            return None
-        return f"states an AoP of {stated:.1f} degrees and its label measures {measured:.1f} degrees"
-    spacing, mask = labelled.frame.pixel_mm, labelled.mask
-    measures = measure_head(mask, spacing) if spacing else None
-    if measures is None or labelled.hc_mm is None or touches_border(mask):
+def _contradiction(task: Task, labelled: LabelledFrame, measured: Measured) -> str | None:
+    """What is wrong where a stated measure and the label disagree."""
+    if measured.status in task.clipped:
         return None
-    if abs(measures.hc_mm - labelled.hc_mm) <= HC_TOLERANCE_MM:
-        return None
-    return f"states an HC of {labelled.hc_mm:.1f} mm and its label measures {measures.hc_mm:.1f} mm"
+    for measure in task.measures:
+        stated, found = labelled.stated.get(measure.key), measured.values.get(measure.key)
+        if stated is not None and found is not None and abs(found - stated) > measure.label_tolerance:
+            unit = measure.unit_name
+            return f"states an {measure.name} of {stated:.1f} {unit} and its label measures {found:.1f} {unit}"
+    return None
 
 
 def _range(values: list[float]) -> dict[str, float] | None:
@@ -120,18 +112,18 @@ def summary_lines(report: dict[str, Any]) -> list[str]:
         lines.append(
             "sizes: " + ", ".join(f"{size} ({n})" for size, n in shown) + (f", {others} others" if others else "")
         )
-    for key, name, digits, unit in (
-        ("pixel_mm", "spacing", 3, "mm"),
-        ("hc_mm", "head circumference", 1, "mm"),
-        ("aop_deg", "angle of progression", 1, "degrees"),
-    ):
+    task = task_named(report["task"])
+    measures = [(measure.key, measure.title, 1, measure.unit_name) for measure in task.measures]
+    for key, name, digits, unit in (("pixel_mm", "spacing", 3, "mm"), *measures):
         if report[key]:
             low, middle, high = (f"{report[key][part]:.{digits}f}" for part in ("min", "median", "max"))
             lines.append(f"{name}: {low} to {high} {unit}, median {middle} (n = {report[key]['n']})")
-    if report["task"] == "ps-fh":
+    if task.structures:
         lines.insert(1, "frames with: " + ", ".join(f"{name} {n}" for name, n in report["structures"].items()))
-        lines.append("angle by status: " + ", ".join(f"{word} {n}" for word, n in report["statuses"].items()))
-    elif report["without_spacing"]:
+    if report["statuses"]:
+        name = task.measure_of_tables.name
+        lines.append(f"{name} of the labels by status: " + ", ".join(f"{w} {n}" for w, n in report["statuses"].items()))
+    if report["without_spacing"] and not task.structures:
         lines.append(f"{report['without_spacing']} frames have no spacing: no millimetres from them")
     return lines
 
@@ -145,10 +137,10 @@ def write_sheet(dataset: Dataset, report: dict[str, Any], path: Path) -> None:
     for item in picked:
         labelled = dataset.load(item)
         picture = cv2.cvtColor(labelled.frame.pixels, cv2.COLOR_GRAY2BGR)
-        for label, name in _foreground(dataset.task):
+        for place, label in enumerate(reversed(dataset.task.labels)):
             inside = (labelled.mask == label).astype(np.uint8)
             contours, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-            cv2.drawContours(picture, contours, -1, COLOURS[name], max(2, picture.shape[1] // 300))
+            cv2.drawContours(picture, contours, -1, COLOURS[place % len(COLOURS)], max(2, picture.shape[1] // 300))
         images.append(picture.astype(np.uint8, copy=False))
     sheet = contact_sheet(
         images, columns=4 if len(images) > 3 else len(images), captions=[item.name for item in picked]

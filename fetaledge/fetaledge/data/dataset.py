@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +13,17 @@ import numpy as np
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Frame, Image, LabelledFrame
 from fetaledge_runtimes.frames.images import read_grey
-from fetaledge_runtimes.tasks.head import measure_head
+from fetaledge_runtimes.tasks.task import Task
+
+FIRST_STATED = "hc_mm"
+"""Stands in every fingerprint, stated or not, since the first version wrote it so."""
 
 
 @dataclass(frozen=True)
 class Item:
     """One labelled frame on disk.
 
-    ``pixel_mm`` is (row, column) in mm or None; ``hc_mm`` and ``aop_deg`` are what the data set states, or None.
+    ``pixel_mm`` is (row, column) in mm or None; ``stated``: measures that the data set states, by key.
     """
 
     name: str
@@ -28,8 +31,7 @@ class Item:
     image: Path
     label: Path
     pixel_mm: tuple[float, float] | None
-    hc_mm: float | None
-    aop_deg: float | None = None
+    stated: Mapping[str, float] = field(default_factory=dict)
 
     def content_hash(self) -> str:
         """16 hex digits of the SHA-256 of the image file: the same for a renamed copy."""
@@ -80,9 +82,9 @@ class Dataset(ABC):
         """Mask ``uint8 (H, W)`` of the task's classes. Raises InputError where the label is unusable."""
 
     @property
-    def task(self) -> str:
-        """``head`` or ``ps-fh``: what the labels mark."""
-        return "head"
+    @abstractmethod
+    def task(self) -> Task:
+        """What the labels mark."""
 
     def read_image(self, item: Item) -> Image:
         """Pixels ``uint8 (H, W)``. Raises InputError where the image is unusable."""
@@ -100,11 +102,11 @@ class Dataset(ABC):
     def load(self, item: Item) -> LabelledFrame:
         """Read an item's image and label.
 
-        A head label must mark a head. In the task ``ps-fh`` a frame without symphysis, head or either is data: sweeps
-        such as JNU-IFM's are labelled frame by frame, and a model must learn to find nothing there.
+        Whether a label without any structure is data, the task says: sweeps such as JNU-IFM's are labelled frame by
+        frame, and a model must learn to find nothing there.
 
         Raises:
-            InputError: either cannot be read, their sizes differ, or a head's mask is empty.
+            InputError: either cannot be read, their sizes differ, or the mask is empty and must not be.
         """
         mask = self.read_mask(item)
         stand_in = self.images_optional and not item.image.is_file()
@@ -115,14 +117,10 @@ class Dataset(ABC):
                 f"and {item.image.name} is {pixels.shape[1]}×{pixels.shape[0]}",
                 "a label must have its image's size",
             )
-        if self.task == "head" and not mask.any():
-            raise InputError(f"{item.label} marks no pixel", "draw the head, or leave the frame out")
-        hc_mm = item.hc_mm
-        if self.task == "head" and hc_mm is None and item.pixel_mm is not None:
-            measures = measure_head(mask, item.pixel_mm)
-            hc_mm = measures.hc_mm if measures else None
+        if not self.task.may_be_empty and not mask.any():
+            raise InputError(f"{item.label} marks no pixel", "draw the structure, or leave the frame out")
         frame = Frame(pixels, item.pixel_mm, str(item.image))
-        return LabelledFrame(frame, mask, item.name, item.subject, hc_mm, self.synthetic, item.aop_deg)
+        return LabelledFrame(frame, mask, item.name, item.subject, self.synthetic, item.stated)
 
     def only(self, names: Iterable[str]) -> Subset:
         """The items of these names, in this data set's order.
@@ -143,7 +141,8 @@ class Dataset(ABC):
         """Hex SHA-256 over everything that is known of every item: names, numbers, and what image and label contain."""
         digest = hashlib.sha256()
         for item in self.items:
-            stated = (item.hc_mm,) if item.aop_deg is None else (item.hc_mm, item.aop_deg)
+            others = (value for key, value in item.stated.items() if key != FIRST_STATED)
+            stated = (item.stated.get(FIRST_STATED), *others)
             digest.update(repr((item.name, item.subject, item.pixel_mm, *stated)).encode())
             digest.update(_content(item.image))
             digest.update(_content(item.label))
@@ -162,7 +161,7 @@ class Subset:
         return self.dataset.name
 
     @property
-    def task(self) -> str:
+    def task(self) -> Task:
         return self.dataset.task
 
     def __len__(self) -> int:

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from fetaledge.data.dataset import Dataset, Subset
 from fetaledge_runtimes.files import atomic_path
-from fetaledge_runtimes.tasks.task import CLASSES
 
 GRID = (256, 256)
 
@@ -44,7 +43,7 @@ def class_frequencies(dataset: Dataset | Subset) -> Frequencies:
     Raises:
         InputError: a frame or label cannot be used.
     """
-    classes = CLASSES[dataset.task][1:]
+    classes = dataset.task.classes[1:]
     maps = {name: np.zeros(GRID) for name in classes}
     present = dict.fromkeys(classes, 0)
     aspects = []

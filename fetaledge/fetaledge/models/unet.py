@@ -12,7 +12,7 @@ from fetaledge.models.plain_unet import PlainUnet
 from fetaledge.models.tensors import check_fit, read_tensors
 from fetaledge.models.torchvision_stub import make_torchvision_importable
 from fetaledge_runtimes.errors import InputError, UsageError
-from fetaledge_runtimes.tasks.task import CLASSES
+from fetaledge_runtimes.tasks.task import Task
 
 DECODER_CHANNELS = (256, 128, 64, 32, 16)
 HEADS = ("segmentation_head.", "head.")  # of segmentation_models_pytorch's U-Net, and of the plain one
@@ -26,7 +26,7 @@ class Architecture:
         name: ``unet`` (segmentation_models_pytorch) or ``plain-unet`` (the baseline).
         encoder: an encoder name of segmentation_models_pytorch; ignored by ``plain-unet``.
         decoder_channels: widths of the decoder's blocks, the deepest first; ignored by ``plain-unet``.
-        classes: output channels: 1 for the task ``head``, 3 for ``ps-fh`` (:func:`logits_of`).
+        classes: output channels (:func:`logits_of`).
     """
 
     name: str = "unet"
@@ -87,9 +87,9 @@ class Architecture:
         return cls(**{**document, "decoder_channels": tuple(document["decoder_channels"])})
 
 
-def logits_of(task: str) -> int:
+def logits_of(task: Task) -> int:
     """Output channels of a U-Net: one where there is one structure beside the background, else one for each class."""
-    count = len(CLASSES[task])
+    count = len(task.classes)
     return 1 if count == 2 else count
 
 

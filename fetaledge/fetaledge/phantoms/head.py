@@ -109,7 +109,7 @@ def head_phantom_with_truth(seed: int, shape: tuple[int, int] = FRAME_SHAPE) -> 
     picture = _picture(head_mm, pixel_mm, ga_weeks, shape, rng)
     name = f"phantom_{seed:05d}"
     frame = Frame(picture, (pixel_mm, pixel_mm), name)
-    labelled = LabelledFrame(frame, ellipse.rasterise(shape), name, name, head_mm.circumference, synthetic=True)
+    labelled = LabelledFrame(frame, ellipse.rasterise(shape), name, name, True, {"hc_mm": head_mm.circumference})
     return HeadPhantom(labelled, ellipse, ga_weeks)
 
 
@@ -123,7 +123,7 @@ def head_phantom(seed: int) -> LabelledFrame:
         seed: not negative; the same one gives the same frame.
 
     Returns:
-        The frame, its mask (the **outer** edge of the skull, rasterised) and ``hc_mm``, which is analytic.
+        The frame, its mask (the **outer** edge of the skull, rasterised) and the stated ``hc_mm``, which is analytic.
     """
     return head_phantom_with_truth(seed).labelled
 
@@ -177,7 +177,7 @@ def write_head_phantoms(folder: Path, count: int, seed: int, force: bool = False
         digits = max(3, len(str(count - 1)))
         for index, one in enumerate(np.random.SeedSequence(seed).generate_state(count)):
             phantom = head_phantom_with_truth(int(one))
-            frame, hc_mm = phantom.labelled.frame, phantom.labelled.hc_mm
+            frame, hc_mm = phantom.labelled.frame, phantom.labelled.stated["hc_mm"]
             assert frame.pixel_mm is not None
             name = f"{index:0{digits}d}_HC"
             _write_png(partial / "training_set" / f"{name}.png", frame.pixels)

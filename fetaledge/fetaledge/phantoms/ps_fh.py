@@ -121,7 +121,7 @@ def psfh_phantom(
     name = f"psfh_{seed:05d}" + ("" if case == "plain" else f"_{case}")
     frame = Frame(picture, (pixel_mm, pixel_mm), name)
     hsd_px = None if scene.hsd_mm is None else scene.hsd_mm / pixel_mm
-    labelled = LabelledFrame(frame, mask, name, name, synthetic=True, aop_deg=scene.aop_deg)
+    labelled = LabelledFrame(frame, mask, name, name, True, {} if scene.aop_deg is None else {"aop_deg": scene.aop_deg})
     return PsfhPhantom(labelled, symphysis, head, scene.aop_deg, hsd_px, case)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.tasks.challenge_angle import challenge_aop
-from fetaledge_runtimes.tasks.task import FH, PS
+from fetaledge_runtimes.tasks.labels import FH, PS
 
 GRID = (256, 256)
 PARTS = {"fh": (FH,), "ps": (PS,), "all": (FH, PS)}

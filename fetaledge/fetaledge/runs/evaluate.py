@@ -16,18 +16,20 @@ from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.frames.frame import Image, LabelledFrame, LabelledFrames
 from fetaledge_runtimes.frames.images import read_grey
 from fetaledge_runtimes.predictor import Predictor
-from fetaledge_runtimes.scores.record import CaseScore, evaluation_record, score_case
+from fetaledge_runtimes.scores.case import CaseScore, score_case
+from fetaledge_runtimes.scores.record import evaluation_record
+from fetaledge_runtimes.tasks.task import Task
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def check_task(model: Path, task: str, dataset: Dataset) -> None:
+def check_task(model: Path, task: Task, dataset: Dataset) -> None:
     """Raise :class:`UsageError` where a model of ``task`` cannot be scored on these labels."""
-    if task != dataset.task:
+    if task is not dataset.task:
         raise UsageError(
-            f"{model} is a model of the task {task}, and {dataset.folder} is labelled for {dataset.task}",
-            f"score it on frames labelled for {task}",
+            f"{model} is a model of the task {task.name}, and {dataset.folder} is labelled for {dataset.task.name}",
+            f"score it on frames labelled for {task.name}",
         )
 
 
@@ -49,14 +51,14 @@ def evaluate(
     predict: Callable[[LabelledFrame], Image],
     frames: LabelledFrames,
     *,
-    task: str,
+    task: Task,
     variant: str,
     engine: str,
     challenge: bool = False,
 ) -> dict[str, Any]:
     """The evaluation record of ``predict`` (a labelled frame to a mask ``uint8 (H, W)``) on ``frames``.
 
-    With ``challenge`` (task ``ps-fh``) the key ``challenge`` holds
+    With ``challenge`` (of a task that a challenge scored) the key ``challenge`` holds
     :func:`fetaledge.runs.challenge_scores.challenge_record`.
     """
     scores: list[CaseScore] = []
@@ -99,7 +101,7 @@ def _evaluate_predictor(predictor: Predictor, frames: LabelledFrames, variant: s
 def evaluate_masks(folder: Path, frames: Dataset, challenge: bool = False) -> dict[str, Any]:
     """The record of masks that another system wrote: one a frame, PNG or ``.mha``, named by the frame's stem.
 
-    Of the task ``head`` a mask's non-zero pixels count, of ``ps-fh`` its labels 0, 1 and 2.
+    Of a task with one structure a mask's non-zero pixels count, of one with several its labels.
 
     Raises:
         InputError: the folder or a frame's mask is missing, a mask belongs to no frame, two share a stem, or one
@@ -123,7 +125,7 @@ def evaluate_masks(folder: Path, frames: Dataset, challenge: bool = False) -> di
     def read(case: LabelledFrame) -> Image:
         path = masks[case.name]
         is_mha = path.suffix.lower() == ENDING
-        if frames.task == "head":
+        if len(frames.task.labels) == 1:
             mask = ((read_mha(path) if is_mha else read_grey(path)) > 0).astype("uint8")
         else:
             mask = read_label_map(path) if is_mha else structure_labels(read_grey(path), path)

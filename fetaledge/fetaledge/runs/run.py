@@ -11,7 +11,8 @@ from fetaledge.data.split import choose_frames
 from fetaledge.models.tensors import check_fit, read_tensors
 from fetaledge.models.unet import Architecture
 from fetaledge_runtimes.files import atomic_path, sha256, write_json
-from fetaledge_runtimes.tasks.task import CLASSES
+from fetaledge_runtimes.tasks.registry import task_named
+from fetaledge_runtimes.tasks.task import Task
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,7 +33,7 @@ class Run:
         """Touch everything that is read later; raises what Python raises for a missing or ill-typed value."""
         document = self.document
         Architecture.from_json(document["architecture"])
-        _ = self.size, self.scale, self.offset, CLASSES[self.task], list(document["classes"])
+        _ = self.size, self.scale, self.offset, task_named(str(document["task"])), list(document["classes"])
         _ = document["data"]["fingerprint"], document["data"]["name"], document["data"]["synthetic"]
         _ = [list(document["split"][side]) for side in ("train", "validation")], set(document["trained_on"])
         _ = [document["recipe"][key] for key in ("strategy", "seed", "encoder", "decoder_channels", "intensity")]
@@ -42,8 +43,9 @@ class Run:
         return self.folder.resolve().name
 
     @property
-    def task(self) -> str:
-        return str(self.document["task"])
+    def task(self) -> Task:
+        """What the network segments. Raises InputError where that task is not installed."""
+        return task_named(str(self.document["task"]))
 
     @property
     def size(self) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from fetaledge.models.sam.network import SamShape
 from fetaledge.runs.run import WEIGHTS, Run
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.files import sha256
-from fetaledge_runtimes.tasks.task import CLASSES
+from fetaledge_runtimes.tasks.registry import task_named
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,7 +42,7 @@ class SamRun(Run):
         architecture = document["architecture"]
         SamShape.from_json(architecture["shape"])
         _ = architecture["tune"], int(architecture["rank"]), architecture["base"]["sha256"]
-        _ = self.size, self.scale, self.offset, CLASSES[self.task], list(document["classes"])
+        _ = self.size, self.scale, self.offset, task_named(str(document["task"])), list(document["classes"])
         _ = document["data"]["fingerprint"], document["data"]["name"], document["data"]["synthetic"]
         _ = [list(fold[side]) for fold in document["folds"] for side in ("train", "validation")]
         _ = [document["recipe"][key] for key in ("seed", "flip", "restore")], dict(document["hashes"])

@@ -16,6 +16,7 @@ from fetaledge_benchmarks import Reference, run_benchmark
 from fetaledge_devices.targets import open_target
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import UsageError
+from fetaledge_runtimes.tasks.registry import task_named
 
 
 def benchmark_bundle(
@@ -52,7 +53,7 @@ def benchmark_bundle(
     bundle = Bundle.open(bundle_folder)
     source = bundle.manifest.source
     dataset = open_dataset(data)
-    check_task(bundle_folder, bundle.manifest.task, dataset)
+    check_task(bundle_folder, task_named(bundle.manifest.task), dataset)
     reference = None
     if run_folder is not None:
         command: tuple[str, ...] = (

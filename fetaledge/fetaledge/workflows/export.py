@@ -17,13 +17,16 @@ from fetaledge.runs.run import Run
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.files import refuse_existing
 from fetaledge_runtimes.frames.frame import Frame
+from fetaledge_runtimes.plugins import names
+from fetaledge_runtimes.tasks.head import HEAD
+from fetaledge_runtimes.tasks.task import Task
 
 if TYPE_CHECKING:
     from fetaledge_export.gate import Limits
     from fetaledge_export.results import ExportResult
 
 GOLDEN_SEEDS = (901, 902, 903, 904)
-FORMATS = ("onnx", "openvino", "tflite")
+FORMATS = "fetaledge.formats"
 HC18 = "HC18 (van den Heuvel et al. 2018, Zenodo 1327317, CC BY 4.0)"
 
 
@@ -36,6 +39,7 @@ def export_run(
     formats: Sequence[str] = (),
     calibration_frames: int,
     limits: Limits,
+    allow_unmeasured: bool = False,
     force: bool,
     progress: Callable[[str], None],
     fold: int | None = None,
@@ -47,18 +51,21 @@ def export_run(
     side. Of other data, half of the subjects are for calibration and half for the gate.
 
     Args:
+        formats: default: all that are installed.
+        allow_unmeasured: let a variant in of which the gate could not judge a measure.
         base: where a SAM run's base is, if not where the run says; with ``force`` one of other weights will do.
         force: replace an earlier bundle.
 
     Raises:
         UsageError, InputError, OutputError: as the run, the data and ``export_bundle`` say.
     """
-    unknown = [name for name in formats if name not in FORMATS]
+    unknown = [name for name in formats if name not in names(FORMATS)]
     if unknown:
-        raise UsageError(f"there is no format {unknown[0]!r}", f"choose from {', '.join(FORMATS)}")
+        raise UsageError(f"there is no format {unknown[0]!r}", f"choose from {', '.join(names(FORMATS))}")
     if calibration_frames < 1:
         raise UsageError(f"--calibration-frames {calibration_frames} is below 1", "64 is the default")
     run = _open(run_folder, fold, base, force and base is not None)
+    limits.document(run.task)
     refuse_existing(out, force)
     dataset = open_dataset(data)
     check_task(run_folder, run.task, dataset)
@@ -72,7 +79,6 @@ def export_run(
         out=out,
         name=out.resolve().name,
         task=run.task,
-        classes=run.document["classes"],
         size=run.size,
         scale=run.scale,
         offset=run.offset,
@@ -82,9 +88,10 @@ def export_run(
         source=run.source(),
         data=f"{dataset.name}, {len(validation)} validation frames",
         data_note=_data_note(run, dataset),
-        formats=tuple(dict.fromkeys(formats)) or FORMATS,
+        formats=tuple(dict.fromkeys(formats)) or None,
         precisions=precisions,
         limits=limits,
+        allow_unmeasured=allow_unmeasured,
         force=force,
         progress=progress,
     )
@@ -100,9 +107,9 @@ def _open(folder: Path, fold: int | None, base: Path | None, any_base: bool) -> 
     return run
 
 
-def _golden(task: str, seed: int) -> Frame:
+def _golden(task: Task, seed: int) -> Frame:
     """A phantom for the self-test."""
-    return head_phantom(seed).frame if task == "head" else psfh_phantom(seed).labelled.frame
+    return head_phantom(seed).frame if task is HEAD else psfh_phantom(seed).labelled.frame
 
 
 def _sides(run: Run, dataset: Dataset, count: int) -> tuple[Subset, Subset]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fetaledge_runtimes.errors import FetalEdgeError
+from fetaledge_runtimes.quiet import quiet
 
 if TYPE_CHECKING:
     from fetaledge.runs.run import Run
@@ -26,6 +27,7 @@ def _weights(run: Run) -> Path:
 
 def main() -> int:
     """Run the worker; the exit code."""
+    quiet()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--fold", type=int)

@@ -4,7 +4,6 @@ and against the same PyTorch scores."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,16 +18,18 @@ from fetaledge_benchmarks import run_benchmark
 from fetaledge_devices.deploy import check_engines, deploy
 from fetaledge_devices.targets import open_target
 from fetaledge_devices.targets.local import LocalTarget
-from fetaledge_export.export import EVALUATION
-from fetaledge_export.gate import Limits, judge, unjudged
+from fetaledge_export.gate import Limits, judge, unmeasured_limits
+from fetaledge_export.results import read_gate
 from fetaledge_runtimes.bundle import Bundle, choose_variants
 from fetaledge_runtimes.engines.registry import engine_class
 from fetaledge_runtimes.errors import FetalEdgeError, InputError, UsageError
-from fetaledge_runtimes.files import read_json
 from fetaledge_runtimes.frames.frame import LabelledFrames
-from fetaledge_runtimes.scores.record import CaseScore, case_scores, paired_change, score_case
+from fetaledge_runtimes.scores.case import CaseScore, score_case
+from fetaledge_runtimes.scores.change import paired_change
+from fetaledge_runtimes.scores.record import case_scores
 from fetaledge_runtimes.selftest import verify_bundle
-from fetaledge_runtimes.tasks.task import MEASURES
+from fetaledge_runtimes.tasks.registry import task_named
+from fetaledge_runtimes.tasks.task import Task
 
 SCHEMA = "fetaledge/device-gate/1"
 VERIFY_SCHEMA = "fetaledge/device-verify/1"
@@ -78,17 +79,17 @@ def verify_on_targets(
         if isinstance(target, LocalTarget):  # where deploying tests nothing
             usable = [variant for variant in chosen if variant.name not in refused]
             tested = verify_bundle(bundle, usable) if usable else []
-            refused |= {one["variant"]: "; ".join(one["details"]) for one in tested if one["result"] != "ok"}
+            refused |= {one.variant: "; ".join(one.details) for one in tested if one.result != "ok"}
         passed = set(deployment.variants) - set(refused)
         for variant in chosen:
             engine = engine_class(variant.format)
-            versions = [deployment.versions[package] for package in engine.packages if package in deployment.versions]
+            version = deployment.versions.get(engine.distribution)
             results.append(
                 {
                     "target": address,
                     "variant": variant.name,
                     "engine": engine.name,
-                    "engine_version": versions[0] if versions else None,
+                    "engine_version": version,
                     "result": "ok" if variant.name in passed else "refused",
                     "details": "; ".join(
                         filter(None, (refused.get(variant.name), *deployment.notes.get(variant.name, ())))
@@ -131,16 +132,16 @@ def gate_on_targets(
         UsageError: no such variant or target, or frames labelled for another task.
     """
     bundle = Bundle.open(bundle_folder)
-    gate = read_json(bundle.folder / EVALUATION, "bundle")
-    task = bundle.manifest.task
-    reference = case_scores(gate["reference"])
+    gate = read_gate(bundle)
+    task = task_named(bundle.manifest.task)
+    reference = case_scores(gate.reference, task, f"{bundle.folder}: the gate's reference")
     dataset = open_dataset(data)
     check_task(bundle_folder, task, dataset)
     names = {score.name for score in reference}
     items = tuple(item for item in dataset.items if item.name in names)
     if len(items) < len(names):
         raise InputError(
-            f"{data} holds {len(items)} of the {len(names)} frames that the gate was judged on ({gate['data']})",
+            f"{data} holds {len(items)} of the {len(names)} frames that the gate was judged on ({gate.data})",
             "name the data set that the bundle was exported with",
         )
     opened = [open_target(address) for address in targets]
@@ -163,15 +164,16 @@ def gate_on_targets(
     finally:
         for target in opened:
             target.close()
-    limits = Limits(**gate["limits"])
-    measurable = not unjudged(paired_change(reference, reference), task)
+    limits = Limits.of_document(gate.limits, task)
+    measurable = not unmeasured_limits(paired_change(reference, reference), limits, task)
     results = []
     for row in record["results"]:
         key = row["variant"] if row["target"] == "local" else f"{row['variant']} on {row['target']}"
         evaluation = record["evaluations"].get(key)
-        change = None if evaluation is None else paired_change(reference, case_scores(evaluation))
-        unknown = () if change is None else unjudged(change, task)
-        reasons = tuple(row["reasons"]) if change is None else judge(change, limits, task)
+        change = None if evaluation is None else paired_change(reference, case_scores(evaluation, task, key))
+        judgement = None if change is None else judge(change, limits, task)
+        unknown = () if judgement is None else judgement.unmeasured
+        reasons = tuple(row["reasons"]) if judgement is None else judgement.reasons
         if measurable:
             reasons, unknown = (*reasons, *unknown), ()
         results.append(
@@ -183,7 +185,7 @@ def gate_on_targets(
                 "passed": not reasons,
                 "reasons": list(reasons),
                 "notes": [*unknown, *record["devices"][row["target"]]["notes"].get(row["variant"], ())],
-                "against_fp32": None if change is None else asdict(change),
+                "against_fp32": None if change is None else change.document(task),
                 "against_local": row["against_local"],
             }
         )
@@ -191,18 +193,18 @@ def gate_on_targets(
         "schema": SCHEMA,
         "notice": record["notice"],
         "bundle": record["bundle"],
-        "data": gate["data"],
-        "task": task,
+        "data": gate.data,
+        "task": task.name,
         "cases": len(reference),
         "note": record["frames"]["note"],
-        "limits": gate["limits"],
+        "limits": gate.limits,
         "devices": record["devices"],
         "lost": record["lost"],
         "results": results,
     }
 
 
-def _check_truth(reference: Sequence[CaseScore], frames: LabelledFrames, task: str, data: Path) -> None:
+def _check_truth(reference: Sequence[CaseScore], frames: LabelledFrames, task: Task, data: Path) -> None:
     """Raise InputError where a frame's label or measure is not the one that the gate was judged by.
 
     Names prove nothing: those of phantoms are the same in every folder.
@@ -220,11 +222,12 @@ def _check_truth(reference: Sequence[CaseScore], frames: LabelledFrames, task: s
 
 def _truth(score: CaseScore) -> npt.NDArray[np.float64]:
     """All that a score says of the truth alone, NaN where it is unknown."""
-    return np.array([score.counts.true, score.counts.pixels, score.hc_true_mm, score.aop_true_deg], np.float64)
+    true = [measure.true for measure in score.measures.values()]
+    return np.array([score.counts.true, score.counts.pixels, *true], np.float64)
 
 
-def _truth_text(score: CaseScore, task: str) -> str:
-    measure = MEASURES[task]
-    value = getattr(score, f"{measure.key}_true_{measure.unit}")
+def _truth_text(score: CaseScore, task: Task) -> str:
+    measure = task.measure_of_tables
+    value = score.measures[measure.key].true
     counts = f"{score.counts.true} labelled pixels of {score.counts.pixels}"
     return f"{counts}, {measure.name} " + ("unknown" if value is None else f"{value:.2f}{measure.sign}")

@@ -29,11 +29,12 @@ PANEL = (24, 20, 16)
 PANEL_OPACITY = 0.66
 AXES_OPACITY = 0.75
 
+Point = tuple[float, float]
 Points = npt.NDArray[np.float64]
 Layer = npt.NDArray[np.float32]
 
 
-def _start(frame: Frame, mask: Image) -> tuple[Image, int]:
+def start(frame: Frame, mask: Image) -> tuple[Image, int]:
     """The frame in colour, and how thick its lines should be."""
     if mask.shape != frame.pixels.shape:
         raise InputError(
@@ -44,7 +45,7 @@ def _start(frame: Frame, mask: Image) -> tuple[Image, int]:
     return canvas, max(1, round(1.5 * min(mask.shape) / 540))
 
 
-def _finish(canvas: Image, mask: Image, lines: Sequence[str], good: bool) -> Image:
+def finish(canvas: Image, mask: Image, lines: Sequence[str], good: bool) -> Image:
     """Add the disclaimer and the caption."""
     height, width = mask.shape
     unit = min(height, width) / 540
@@ -115,7 +116,7 @@ def _text(text: str, capital: float, font: int) -> Layer:
     stroke = max(1, round(1.8 * scale))
     (width, ascent), descent = cv2.getTextSize(ascii_text, font, scale, stroke)
     sheet = np.zeros((ascent + descent + 2 * stroke, width + 2 * stroke), np.uint8)
-    cv2.putText(sheet, ascii_text, (stroke, ascent + stroke), FONT, scale, 255, stroke, cv2.LINE_AA)
+    cv2.putText(sheet, ascii_text, (stroke, ascent + stroke), font, scale, 255, stroke, cv2.LINE_AA)
     return _shrink(sheet)
 
 
@@ -135,7 +136,7 @@ def _blend(canvas: Image, layer: Layer, x: int, y: int, colour: tuple[int, int, 
     part[:] = np.rint(part * (1 - cover) + np.array(colour, np.float32) * cover).astype(np.uint8)
 
 
-def _smooth_contours(mask: Image) -> list[Points]:
+def smooth_contours(mask: Image) -> list[Points]:
     """The outer outlines of the mask, (n, 2) as x, y, without the stairs of its pixels."""
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     kernel = cv2.getGaussianKernel(9, 2.0).ravel()
@@ -149,6 +150,6 @@ def _smooth_contours(mask: Image) -> list[Points]:
     return smooth
 
 
-def _polyline(canvas: Image, points: Points, colour: tuple[int, int, int], thickness: int, closed: bool = True) -> None:
+def polyline(canvas: Image, points: Points, colour: tuple[int, int, int], thickness: int, closed: bool = True) -> None:
     fixed = np.rint(points * (1 << SUBPIXEL_BITS)).astype(np.int32).reshape(-1, 1, 2)
     cv2.polylines(canvas, [fixed], closed, colour, thickness, cv2.LINE_AA, SUBPIXEL_BITS)

@@ -13,10 +13,10 @@ from fetaledge_runtimes.draw.canvas import (
     AXES_OPACITY,
     ELLIPSE,
     OUTLINE,
-    _finish,
-    _polyline,
-    _smooth_contours,
-    _start,
+    finish,
+    polyline,
+    smooth_contours,
+    start,
 )
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.frames.frame import Frame, Image
@@ -38,16 +38,16 @@ def draw_head(frame: Frame, mask: Image, ellipse: Ellipse | None, lines: Sequenc
     Raises:
         InputError: mask and frame differ in size.
     """
-    canvas, thickness = _start(frame, mask)
-    for contour in _smooth_contours(mask):
-        _polyline(canvas, contour, OUTLINE, thickness)
+    canvas, thickness = start(frame, mask)
+    for contour in smooth_contours(mask):
+        polyline(canvas, contour, OUTLINE, thickness)
     if ellipse is not None:
-        _polyline(canvas, ellipse.points(), ELLIPSE, thickness)
+        polyline(canvas, ellipse.points(), ELLIPSE, thickness)
         lined = canvas.copy()
         _axis(lined, ellipse, ellipse.a, ellipse.angle_deg, thickness)
         _axis(lined, ellipse, ellipse.b, ellipse.angle_deg + 90, thickness)
         cv2.addWeighted(lined, AXES_OPACITY, canvas, 1 - AXES_OPACITY, 0, dst=canvas)
-    return _finish(canvas, mask, lines, good)
+    return finish(canvas, mask, lines, good)
 
 
 def _axis(canvas: Image, ellipse: Ellipse, semi_axis: float, angle_deg: float, thickness: int) -> None:
@@ -57,6 +57,6 @@ def _axis(canvas: Image, ellipse: Ellipse, semi_axis: float, angle_deg: float, t
     arm = max(4.0, 9 * min(canvas.shape[:2]) / 540)
     centre = np.array([ellipse.x, ellipse.y])
     reach = semi_axis + arm
-    _polyline(canvas, np.array([centre - reach * along, centre + reach * along]), AXES, max(1, thickness - 1), False)
+    polyline(canvas, np.array([centre - reach * along, centre + reach * along]), AXES, max(1, thickness - 1), False)
     for end in (centre - semi_axis * along, centre + semi_axis * along):
-        _polyline(canvas, np.array([end - arm * across, end + arm * across]), AXES, thickness, closed=False)
+        polyline(canvas, np.array([end - arm * across, end + arm * across]), AXES, thickness, closed=False)

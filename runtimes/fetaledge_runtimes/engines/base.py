@@ -14,12 +14,24 @@ class Engine(ABC):
 
     Attributes:
         name: as people call it, for records and messages.
-        packages: the packages that provide it, the preferred first.
+        format: of the model files that it runs; the first part of a variant's name.
+        suffix: of such a file's name.
+        distribution: the package that pip installs for it.
+        packages: the modules that provide it, the preferred first.
+        oldest: the oldest version of the distribution that is known to run what export writes.
+        colour: of its points in figures, ``#rrggbb``.
+        rank: engines with a small one are taken first where nobody chose.
         version: of the package in use.
     """
 
     name: ClassVar[str]
+    format: ClassVar[str]
+    suffix: ClassVar[str]
+    distribution: ClassVar[str]
     packages: ClassVar[tuple[str, ...]]
+    oldest: ClassVar[str]
+    colour: ClassVar[str] = "#4D4D4D"
+    rank: ClassVar[int] = 100
     version: str
 
     @abstractmethod

@@ -22,11 +22,17 @@ class LiteRtEngine(Engine):
     """
 
     name: ClassVar[str] = "LiteRT"
+    format: ClassVar[str] = "tflite"
+    suffix: ClassVar[str] = ".tflite"
+    distribution: ClassVar[str] = "ai-edge-litert"
     packages: ClassVar[tuple[str, ...]] = ("ai_edge_litert", "tflite_runtime")
+    oldest: ClassVar[str] = "1.4.0"
+    colour: ClassVar[str] = "#009E73"
+    rank: ClassVar[int] = 2
 
     def __init__(self, path: Path, threads: int) -> None:
         package = next((p for p in self.packages if find_spec(p) is not None), self.packages[0])
-        interpreter = load_package(f"{package}.interpreter", self.name, self.packages[0])
+        interpreter = load_package(f"{package}.interpreter", self.name, self.distribution)
         number = version(package.replace("_", "-"))
         self.version = number if package == self.packages[0] else f"{number} (tflite-runtime)"
         self._path = path

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from fetaledge_runtimes.errors import BundleError, EngineMissing, InputError
-from fetaledge_runtimes.quiet import _native_stderr_hidden
+from fetaledge_runtimes.quiet import native_stderr_hidden, quiet
 
 REMEDY = "the file may be damaged: copy the bundle again, or export it again"
 
@@ -20,6 +20,7 @@ def load_package(module: str, engine: str, package: str) -> ModuleType:
     Raises:
         EngineMissing: it is not installed, or it is and cannot be loaded on this machine.
     """
+    quiet()
     try:
         return importlib.import_module(module)
     except (ImportError, OSError) as error:
@@ -36,7 +37,7 @@ def loading(path: Path, engine: str) -> Iterator[None]:
     if not path.is_file():
         raise InputError(f"{path} does not exist", REMEDY)
     try:
-        with _native_stderr_hidden():
+        with native_stderr_hidden():
             yield
     except (InputError, KeyboardInterrupt):
         raise

@@ -19,10 +19,16 @@ class OnnxRuntimeEngine(Engine):
     """Runs an ``.onnx`` file: input ``uint8 (1, 1, H, W)``, output ``float32 (1, C, h, w)``."""
 
     name: ClassVar[str] = "ONNX Runtime"
+    format: ClassVar[str] = "onnx"
+    suffix: ClassVar[str] = ".onnx"
+    distribution: ClassVar[str] = "onnxruntime"
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime",)
+    oldest: ClassVar[str] = "1.20.1"
+    colour: ClassVar[str] = "#0072B2"
+    rank: ClassVar[int] = 3
 
     def __init__(self, path: Path, threads: int) -> None:
-        ort = load_package("onnxruntime", self.name, self.packages[0])
+        ort = load_package("onnxruntime", self.name, self.distribution)
         self.version = version("onnxruntime")
         self._path = path
         options = ort.SessionOptions()

@@ -21,10 +21,16 @@ class OpenVinoEngine(Engine):
     """
 
     name: ClassVar[str] = "OpenVINO"
+    format: ClassVar[str] = "openvino"
+    suffix: ClassVar[str] = ".xml"
+    distribution: ClassVar[str] = "openvino"
     packages: ClassVar[tuple[str, ...]] = ("openvino",)
+    oldest: ClassVar[str] = "2024.6.0"
+    colour: ClassVar[str] = "#D55E00"
+    rank: ClassVar[int] = 1
 
     def __init__(self, path: Path, threads: int) -> None:
-        openvino = load_package("openvino", self.name, self.packages[0])
+        openvino = load_package("openvino", self.name, self.distribution)
         self.version = version("openvino")
         self._path = path
         settings = {

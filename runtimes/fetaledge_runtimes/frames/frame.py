@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -40,18 +40,16 @@ class LabelledFrame:
             task ``ps-fh``: 0 background, 1 pubic symphysis, 2 fetal head).
         name: unique within its data set: the file's stem.
         subject: whose frame it is; two frames of one subject never stand on both sides of a split.
-        hc_mm: the head circumference that the data set states, in mm, or None.
         synthetic: True for a phantom; scores on these say nothing about clinical accuracy.
-        aop_deg: the angle of progression that the data set states, in degrees, or None (always None for ``head``).
+        stated: measures that the data set itself states, by key: ``hc_mm``, ``aop_deg``.
     """
 
     frame: Frame
     mask: Image
     name: str
     subject: str
-    hc_mm: float | None = None
     synthetic: bool = False
-    aop_deg: float | None = None
+    stated: Mapping[str, float] = field(default_factory=dict)
 
 
 class LabelledFrames(Protocol):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from fetaledge_runtimes.ellipse import from_mask
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image, LabelledFrame
 from fetaledge_runtimes.scores.metrics import Overlap, SurfaceDistances, overlap, surface_distances
-from fetaledge_runtimes.tasks.head import head_status, measure_head
-from fetaledge_runtimes.tasks.ps_fh import measure_progression
-from fetaledge_runtimes.tasks.task import STRUCTURES
+from fetaledge_runtimes.tasks.task import Task
 
 MISS_DICE = 0.5
 
@@ -30,61 +27,58 @@ class StructureScore:
 
 
 @dataclass(frozen=True)
+class MeasureScore:
+    """One measure of a predicted mask against the truth, in the measure's own unit.
+
+    Attributes:
+        value: of the predicted mask; None where it gives none.
+        true: the data set's own value, else that of the true mask; None where neither gives one.
+        measurable: whether the true mask gives a value. A data set may state one that nobody should read off its frame.
+    """
+
+    value: float | None
+    true: float | None
+    measurable: bool
+
+    @property
+    def error(self) -> float | None:
+        """Predicted minus true."""
+        return None if self.value is None or self.true is None else self.value - self.true
+
+
+@dataclass(frozen=True)
 class CaseScore:
     """One predicted mask against the truth.
 
-    For ``ps-fh`` the six values from ``dice`` to ``assd_mm`` are means over the two structures.
+    In a task with structures the six values from ``dice`` to ``assd_mm`` are means over them.
 
     Attributes:
-        status: of the predicted mask, as :func:`fetaledge_runtimes.tasks.head.head_status` says it, for ``ps-fh``
-            :func:`fetaledge_runtimes.tasks.ps_fh.measure_progression`.
+        status: of the predicted mask, as its task says it; ``true_status`` of the true mask.
         hd95_px, hd95_mm: the larger of the two directed 95th percentiles of border distance; mm where spacing is known.
         assd_mm: average symmetric surface distance, both directions pooled.
-        hc_mm: predicted head circumference, whatever the status; None without a spacing or a mask, and for ``ps-fh``.
-        hc_true_mm: the data set's own value, else measured from the true mask; None for ``ps-fh``.
-        failed: a total miss: exactly one of the two masks is empty, or Dice is below 0.5; of either structure.
+        failed: a total miss: exactly one of the two masks is empty, or Dice is below 0.5; of any structure.
         counts: pixel counts, for pooled metrics; those of the structures added up.
-        structures: ``ps`` and ``fh`` each on its own; empty for ``head``.
-        aop_deg: predicted angle of progression; None unless ``status`` is ``ok``, and for ``head``.
-        aop_true_deg: the data set's own value, else measured from the true mask; None where neither gives one.
-        aop_true_status: of the true mask: a data set may state an angle that nobody should measure in its frame.
+        structures: each structure on its own; empty for a task without.
+        measures: the task's measures, by key.
     """
 
     name: str
     subject: str
     status: str
+    true_status: str
     dice: float
     iou: float
     pixel_accuracy: float
     hd95_px: float
     hd95_mm: float | None
     assd_mm: float | None
-    hc_mm: float | None
-    hc_true_mm: float | None
     failed: bool
     counts: Overlap
-    structures: dict[str, StructureScore] = field(default_factory=dict)
-    aop_deg: float | None = None
-    aop_true_deg: float | None = None
-    aop_true_status: str | None = None
-
-    @property
-    def hc_error_mm(self) -> float | None:
-        """Predicted minus true circumference."""
-        return None if self.hc_mm is None or self.hc_true_mm is None else self.hc_mm - self.hc_true_mm
-
-    @property
-    def aop_error_deg(self) -> float | None:
-        """Predicted minus true angle of progression."""
-        return None if self.aop_deg is None or self.aop_true_deg is None else self.aop_deg - self.aop_true_deg
-
-    @property
-    def aop_status(self) -> str | None:
-        """Why there is an angle of progression or none; None for ``head``."""
-        return self.status if self.structures else None
+    structures: Mapping[str, StructureScore] = field(default_factory=dict)
+    measures: Mapping[str, MeasureScore] = field(default_factory=dict)
 
 
-def score_case(case: LabelledFrame, mask: Image, task: str = "head") -> CaseScore:
+def score_case(case: LabelledFrame, mask: Image, task: Task) -> CaseScore:
     """Score a predicted mask ``uint8 (H, W)`` of the frame's own size, whose values are the classes of ``task``.
 
     Raises:
@@ -95,61 +89,35 @@ def score_case(case: LabelledFrame, mask: Image, task: str = "head") -> CaseScor
             f"the mask of {case.name} has {_size(mask)} pixels where its frame has {_size(case.mask)}",
             "write masks at the frame's own size",
         )
-    if STRUCTURES[task]:
-        return _score_structures(case, mask, STRUCTURES[task])
     spacing = case.frame.pixel_mm
-    scored = _score(mask, case.mask, spacing)
-    measures = None if spacing is None else measure_head(mask, spacing)
-    true_measures = None if spacing is None else measure_head(case.mask, spacing)
-    hc_true_mm = case.hc_mm if case.hc_mm is not None else (true_measures.hc_mm if true_measures else None)
+    named = {name: _score(*_planes((mask, case.mask), label), spacing) for name, label in task.structures.items()}
+    scored = list(named.values()) or [_score(mask, case.mask, spacing)]
+    in_mm = [s.in_mm for s in scored if s.in_mm is not None]
+    found, truth = task.measure(mask, spacing), task.measure(case.mask, spacing)
+    measures = {}
+    for measure in task.measures:
+        true = truth.values.get(measure.key)
+        stated = case.stated.get(measure.key)
+        value = found.values.get(measure.key)
+        measures[measure.key] = MeasureScore(value, true if stated is None else stated, true is not None)
     return CaseScore(
         name=case.name,
         subject=case.subject,
-        status=head_status(mask, from_mask(mask), spacing),
-        dice=scored.counts.dice,
-        iou=scored.counts.iou,
-        pixel_accuracy=scored.counts.pixel_accuracy,
-        hd95_px=scored.in_px.hd95,
-        hd95_mm=scored.in_mm.hd95 if scored.in_mm else None,
-        assd_mm=scored.in_mm.assd if scored.in_mm else None,
-        hc_mm=measures.hc_mm if measures else None,
-        hc_true_mm=hc_true_mm,
-        failed=scored.failed,
-        counts=scored.counts,
-    )
-
-
-def _score_structures(case: LabelledFrame, mask: Image, labels: dict[str, int]) -> CaseScore:
-    """Task ``ps-fh``: each structure on its own, their means, and the angle of progression."""
-    spacing = case.frame.pixel_mm
-    scored = {
-        name: _score((mask == label).astype(np.uint8), (case.mask == label).astype(np.uint8), spacing)
-        for name, label in labels.items()
-    }
-    measured = measure_progression(mask, spacing)
-    truth = measure_progression(case.mask, spacing)
-    in_mm = [s.in_mm for s in scored.values() if s.in_mm is not None]
-    return CaseScore(
-        name=case.name,
-        subject=case.subject,
-        status=measured.status,
-        dice=_mean(s.counts.dice for s in scored.values()),
-        iou=_mean(s.counts.iou for s in scored.values()),
-        pixel_accuracy=_mean(s.counts.pixel_accuracy for s in scored.values()),
-        hd95_px=_mean(s.in_px.hd95 for s in scored.values()),
+        status=found.status,
+        true_status=truth.status,
+        dice=_mean(s.counts.dice for s in scored),
+        iou=_mean(s.counts.iou for s in scored),
+        pixel_accuracy=_mean(s.counts.pixel_accuracy for s in scored),
+        hd95_px=_mean(s.in_px.hd95 for s in scored),
         hd95_mm=_mean(distances.hd95 for distances in in_mm) if in_mm else None,
         assd_mm=_mean(distances.assd for distances in in_mm) if in_mm else None,
-        hc_mm=None,
-        hc_true_mm=None,
-        failed=any(s.failed for s in scored.values()),
-        counts=sum((s.counts for s in scored.values()), Overlap(0, 0, 0, 0)),
+        failed=any(s.failed for s in scored),
+        counts=sum((s.counts for s in scored), Overlap(0, 0, 0, 0)),
         structures={
             name: StructureScore(s.counts.dice, s.counts.iou, s.in_px.hd95, s.in_px.assd, s.failed)
-            for name, s in scored.items()
+            for name, s in named.items()
         },
-        aop_deg=measured.aop_deg,
-        aop_true_deg=case.aop_deg if case.aop_deg is not None else truth.aop_deg,
-        aop_true_status=truth.status,
+        measures=measures,
     )
 
 
@@ -164,6 +132,12 @@ class _Scored:
     @property
     def failed(self) -> bool:
         return (self.counts.predicted == 0) != (self.counts.true == 0) or self.counts.dice < MISS_DICE
+
+
+def _planes(masks: tuple[Image, Image], label: int) -> tuple[Image, Image]:
+    """One label of two masks, as masks of 0 and 1."""
+    predicted, truth = ((mask == label).astype(np.uint8) for mask in masks)
+    return predicted, truth
 
 
 def _score(mask: Image, truth: Image, spacing: tuple[float, float] | None) -> _Scored:

@@ -9,8 +9,7 @@ import numpy as np
 
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.frames.frame import Image
-from fetaledge_runtimes.tasks.ps_fh import _direction
-from fetaledge_runtimes.tasks.task import FH, PS
+from fetaledge_runtimes.tasks.labels import FH, PS
 
 
 def challenge_aop(mask: Image) -> float:
@@ -23,7 +22,7 @@ def challenge_aop(mask: Image) -> float:
     symphysis, head = (_challenge_ellipse((mask == label).astype(np.uint8)) for label in (PS, FH))
     if symphysis is None or head is None:
         return 0.0
-    reach = symphysis.a * np.array(_direction(symphysis.angle_deg))
+    reach = symphysis.a * np.array(symphysis.direction)
     left, right = np.array([symphysis.x, symphysis.y]) - reach, np.array([symphysis.x, symphysis.y]) + reach
     x, y = head.own(right)
     a2, b2 = head.a**2, head.b**2

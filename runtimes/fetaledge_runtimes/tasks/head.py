@@ -1,19 +1,22 @@
-"""Head biometry: circumference, diameters, gestational age and centile, in the units of a growth chart."""
+"""The task ``head``: circumference, diameters, gestational age and centile, in the units of a growth chart."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
-import cv2
-import numpy as np
-
-from fetaledge_runtimes.ellipse import Ellipse, from_mask
-from fetaledge_runtimes.frames.frame import Image
+from fetaledge_runtimes.draw.head import draw_head
+from fetaledge_runtimes.ellipse import Ellipse, ellipse_dice, from_mask, touches_border
+from fetaledge_runtimes.errors import UsageError
+from fetaledge_runtimes.frames.frame import Frame, Image
+from fetaledge_runtimes.tasks.task import Measure, Measured, Task
 
 HC_RANGE_MM = (30.0, 450.0)
 MIN_ELLIPSE_DICE = 0.95
 MIN_AXIS_RATIO = 0.55
+CHART_WEEKS = (14, 40)
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,6 @@ def measure_head(mask: Image, pixel_mm: tuple[float, float]) -> HeadMeasures | N
     return None if ellipse is None else measure_ellipse(ellipse, pixel_mm)
 
 
-def touches_border(mask: Image) -> bool:
-    """Whether a mask ``uint8 (H, W)`` reaches the frame's edge."""
-    return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
-
-
 def head_status(mask: Image, ellipse: Ellipse | None, pixel_mm: tuple[float, float] | None) -> str:
     """``ok``, or the one word that says why no millimetre should be read off this mask.
 
@@ -70,14 +68,6 @@ def head_status(mask: Image, ellipse: Ellipse | None, pixel_mm: tuple[float, flo
         return "no-spacing"
     hc_mm = in_mm.circumference
     return "ok" if HC_RANGE_MM[0] <= hc_mm <= HC_RANGE_MM[1] else "implausible-size"
-
-
-def ellipse_dice(mask: Image, ellipse: Ellipse) -> float:
-    """Dice of a mask ``uint8 (H, W)`` of 0 and 1 with its ellipse, in pixels: how elliptic it is."""
-    drawn = np.zeros_like(mask)
-    cv2.fillPoly(drawn, [np.rint(ellipse.points(120) * 16).astype(np.int32)], 1, shift=4)
-    both = cv2.countNonZero(cv2.bitwise_and(drawn, mask))
-    return 2 * both / max(cv2.countNonZero(drawn) + cv2.countNonZero(mask), 1)
 
 
 def ga_weeks_hadlock(hc_mm: float) -> float | None:
@@ -101,7 +91,7 @@ def hc_for_age(ga_weeks: float) -> tuple[float, float]:
     Raises:
         ValueError: the age is outside 14–40 weeks.
     """
-    if not 14 <= ga_weeks <= 40:
+    if not CHART_WEEKS[0] <= ga_weeks <= CHART_WEEKS[1]:
         raise ValueError(f"gestational age {ga_weeks} weeks is outside 14 to 40")
     g, log_g = ga_weeks, math.log(ga_weeks)
     mean = -28.2849 + 1.69267 * g**2 - 0.397485 * g**2 * log_g
@@ -113,3 +103,82 @@ def hc_centile(hc_mm: float, ga_weeks: float) -> float:
     """Centile (0–100) of an HC at a gestational age of 14–40 weeks, on INTERGROWTH-21st's normal distribution."""
     mean, sd = hc_for_age(ga_weeks)
     return 50 * (1 + math.erf((hc_mm - mean) / sd / math.sqrt(2)))
+
+
+HC = Measure(
+    key="hc_mm",
+    name="HC",
+    title="head circumference",
+    sign=" mm",
+    unit_name="mm",
+    # INTERGROWTH-21st: HC repeats within and between observers to about 2.26 mm.
+    limits={"abs_mean": 0.5, "bias": 0.2, "p95": 2.26},
+    golden_tolerance=0.5,
+    label_tolerance=2.0,
+    unmeasured="no frame has a spacing and a head in both masks",
+)
+
+
+class Head(Task):
+    """One fetal head in a standard plane: its ellipse, and what follows from it."""
+
+    name: ClassVar[str] = "head"
+    classes: ClassVar[tuple[str, ...]] = ("background", "head")
+    measures: ClassVar[tuple[Measure, ...]] = (HC,)
+    keys: ClassVar[tuple[str, ...]] = ("hc_mm", "bpd_mm", "ofd_mm", "ga_weeks", "hc_centile")
+    note: ClassVar[str] = "Millimetres are only as good as the frame's spacing; a frame without one gets none."
+    clipped: ClassVar[frozenset[str]] = frozenset({"head-touches-border"})
+    uses_age: ClassVar[bool] = True
+
+    def measure(self, mask: Image, pixel_mm: tuple[float, float] | None) -> Measured:
+        """Status, values in mm whatever the status, and the second-moment ellipse in pixels of the frame."""
+        ellipse = from_mask(mask)
+        measures = None if ellipse is None or pixel_mm is None else measure_ellipse(ellipse, pixel_mm)
+        values = {
+            "hc_mm": measures.hc_mm if measures else None,
+            "bpd_mm": measures.bpd_mm if measures else None,
+            "ofd_mm": measures.ofd_mm if measures else None,
+            "ga_weeks_hadlock": measures.ga_weeks_hadlock if measures else None,
+            "ga_weeks_intergrowth": measures.ga_weeks_intergrowth if measures else None,
+        }
+        return Measured(head_status(mask, ellipse, pixel_mm), values, ellipse)
+
+    def entry(self, measured: Measured | None, ga_weeks: float | None = None) -> dict[str, Any]:
+        """``hc_mm``, ``bpd_mm``, ``ofd_mm``, ``ga_weeks`` by two formulas, ``hc_centile`` at the age by dates."""
+        values = measured.values if measured is not None and measured.status == "ok" else {}
+        hc_mm = values.get("hc_mm")
+        return {
+            "hc_mm": hc_mm,
+            "bpd_mm": values.get("bpd_mm"),
+            "ofd_mm": values.get("ofd_mm"),
+            "ga_weeks": {
+                "hadlock": values.get("ga_weeks_hadlock"),
+                "intergrowth": values.get("ga_weeks_intergrowth"),
+            },
+            "hc_centile": None if hc_mm is None or ga_weeks is None else hc_centile(hc_mm, ga_weeks),
+        }
+
+    def check_age(self, ga_weeks: float | None) -> None:
+        """Raise :class:`UsageError` for an age outside the growth chart."""
+        if ga_weeks is not None and not CHART_WEEKS[0] <= ga_weeks <= CHART_WEEKS[1]:
+            raise UsageError(f"a gestational age of {ga_weeks} weeks was given", "give 14 to 40 weeks, or leave it out")
+
+    def draw(self, frame: Frame, mask: Image, measured: Measured, lines: Sequence[str]) -> Image:
+        return draw_head(frame, mask, measured.construction, lines, measured.status == "ok")
+
+    def lines(self, entry: Mapping[str, Any]) -> list[str]:
+        ages, centile = entry["ga_weeks"], entry["hc_centile"]
+        lines = [HC.text(entry["hc_mm"]), f"BPD {entry['bpd_mm']:.1f} mm  OFD {entry['ofd_mm']:.1f} mm"]
+        known = [
+            f"{weeks:.1f} wk {name}"
+            for name, weeks in (("Hadlock", ages["hadlock"]), ("INTERGROWTH-21st", ages["intergrowth"]))
+            if weeks is not None
+        ]
+        if known:
+            lines.append("GA " + ", ".join(known))
+        if centile is not None:
+            lines.append(f"HC centile {'<1' if centile < 1 else '>99' if centile > 99 else f'{centile:.0f}'}")
+        return lines
+
+
+HEAD = Head()

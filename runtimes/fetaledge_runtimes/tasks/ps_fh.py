@@ -1,18 +1,21 @@
-"""The angle of progression: how far the fetal head has come down under the pubic symphysis."""
+"""The task ``ps-fh``: the angle of progression, how far the fetal head has come down under the pubic symphysis."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 
-from fetaledge_runtimes.ellipse import Ellipse, from_mask
-from fetaledge_runtimes.frames.frame import Image
+from fetaledge_runtimes.draw.ps_fh import draw_progression
+from fetaledge_runtimes.ellipse import Ellipse, ellipse_dice, from_mask, touches_border
+from fetaledge_runtimes.frames.frame import Frame, Image
 from fetaledge_runtimes.postprocess import largest_component
-from fetaledge_runtimes.tasks.head import MIN_ELLIPSE_DICE, ellipse_dice, touches_border
-from fetaledge_runtimes.tasks.task import FH, PS
+from fetaledge_runtimes.tasks.labels import FH, PS
+from fetaledge_runtimes.tasks.task import Measure, Measured, Task
 
 Point = tuple[float, float]
 HSD_DEFINITION = "shortest distance from the symphysis' inferior end to the skull"
@@ -20,6 +23,7 @@ POINTS = ("superior", "inferior", "tangent", "nearest")
 MIN_PS_PX = 60
 MIN_HEAD_PX = 500
 MIN_PS_DICE = 0.8
+MIN_HEAD_DICE = 0.95
 MAX_PS_INSIDE = 0.1
 MAX_PS_AXIS_RATIO = 0.8
 MIN_VERTICAL_DEG = 10.0
@@ -51,6 +55,13 @@ class Progression:
     nearest: Point | None = None
     symphysis: Ellipse | None = None
     head: Ellipse | None = None
+
+    @property
+    def points(self) -> tuple[Point, ...] | None:
+        """The four points of the construction, in the order of :data:`POINTS`; None where there is none."""
+        found = (self.superior, self.inferior, self.tangent, self.nearest)
+        known = tuple(point for point in found if point is not None)
+        return known if len(known) == len(POINTS) else None
 
 
 def measure_progression(mask: Image, pixel_mm: tuple[float, float] | None = None) -> Progression:
@@ -114,14 +125,14 @@ def _mask_status(ps: Image, fh: Image, symphysis: Ellipse, head: Ellipse) -> str
         return "ps-inside-head"
     if ellipse_dice(ps, symphysis) < MIN_PS_DICE:
         return "ps-not-elliptic"
-    if ellipse_dice(fh, head) < MIN_ELLIPSE_DICE:
+    if ellipse_dice(fh, head) < MIN_HEAD_DICE:
         return "head-not-elliptic"
     return None
 
 
 def _construct(symphysis: Ellipse, head: Ellipse) -> tuple[str, float, np.ndarray]:
     """Status, angle and the four points of :data:`POINTS`, in the ellipses' own unit."""
-    reach = symphysis.a * np.array(_direction(symphysis.angle_deg))
+    reach = symphysis.a * np.array(symphysis.direction)
     centre, middle = np.array([symphysis.x, symphysis.y]), np.array([head.x, head.y])
     superior, inferior = sorted((centre - reach, centre + reach), key=lambda end: float(end[0]))
     points = np.array([superior, inferior, inferior, inferior])
@@ -142,10 +153,53 @@ def _construct(symphysis: Ellipse, head: Ellipse) -> tuple[str, float, np.ndarra
     return "ok" if plausible else "implausible-angle", angles[leading], points
 
 
-def _direction(angle_deg: float) -> Point:
-    return math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
-
-
 def _turn(start: np.ndarray, end: np.ndarray) -> float:
     """Signed angle in degrees from one direction to another, within half a turn."""
     return math.degrees(math.atan2(start[0] * end[1] - start[1] * end[0], float(start @ end)))
+
+
+AOP = Measure(
+    key="aop_deg",
+    name="AoP",
+    title="angle of progression",
+    sign="°",
+    unit_name="degrees",
+    limits={"abs_mean": 1.0, "p95": 3.0},
+    golden_tolerance=1.0,
+    label_tolerance=5.0,
+    unmeasured="no frame has an angle in both masks",
+    digits=0,
+)
+
+
+class PsFh(Task):
+    """Pubic symphysis and fetal head, seen through the perineum."""
+
+    name: ClassVar[str] = "ps-fh"
+    classes: ClassVar[tuple[str, ...]] = ("background", "pubic-symphysis", "head")
+    measures: ClassVar[tuple[Measure, ...]] = (AOP,)
+    structures: ClassVar[Mapping[str, int]] = {"ps": PS, "fh": FH}
+    keys: ClassVar[tuple[str, ...]] = ("aop_deg", "hsd_px", "hsd_mm")
+    definitions: ClassVar[Mapping[str, str]] = {"hsd_definition": HSD_DEFINITION}
+    note: ClassVar[str] = (
+        "The angle of progression supposes the symphysis to the left of the head, as the frame shows it; a frame "
+        "that is mirrored, cut off, or lacks a structure gets a status instead of an angle."
+    )
+    may_be_empty: ClassVar[bool] = True
+    challenge: ClassVar[str | None] = "PS-FH-AOP"
+
+    def measure(self, mask: Image, pixel_mm: tuple[float, float] | None) -> Measured:
+        """Status, angle and head-symphysis distance, and the :class:`Progression` behind them."""
+        found = measure_progression(mask, pixel_mm)
+        return Measured(found.status, {key: getattr(found, key) for key in self.keys}, found)
+
+    def draw(self, frame: Frame, mask: Image, measured: Measured, lines: Sequence[str]) -> Image:
+        symphysis, head = ((mask == label).astype(np.uint8) for label in (PS, FH))
+        return draw_progression(frame, symphysis, head, measured.construction.points, lines)
+
+    def lines(self, entry: Mapping[str, Any]) -> list[str]:
+        hsd = f"{entry['hsd_px']:.0f} px" if entry["hsd_mm"] is None else f"{entry['hsd_mm']:.0f} mm"
+        return [AOP.text(entry["aop_deg"]), f"HSD {hsd}"]
+
+
+PS_FH = PsFh()

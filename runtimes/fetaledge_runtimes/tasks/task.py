@@ -1,29 +1,137 @@
-"""The tasks: what the classes of a mask stand for, and what is measured of them."""
+"""A task: what the classes of a mask stand for, what is measured of them, and how that is shown.
+
+A new task is one file beside this one (or in a package of its own) with one object, registered under the entry point
+group ``fetaledge.tasks``.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from fetaledge_runtimes.errors import UsageError
+from fetaledge_runtimes.frames.frame import Frame, Image
 
 
-class Measure(NamedTuple):
-    """What a task is for: parts of names in records and documents (``hc_abs_mean_mm``), and words for people.
+@dataclass(frozen=True)
+class Measure:
+    """One number that a task is for: its name in records, its words for people, and how far it may be off.
 
-    ``sign`` stands right behind a number: `` mm``, ``°``.
+    Attributes:
+        key: its name in documents, which ends in its unit: ``hc_mm``.
+        name: for people, short: ``HC``; ``title``: in full.
+        sign: the unit right behind a number: `` mm``, ``°``; ``unit_name``: the unit in words.
+        limits: the gate's defaults by statistic: ``abs_mean`` (of the absolute differences to fp32), ``bias`` (absolute
+            value of their mean), ``p95`` (of the absolute differences). A statistic that is missing is not judged.
+        golden_tolerance: the most that a golden frame's value may move on another processor.
+        label_tolerance: the most that a data set's stated value and its own label may differ.
+        unmeasured: why no case may have had a value, as the rest of a sentence.
+        digits: after the point, in what people read.
     """
 
     key: str
-    unit: str
     name: str
+    title: str
     sign: str
+    unit_name: str
+    limits: Mapping[str, float]
+    golden_tolerance: float
+    label_tolerance: float
+    unmeasured: str
+    digits: int = 1
+
+    def text(self, value: float) -> str:
+        """A value for people, in ASCII: ``HC 301.2 mm``."""
+        return f"{self.name} {value:.{self.digits}f} {self.key.rpartition('_')[2]}"
+
+    def named(self, statistic: str) -> str:
+        """The key of a statistic of this measure in documents: ``hc_abs_mean_mm``; without a unit ``hc_n``."""
+        stem, _, unit = self.key.rpartition("_")
+        return f"{stem}_{statistic}" if statistic in ("n", "cases", "measurable") else f"{stem}_{statistic}_{unit}"
 
 
-CLASSES: dict[str, tuple[str, ...]] = {
-    "head": ("background", "head"),
-    "ps-fh": ("background", "pubic-symphysis", "head"),
-}
-TASKS = tuple(CLASSES)
-PS, FH = 1, 2
-"""Labels of the pubic symphysis and the fetal head in a mask of the task ``ps-fh``."""
-STRUCTURES: dict[str, dict[str, int]] = {"head": {}, "ps-fh": {"ps": PS, "fh": FH}}
-"""Structures that are scored each on its own, and their labels."""
-MEASURES = {"head": Measure("hc", "mm", "HC", " mm"), "ps-fh": Measure("aop", "deg", "AoP", "°")}
+@dataclass(frozen=True)
+class Measured:
+    """What a task read off one mask.
+
+    Attributes:
+        status: ``ok``, or the one word that says why nothing should be read off.
+        values: numbers by key, None where there is none. They need not be None where the status is not ``ok``.
+        construction: how it was measured, for the task's own drawing.
+    """
+
+    status: str
+    values: Mapping[str, float | None] = field(default_factory=dict)
+    construction: Any = None
+
+
+class Task(ABC):
+    """What is segmented and measured.
+
+    Attributes:
+        name: in manifests, records and on the command line.
+        classes: of a mask's pixel values, the background first.
+        measures: what it is for; the first is the one that tables show.
+        structures: labels that are scored each on its own, by short name; empty where all of a mask is one thing.
+        keys: of :meth:`entry`.
+        definitions: key and text of what a prediction document explains.
+        note: for a model card: what the measures suppose.
+        clipped: statuses of a mask that the frame's edge cuts, so that its measure says nothing against a stated one.
+        may_be_empty: whether a label without any structure is data, or a mistake.
+        uses_age: whether :meth:`entry` makes something of a gestational age.
+        challenge: the challenge whose scores can be computed too, for comparison; None without one.
+    """
+
+    name: ClassVar[str]
+    classes: ClassVar[tuple[str, ...]]
+    measures: ClassVar[tuple[Measure, ...]]
+    structures: ClassVar[Mapping[str, int]] = {}
+    keys: ClassVar[tuple[str, ...]]
+    definitions: ClassVar[Mapping[str, str]] = {}
+    note: ClassVar[str]
+    clipped: ClassVar[frozenset[str]] = frozenset()
+    may_be_empty: ClassVar[bool] = False
+    uses_age: ClassVar[bool] = False
+    challenge: ClassVar[str | None] = None
+
+    @property
+    def measure_of_tables(self) -> Measure:
+        return self.measures[0]
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Pixel values of the structures."""
+        return tuple(range(1, len(self.classes)))
+
+    @abstractmethod
+    def measure(self, mask: Image, pixel_mm: tuple[float, float] | None) -> Measured:
+        """Measure a mask ``uint8 (H, W)`` of the task's classes; ``pixel_mm`` = (row, column) spacing or None."""
+
+    @abstractmethod
+    def draw(self, frame: Frame, mask: Image, measured: Measured, lines: Sequence[str]) -> Image:
+        """The frame with what was found in it, ``uint8 (H, W, 3)`` BGR; ``lines`` are its caption."""
+
+    @abstractmethod
+    def lines(self, entry: Mapping[str, Any]) -> list[str]:
+        """What people read of an :meth:`entry` whose status is ``ok``."""
+
+    def entry(self, measured: Measured | None, ga_weeks: float | None = None) -> dict[str, Any]:
+        """A frame's values in a prediction document: null unless the status is ``ok``.
+
+        Raises:
+            UsageError: a gestational age that this task makes nothing of.
+        """
+        self.check_age(ga_weeks)
+        good = measured is not None and measured.status == "ok"
+        return {key: measured.values.get(key) if measured is not None and good else None for key in self.keys}
+
+    def check_age(self, ga_weeks: float | None) -> None:
+        """Raise :class:`UsageError` for a gestational age that this task makes nothing of."""
+        if ga_weeks is not None and not self.uses_age:
+            raise UsageError(f"a gestational age was given to a model for the task {self.name}", "leave it out")
+
+    def picture(self, mask: Image) -> Image:
+        """The mask as it is written to a PNG: 0 and 255, or the labels where there are several."""
+        return mask * 255 if len(self.classes) == 2 else mask

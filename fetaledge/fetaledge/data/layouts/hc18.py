@@ -10,6 +10,8 @@ from fetaledge_runtimes.ellipse import fit_outline
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.images import read_grey
+from fetaledge_runtimes.tasks.head import HEAD
+from fetaledge_runtimes.tasks.task import Task
 
 IMAGES = "training_set"
 TABLE = "training_set_pixel_size_and_HC.csv"
@@ -27,6 +29,10 @@ class Hc18(Dataset):
     @staticmethod
     def recognises(folder: Path) -> bool:
         return (folder / IMAGES).is_dir() or (folder / TABLE).is_file()
+
+    @property
+    def task(self) -> Task:
+        return HEAD
 
     def scan(self) -> tuple[Item, ...]:
         folder = self.folder / IMAGES
@@ -50,7 +56,9 @@ class Hc18(Dataset):
                     self.problems.append(Problem(name, f"{error} in {TABLE}"))
                     continue
                 stem = name.removesuffix(".png")
-                items.append(Item(stem, stem.split("_")[0], folder / name, folder / label, (spacing, spacing), hc_mm))
+                items.append(
+                    Item(stem, stem.split("_")[0], folder / name, folder / label, (spacing, spacing), {"hc_mm": hc_mm})
+                )
         for label in sorted(name for name in files if name.endswith(LABEL_END)):
             image = label.removesuffix(LABEL_END) + ".png"
             if image not in images and image not in table:

@@ -11,7 +11,10 @@ from fetaledge.data.layouts.tables import positive
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.images import SUFFIXES, read_grey
-from fetaledge_runtimes.tasks.task import FH
+from fetaledge_runtimes.tasks.head import HEAD
+from fetaledge_runtimes.tasks.labels import FH
+from fetaledge_runtimes.tasks.ps_fh import PS_FH
+from fetaledge_runtimes.tasks.task import Task
 
 
 class ImagesAndMasks(PairedFolders):
@@ -27,7 +30,7 @@ class ImagesAndMasks(PairedFolders):
     IMAGES, LABELS, TABLE, ENDINGS = "images", "masks", "pixels.csv", SUFFIXES
 
     @cached_property
-    def task(self) -> str:
+    def task(self) -> Task:
         """Told by the first mask with a value above 1; the others must agree with it (:meth:`read_mask`)."""
         for item in self.items:
             try:
@@ -35,16 +38,16 @@ class ImagesAndMasks(PairedFolders):
             except InputError:
                 continue  # the frame's own reading says so
             if highest > 1:
-                return "ps-fh" if highest == FH else "head"
-        return "head"
+                return PS_FH if highest == FH else HEAD
+        return HEAD
 
     def make_item(self, stem: str, image: Path, label: Path, row: dict[str, str]) -> Item:
-        hc_mm = positive(row["hc_mm"], "hc_mm") if row.get("hc_mm") else None
-        return Item(stem, row.get("subject") or stem, image, label, spacing_of(row), hc_mm)
+        stated = {"hc_mm": positive(row["hc_mm"], "hc_mm")} if row.get("hc_mm") else {}
+        return Item(stem, row.get("subject") or stem, image, label, spacing_of(row), stated)
 
     def read_mask(self, item: Item) -> Image:
         values = read_grey(item.label)
-        if self.task == "ps-fh":
+        if len(self.task.classes) > 2:
             return structure_labels(values, item.label)
         if values.max() == FH:
             raise InputError(

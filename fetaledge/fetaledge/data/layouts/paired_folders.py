@@ -13,7 +13,7 @@ from fetaledge.data.dataset import Dataset, Item, Problem
 from fetaledge.data.layouts.tables import read_table, spacing_mm
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
-from fetaledge_runtimes.tasks.task import FH
+from fetaledge_runtimes.tasks.labels import FH
 
 
 class PairedFolders(Dataset):

@@ -15,6 +15,8 @@ from fetaledge.data.layouts.tables import positive
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.images import check_size, read_bytes, to_uint8
+from fetaledge_runtimes.tasks.ps_fh import PS_FH
+from fetaledge_runtimes.tasks.task import Task
 
 ENDING = ".mha"
 PLANES = 3
@@ -31,14 +33,21 @@ class Psfhs(PairedFolders):
     IMAGES, LABELS, TABLE, ENDINGS = "image_mha", "label_mha", "truth.csv", (ENDING,)
 
     @property
-    def task(self) -> str:
-        return "ps-fh"
+    def task(self) -> Task:
+        return PS_FH
 
     def make_item(self, stem: str, image: Path, label: Path, row: dict[str, str]) -> Item:
         aop_deg = positive(row["aop_deg"], "aop_deg") if row.get("aop_deg") else None
         if aop_deg is not None and aop_deg >= 180:
             raise ValueError(f"aop_deg is {aop_deg:g}, and an angle of progression lies below 180 degrees")
-        return Item(stem, row.get("subject") or stem, image, label, spacing_of(row), None, aop_deg)
+        return Item(
+            stem,
+            row.get("subject") or stem,
+            image,
+            label,
+            spacing_of(row),
+            {} if aop_deg is None else {"aop_deg": aop_deg},
+        )
 
     def read_image(self, item: Item) -> Image:
         values = read_mha(item.image)

@@ -29,7 +29,6 @@ from fetaledge.training.sam.module import SamModule
 from fetaledge.training.sam.recipe import SamRecipe
 from fetaledge.training.trainer import Machines, fit, make_trainer
 from fetaledge_runtimes.files import read_json, write_json
-from fetaledge_runtimes.tasks.task import CLASSES
 
 FINISHED = "fold.json"
 FIXED = ("recipe", "data", "folds", "architecture", "adapter")
@@ -72,8 +71,8 @@ def train_sam(
     trained = {name for train, _ in folds for name in train}
     hashes = {item.name: item.content_hash() for item in dataset.items if item.name in trained}
     document: dict[str, Any] = {
-        "task": dataset.task,
-        "classes": list(CLASSES[dataset.task]),
+        "task": dataset.task.name,
+        "classes": list(dataset.task.classes),
         "architecture": {
             "name": "sam",
             "shape": shape.to_json(),
@@ -196,7 +195,8 @@ def _fit(
 def _measure(out: Path, document: dict[str, Any], dataset: Dataset, base: SamBase) -> dict[str, Any]:
     """The record over all validation frames, each predicted by the fold that has not seen it."""
     from fetaledge.runs.evaluate import run_predictor
-    from fetaledge_runtimes.scores.record import evaluation_record, score_case
+    from fetaledge_runtimes.scores.case import score_case
+    from fetaledge_runtimes.scores.record import evaluation_record
 
     scores = []
     engine = ""
@@ -208,7 +208,7 @@ def _measure(out: Path, document: dict[str, Any], dataset: Dataset, base: SamBas
         engine = f"{predictor.engine.name} {predictor.engine.version}"
     record = evaluation_record(
         scores,
-        task=document["task"],
+        task=run.task,
         variant="torch-fp32",
         engine=engine,
         data=dataset.name,

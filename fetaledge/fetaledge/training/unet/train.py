@@ -35,11 +35,13 @@ from fetaledge.training.unet.module import SegmentationModule
 from fetaledge.training.unet.recipe import SIZE, Recipe
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.frames.frame import LabelledFrame
-from fetaledge_runtimes.tasks.task import CLASSES
+from fetaledge_runtimes.tasks.head import HEAD
+from fetaledge_runtimes.tasks.ps_fh import PS_FH
+from fetaledge_runtimes.tasks.task import Task
 
 PHANTOMS: dict[str, Callable[[int], LabelledFrame]] = {
-    "head": head_phantom,
-    "ps-fh": lambda seed: psfh_phantom(seed).labelled,
+    HEAD.name: head_phantom,
+    PS_FH.name: lambda seed: psfh_phantom(seed).labelled,
 }
 PHANTOM_SEED_STEP = 1_000_000
 FIXED = ("recipe", "data", "split", "architecture", "teachers", "unlabelled")
@@ -86,8 +88,8 @@ def train_unet(
     more = Unlabelled.open(unlabelled, labelled | held_out) if unlabelled else None
     seen = labelled | _trained_on(init) | (set(more.hashes.values()) if more else set())
     document: dict[str, Any] = {
-        "task": task,
-        "classes": list(CLASSES[task]),
+        "task": task.name,
+        "classes": list(task.classes),
         "architecture": architecture.to_json(),
         "size": [recipe.size, recipe.size],
         "intensity": dict(zip(("scale", "offset"), INTENSITIES[recipe.intensity], strict=True)),
@@ -120,11 +122,11 @@ def train_unet(
     return _fit(network, frames, dataset, document, out, recipe, trainer, keeper, resume, progress)
 
 
-def _check_teachers(teachers: Sequence[Run], unlabelled: Path | None, recipe: Recipe, task: str) -> None:
+def _check_teachers(teachers: Sequence[Run], unlabelled: Path | None, recipe: Recipe, task: Task) -> None:
     for teacher in teachers:
         if teacher.task != task:
             raise UsageError(
-                f"{teacher.folder} is for the task {teacher.task!r}, and the data are for {task!r}",
+                f"{teacher.folder} is for the task {teacher.task.name!r}, and the data are for {task.name!r}",
                 "pass a teacher of the data's task",
             )
     if not teachers and recipe.soft_weight is not None:
@@ -159,7 +161,7 @@ def _completed(recipe: Recipe, init: Run | None, strategy: Strategy, taught: boo
     return recipe
 
 
-def _architecture(recipe: Recipe, init: Run | None, strategy: Strategy, task: str) -> Architecture:
+def _architecture(recipe: Recipe, init: Run | None, strategy: Strategy, task: Task) -> Architecture:
     classes = logits_of(task)
     if init is not None:
         return replace(Architecture.from_json(init.document["architecture"]), classes=classes)
@@ -174,7 +176,9 @@ def _network(architecture: Architecture, recipe: Recipe, init: Run | None, progr
     if init is not None:
         fresh = load_body(network, init.network())
         if fresh:
-            progress(f"{init.name} is for the task {init.task!r}: {', '.join(fresh)} start from random values instead")
+            progress(
+                f"{init.name} is for the task {init.task.name!r}: {', '.join(fresh)} start from random values instead"
+            )
     return network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

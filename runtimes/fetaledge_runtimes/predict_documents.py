@@ -1,0 +1,71 @@
+"""The typed structs of ``fetaledge/prediction/1``."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import GenericAlias
+from typing import Any
+
+import msgspec
+
+from fetaledge_runtimes.records import Document, Part
+from fetaledge_runtimes.tasks.registry import all_keys, all_measures, tasks
+
+
+class Latency(Part, kw_only=True, frozen=True):
+    """Milliseconds of one frame: the engine's call is ``kernel``; ``end_to_end``: from decoded frame to measures."""
+
+    preprocess: float
+    kernel: float
+    postprocess: float
+    end_to_end: float
+
+
+class FrameFields(Part, kw_only=True, frozen=True):
+    """One frame. Each installed task adds its keys, null unless the frame is of that task and its status is ``ok``."""
+
+    source: str
+    index: int
+    status: str
+    pixel_mm: tuple[float, float] | None
+    mask: str | None
+    overlay: str | None
+    latency_ms: Latency | None
+    message: str | None = None
+
+
+class SummaryFields(Part, kw_only=True, frozen=True):
+    """One file: its frames by status, and of each measure the median over its ``n`` good frames."""
+
+    source: str
+    frames: int
+    statuses: dict[str, int]
+    n: int
+
+
+class Prediction(Document, kw_only=True, frozen=True):
+    """What every prediction has. The frames and summaries have keys by task."""
+
+    schema: str = "fetaledge/prediction/1"
+    notice: str
+    task: str
+    variant: str
+    engine: str
+    engine_version: str
+
+
+@cache
+def prediction_type() -> type[Document]:
+    """The document of predictions with the tasks that are installed."""
+    values: list[Any] = [(key, float | dict[str, float | None] | None, None) for key in all_keys()]
+    medians: list[Any] = [(f"{measure.key}_median", float | None, None) for measure in all_measures()]
+    frame = _struct("Frame", values, FrameFields)
+    summary = _struct("FileSummary", medians, SummaryFields)
+    texts: list[Any] = [(key, str | None, None) for task in tasks() for key in task.definitions]
+    lists: list[Any] = [("frames", GenericAlias(list, frame)), ("summary", GenericAlias(list, summary))]
+    kind: type[Document] = _struct("PredictionOfTasks", [*lists, *texts], Prediction)
+    return kind
+
+
+def _struct(name: str, fields: list[Any], base: type[Part]) -> Any:
+    return msgspec.defstruct(name, fields, bases=(base,), kw_only=True, frozen=True, forbid_unknown_fields=True)
