@@ -1,4 +1,7 @@
-"""The public names of each package, in place of ``<!-- api MODULE -->`` (its ``__all__``) or ``<!-- api MODULE:NAME … -->``."""
+"""The public names of each package.
+
+``<!-- api MODULE -->`` stands for all of the module's ``__all__``, ``<!-- api MODULE:NAME NAME -->`` for these names.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents that fetaledge writes: a JSON Schema file each, and a table of its keys in place of ``<!-- schemas -->``."""
+"""The documents that fetaledge writes: a JSON Schema file each, and tables of their keys for ``<!-- schemas -->``."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Result tables, made from the records in ``docs/results``.
 
-A page holds a line ``<!-- table NAME -->``; the site's build puts the table of ``docs/results/NAME.json`` there, and below
-it the commands, the machine and the origin of its figures. In a file that is read without the site (the README), the
-table stands between that line and ``<!-- end -->``, and ``python docs/hooks/results.py README.md`` writes it anew.
+A page holds a line ``<!-- table NAME -->``; the site's build puts the table of ``docs/results/NAME.json`` there, and
+below it the commands, the machine and the origin of its figures. In a file that is read without the site (the README),
+the table stands between that line and ``<!-- end -->``, and ``make tables`` writes it anew.
 """
 
 from __future__ import annotations

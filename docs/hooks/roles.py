@@ -5,6 +5,7 @@ A name of our packages that does not exist is a warning, which fails the strict 
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import re
 from collections.abc import Iterator
@@ -60,15 +61,13 @@ class Names:
             return None
 
     def find(self, name: str, scope: griffe.Object) -> str | None:
-        """The full name of ``name`` as written in ``scope``: a full name, one in reach, or the only one of the package."""
+        """The full name of ``name`` as written in ``scope``: in full, in reach, or the only one of its package."""
         first, _, rest = name.partition(".")
         starts, place = [name], scope
         while isinstance(place, griffe.Object):
             starts.append(f"{place.path}.{name}")
-            try:
+            with contextlib.suppress(griffe.NameResolutionError):
                 starts.append(".".join(filter(None, (place.resolve(first), rest))))
-            except griffe.NameResolutionError:
-                pass
             place = place.parent
         found = next(filter(None, map(self.canonical, starts)), None)
         elsewhere = self.by_last.get(name, [])
