@@ -83,7 +83,7 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small U-Net, trained just long enough on 64×64 phantoms to find most heads."""
     from fetaledge.data.layouts.open import open_dataset
-    from fetaledge.training.unet.recipe import Recipe
+    from fetaledge.runs.unet_recipe import Recipe
     from fetaledge.training.unet.train import train_unet
 
     folder = tmp_path_factory.mktemp("runs") / "small"

@@ -85,7 +85,7 @@ def run_benchmark(
         cool_down_s=cool_down_s,
         benchmark_model=benchmark_model,
     )
-    native = any(target.name.startswith("adb://") for target in targets)
+    native = any(target.worker_kind == "native" for target in targets)
     if benchmark_model is not None:
         check_tool(benchmark_model)
         if not native:
@@ -109,8 +109,8 @@ def run_benchmark(
             Share(target, bundle, workload, work / f"share-{number}", _named(progress, target, len(targets)))
             for number, target in enumerate(targets)
         ]
-        local = [share for share in shares if share.target.name == LOCAL]
-        others = [share for share in shares if share.target.name != LOCAL]
+        local = [share for share in shares if share.target.is_local]
+        others = [share for share in shares if not share.target.is_local]
         take = partial(_take, wanted=wanted, reference=reference, accuracy_only=accuracy_only)
         for group in (local, others):  # this machine is timed while nothing else runs on it
             works = [partial(take, share, alone=len(shares) == 1) for share in group]
@@ -142,7 +142,7 @@ def run_benchmark(
 
 
 def _take(share: Share, wanted: Wanted, reference: Reference | None, accuracy_only: bool, *, alone: bool) -> None:
-    given = reference if share.target.name == LOCAL else None
+    given = reference if share.target.is_local else None
     share.take(wanted, given, accuracy_only=accuracy_only, alone=alone)
 
 

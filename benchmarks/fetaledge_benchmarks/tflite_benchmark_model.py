@@ -17,7 +17,7 @@ from typing import Any
 from fetaledge_benchmarks.plan import Sampling
 from fetaledge_benchmarks.target_session import TIMEOUT_PER_FRAME_S, TIMEOUT_S, Share
 from fetaledge_benchmarks.worker_client import WorkerFailed
-from fetaledge_devices.targets.failure_text import failure_text, without
+from fetaledge_devices.targets.failure_text import failure_text, redact
 from fetaledge_runtimes.errors import InputError
 
 NUMBER = r"\d+(?:\.\d+)?(?:e[+-]\d+)?"
@@ -168,7 +168,7 @@ def time_with_googles_tool(share: Share, tool: Path, sampling: Sampling) -> None
                 raise WorkerFailed(failure_text(done))
             told = asdict(parse(f"{done.stdout}\n{done.stderr}", sampling.samples))
         except (TimeoutError, WorkerFailed, InputError) as error:
-            told = {"failure": without(str(error), share.hidden)}
+            told = {"failure": redact(str(error), share.hidden)}
         measurement.googles_tool = {
             **told, "before": before.document(), "after": share.conditions().document()
         }  # fmt: skip

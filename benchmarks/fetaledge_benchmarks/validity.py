@@ -155,7 +155,7 @@ def _core_reasons(pairs: Pairs) -> list[str]:
     counts = [c.cores_online for pair in pairs for c in pair if c.cores_online is not None]
     if counts and min(counts) < max(counts):
         reasons.append(f"cores were switched off: {max(counts)} ran at most, {min(counts)} at least")
-    starts = {c.boot_id for pair in pairs for c in pair if c.boot_id is not None}
+    starts = {c.boot_id for pair in pairs for c in pair if c.boot_id}
     if len(starts) > 1:
         reasons.append("the device restarted during the measurement")
     return reasons

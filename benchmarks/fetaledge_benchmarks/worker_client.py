@@ -10,7 +10,7 @@ from typing import Any
 
 from fetaledge_benchmarks.plan import Row
 from fetaledge_devices.targets.base import Target
-from fetaledge_devices.targets.failure_text import failure_text, without
+from fetaledge_devices.targets.failure_text import failure_text, redact
 from fetaledge_runtimes.bench_worker import SCHEMA
 
 SERIES = ("kernel_ms", "end_to_end_ms", "preprocess_ms", "postprocess_ms")
@@ -63,7 +63,7 @@ def run_worker(
     except TimeoutError as error:
         raise WorkerFailed(f"the worker {error}") from None
     if completed.returncode != 0:
-        raise WorkerFailed(without(failure_text(completed), hidden or {}))
+        raise WorkerFailed(redact(failure_text(completed), hidden or {}))
     return parse_answer(completed.stdout, samples)
 
 

@@ -23,7 +23,9 @@ RunBenchmark = Callable[..., dict[str, Any]]
 
 
 class Dropping(LocalTarget):
-    """This machine under another name; the connection drops before each of the processes numbered ``at``."""
+    """This machine as if it were a Pi; the connection drops before each of the processes numbered ``at``."""
+
+    kind, is_local = "ssh", False
 
     def __init__(self, at: Sequence[int], comes_back: bool) -> None:
         super().__init__()
@@ -97,6 +99,8 @@ def test_what_was_refused_costs_nothing(benchmark_of: RunBenchmark, monkeypatch:
     """No frame goes to a device that runs nothing, and this machine predicts only what some device ran."""
 
     class Untouched(LocalTarget):
+        kind, is_local = "ssh", False
+
         def send(self, folder: Path) -> str:
             raise AssertionError(folder)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as with_changes
 
 from fetaledge_benchmarks.plan import Row, Sampling
 from fetaledge_benchmarks.record import _result
@@ -34,6 +35,8 @@ INFO: Inference timings in us: Init: 8000, First inference: 21000, Warmup (avg):
 class Phone(LocalTarget):
     """Temperatures one after another, pauses written down, and an answer to every command."""
 
+    kind, is_local, worker_kind = "adb", False, "native"
+
     def __init__(self, celsius: Sequence[float] = (50.0,), answer: Completed | None = None) -> None:
         super().__init__()
         self.name = "adb://1"
@@ -44,7 +47,7 @@ class Phone(LocalTarget):
         self.limits_s: list[float] = []
 
     def conditions(self) -> Conditions:
-        return replace(COOL, temperature_c=self.celsius.pop(0) if len(self.celsius) > 1 else self.celsius[0])
+        return with_changes(COOL, temperature_c=self.celsius.pop(0) if len(self.celsius) > 1 else self.celsius[0])
 
     def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -90,7 +93,7 @@ def test_rows_are_held_to_the_fastest_cores(tmp_path: Path) -> None:
 
 def test_a_row_says_what_cannot_be_told_of_it(tmp_path: Path) -> None:
     share = share_of(Phone(), tmp_path, "tflite-int8", "onnx-int8")
-    share.measurements[0].conditions = [replace(COOL, throttled=0x50000)] * 2
+    share.measurements[0].conditions = [with_changes(COOL, throttled=0x50000)] * 2
     first, second = (_result(measurement, share, Sampling(30, 2, 0), "head") for measurement in share.measurements)
     assert "had throttled since its start (under-voltage, throttled)" in first["notes"][0] and second["notes"] == []
 

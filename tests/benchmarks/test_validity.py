@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as with_changes
 
 from fetaledge_benchmarks.validity import reasons_against, remarks_on
 from fetaledge_devices.facts.model import Battery, Conditions
@@ -55,7 +55,7 @@ def test_a_governor_that_changed() -> None:
 
 
 def test_a_governor_that_could_not_be_read_once_has_not_changed() -> None:
-    assert reasons(conditions=(COOL, replace(COOL, governor=None))) == []
+    assert reasons(conditions=(COOL, with_changes(COOL, governor=None))) == []
 
 
 def test_heat_is_counted_within_the_rows_own_processes_only() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fetaledge_devices.targets import list_adb, open_target
-from fetaledge_devices.targets.adb import AdbTarget
+from fetaledge_devices.targets import open_target
+from fetaledge_devices.targets.adb import AdbTarget, list_adb
 from fetaledge_devices.targets.adb import Phone as Listed
 from fetaledge_devices.targets.base import ConnectionLost
 from fetaledge_runtimes.errors import TargetError

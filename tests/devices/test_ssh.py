@@ -20,7 +20,7 @@ from fetaledge_devices.targets import open_target, ssh
 from fetaledge_devices.targets.base import Completed, ConnectionLost
 from fetaledge_devices.targets.error_messages import SSH, explain
 from fetaledge_devices.targets.ssh import SshTarget
-from fetaledge_runtimes.errors import TargetError
+from fetaledge_runtimes.errors import OutputError, TargetError
 from tests.stand_ins.pi import Pi
 
 # Runs what ssh would run there in a home folder here; the words in front of it are written down.
@@ -242,6 +242,59 @@ def test_a_large_folder_is_given_the_time_that_it_takes(
         monkeypatch.setattr(target, "download", download)
         target.fetch(str(home), tmp_path / "fetched")
     assert limits[0] > 660 + 10_000_000 / 50_000 - 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'rsync: [receiver] write failed on "/here/x": No space left on device (28)',
+        'scp: local write "/here/x": No space left on device',
+        "adb: error: cannot write '/here/x': No space left on device",
+        'rsync: [receiver] close failed on "/here/x": Disk quota exceeded (122)',
+    ],
+)
+def test_a_full_disk_of_this_machine_is_not_the_devices(
+    fake: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str
+) -> None:
+    home = fake()
+    (home / "x").write_text("x")
+    with opened("ssh://pi@x") as target:
+        monkeypatch.setattr(target, "download", lambda *_: Completed(11, "", said))
+        with pytest.raises(OutputError) as full:
+            target.fetch(str(home), tmp_path / "fetched")
+    assert full.value.exit_code == 3
+    assert full.value.message == f"no space is left in {tmp_path / 'fetched'} on this machine"
+
+
+def test_what_has_no_room_here_is_not_copied(
+    fake: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home = fake()
+    (home / "x").write_bytes(bytes(3_000_000))
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("only root may mount a small disk")
+    try:
+        with opened("ssh://pi@x") as target:
+            monkeypatch.setattr(target, "download", lambda *_: pytest.fail("it was copied"))
+            with pytest.raises(OutputError, match=rf"no space is left in {small}.*: 3 MB are needed and 1 MB are free"):
+                target.fetch(str(home), small / "fetched")
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_no_room_for_what_is_sent_is_said_of_this_machine(
+    fake: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home = fake()
+    (home / "x").write_text("x")
+    with opened("ssh://pi@x") as target:
+        target.connect()
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no such folder"))
+        with pytest.raises(OutputError, match="cannot make a temporary folder on this machine: .*no such folder"):
+            target.send(home)
 
 
 @pytest.mark.slow

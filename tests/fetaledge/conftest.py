@@ -53,7 +53,7 @@ def sam_run(psfh_phantoms: Path, sam_base: Path, tmp_path_factory: pytest.TempPa
     import torch
 
     from fetaledge.data.layouts.open import open_dataset
-    from fetaledge.training.sam.recipe import SamRecipe
+    from fetaledge.runs.sam_recipe import SamRecipe
     from fetaledge.training.sam.train import train_sam
 
     torch.set_num_threads(1)  # sums of more threads have other last digits; runs are compared bit by bit

@@ -108,7 +108,7 @@ def test_a_run_that_is_none(call: Callable[..., tuple[int, str, str]], phantoms:
         ("[]", "has the schema None"),
         ('{"schema": "fetaledge/run/9"}', "has the schema 'fetaledge/run/9'"),
         ('{"schema": "fetaledge/run/1"}', "is not finished"),
-        ('{"schema": "fetaledge/run/1", "validation": {}}', "lacks or misnames something (KeyError: 'architecture')"),
+        ('{"schema": "fetaledge/run/1", "validation": {}}', "run.json lacks the key"),
     ):
         (run / "run.json").write_text(text)
         code, _, err = call("export", run, "--out", tmp_path / "b", "--data", phantoms)

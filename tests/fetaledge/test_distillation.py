@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,17 +12,19 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 from scipy.special import expit, softmax
 from torch import nn
 
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.phantoms.ps_fh import psfh_phantom, write_psfh_phantoms
 from fetaledge.runs.open import open_run
-from fetaledge.runs.run import Run
+from fetaledge.runs.sam_run import SamRun
+from fetaledge.runs.unet_recipe import Recipe
+from fetaledge.runs.unet_run import UnetRun
 from fetaledge.training.unet.distillation import Teachers, Unlabelled, teacher_facts
 from fetaledge.training.unet.frames import PreparedFrames, TrainingFrames
 from fetaledge.training.unet.module import SegmentationModule
-from fetaledge.training.unet.recipe import Recipe
 from fetaledge.training.unet.train import train_unet
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.preprocess import resize
@@ -120,11 +121,8 @@ def test_unlabelled_frames_leave_out_what_is_known(phantoms: Path) -> None:
     frames = Unlabelled.open(phantoms, known)
     assert [file.stem for file in frames.hashes] == [item.name for item in dataset.items[15:]]
     assert np.array_equal(next(iter(frames)), dataset[15].frame.pixels)
-    assert {key: frames.to_json()[key] for key in ("name", "files", "left_out")} == {
-        "name": "phantoms",
-        "files": 5,
-        "left_out": 15,
-    }
+    facts = frames.facts()
+    assert (facts.name, facts.files, facts.left_out) == ("phantoms", 5, 15)
     with pytest.raises(InputError, match="every frame of .* is labelled or held out"):
         Unlabelled.open(phantoms, {item.content_hash() for item in dataset.items})
 
@@ -154,26 +152,23 @@ def test_layouts_of_unlabelled_frames(phantoms: Path, tmp_path: Path) -> None:
 def test_a_teacher_that_has_seen_validation_frames_is_told(small_run: Path, phantoms: Path) -> None:
     run = open_run(small_run)
     dataset = open_dataset(phantoms)
-    held_out = {item.content_hash() for item in dataset.only(run.document["split"]["validation"]).items}
+    held_out = {item.content_hash() for item in dataset.only(run.split.validation).items}
     (fact,) = teacher_facts([run], held_out)
-    assert fact == {
-        "run": "small",
-        "weights_sha256": run.source()["weights_sha256"],
-        "trained_on_validation": 0,
-    }
-    assert teacher_facts([run], set(run.document["trained_on"]))[0]["trained_on_validation"] == 16
+    assert (fact.run, fact.weights_sha256) == ("small", run.source()["weights_sha256"])
+    assert fact.trained_on_validation == 0
+    assert teacher_facts([run], set(run.trained_on))[0].trained_on_validation == 16
 
 
 def test_refused(small_run: Path, phantoms: Path, tmp_path: Path) -> None:
     dataset, run = open_dataset(phantoms), open_run(small_run)
-    other = Run(small_run, {**run.document, "task": "ps-fh"})
+    other = UnetRun(small_run, replace(run.document, task="ps-fh"))
     with pytest.raises(UsageError, match="is for the task 'ps-fh', and the data are for 'head'"):
         train_unet(dataset, tmp_path / "run", STUDENT, teachers=[run, other])
     with pytest.raises(UsageError, match="--unlabelled .* was given without a teacher"):
         train_unet(dataset, tmp_path / "run", STUDENT, unlabelled=phantoms)
     with pytest.raises(UsageError, match="--soft-weight -0.1 is not between 0 and 1"):
         train_unet(dataset, tmp_path / "run", replace(STUDENT, soft_weight=-0.1), teachers=[run])
-    sam = Run(small_run, {**run.document, "architecture": {"name": "sam"}})
+    sam = SamRun(small_run, None)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="is a SAM, and a U-Net starts from a U-Net"):
         train_unet(dataset, tmp_path / "run", STUDENT, init=sam)
     assert not (tmp_path / "run").exists()
@@ -188,12 +183,12 @@ def test_student_learns_heads_without_their_labels(small_run: Path, phantoms: Pa
     )
     assert run is not None
     document = run.document
-    assert document["unlabelled"]["frames"] == 12 and document["unlabelled"]["left_out"] == 8
-    assert document["teachers"][0]["trained_on_validation"] == 0
-    assert len(document["split"]["train"]) == 4 and len(document["trained_on"]) == 16
-    held_out = open_dataset(phantoms).only(document["split"]["validation"])
-    assert not {item.content_hash() for item in held_out.items} & set(document["trained_on"])
-    assert document["validation"]["dice"]["mean"] > 0.7
+    assert document.unlabelled.frames == 12 and document.unlabelled.left_out == 8
+    assert document.teachers[0].trained_on_validation == 0
+    assert len(document.split.train) == 4 and len(document.trained_on) == 16
+    held_out = open_dataset(phantoms).only(document.split.validation)
+    assert not {item.content_hash() for item in held_out.items} & set(document.trained_on)
+    assert document.validation["dice"]["mean"] > 0.7
 
 
 @pytest.mark.slow
@@ -218,4 +213,4 @@ def test_resume_refuses_other_teachers(small_run: Path, phantoms: Path, tmp_path
         train_unet(dataset, tmp_path / "run", STUDENT, teachers=[run], unlabelled=more, resume=True)
     resumed = train_unet(dataset, tmp_path / "run", STUDENT, teachers=[run], resume=True)
     assert resumed is not None
-    assert resumed.document["best"]["dice"] == pytest.approx(straight.document["best"]["dice"], abs=2e-3)
+    assert resumed.document.best.dice == pytest.approx(straight.document.best.dice, abs=2e-3)

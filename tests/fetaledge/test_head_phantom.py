@@ -20,11 +20,11 @@ from fetaledge.phantoms.head import (
     head_phantom_with_truth,
     write_head_phantoms,
 )
-from fetaledge.phantoms.phantom_set import NOTICE
 from fetaledge.phantoms.speckle import envelope, log_compress, scatter
 from fetaledge.phantoms.transducer import ConvexProbe, beam_grid
 from fetaledge_runtimes.ellipse import Ellipse, fit_outline, from_mask
 from fetaledge_runtimes.errors import OutputError
+from fetaledge_runtimes.scores.record import SYNTHETIC_NOTE
 from fetaledge_runtimes.tasks.head import hc_for_age
 
 SEEDS = range(8)
@@ -75,8 +75,8 @@ def test_a_seed_is_a_frame():
     first, again, other = head_phantom(7), head_phantom(7), head_phantom(8)
     np.testing.assert_array_equal(first.frame.pixels, again.frame.pixels)
     np.testing.assert_array_equal(first.mask, again.mask)
-    assert first.hc_mm == again.hc_mm
-    assert first.hc_mm != other.hc_mm and not np.array_equal(first.frame.pixels, other.frame.pixels)
+    assert first.stated == again.stated
+    assert first.stated != other.stated and not np.array_equal(first.frame.pixels, other.frame.pixels)
     assert first.subject != other.subject and first.name != other.name
 
 
@@ -95,7 +95,7 @@ def test_the_mask_measures_what_the_ellipse_is(phantoms):
         labelled, ellipse = phantom.labelled, phantom.ellipse
         pixel_mm = labelled.frame.pixel_mm[0]
         measured = from_mask(labelled.mask)
-        assert measured.circumference == pytest.approx(labelled.hc_mm / pixel_mm, abs=0.1)
+        assert measured.circumference == pytest.approx(labelled.stated["hc_mm"] / pixel_mm, abs=0.1)
         assert 2 * math.sqrt(math.pi * labelled.mask.sum()) == pytest.approx(
             2 * math.sqrt(math.pi * ellipse.area), abs=0.1
         )
@@ -105,7 +105,7 @@ def test_heads_have_the_size_of_their_age_and_lie_within_the_frame():
     for seed in range(1000, 1010):
         phantom = head_phantom_with_truth(seed, (108, 160))
         mean_mm, sd_mm = hc_for_age(phantom.ga_weeks)
-        assert abs(phantom.labelled.hc_mm - mean_mm) <= 2.5 * sd_mm + 1e-6
+        assert abs(phantom.labelled.stated["hc_mm"] - mean_mm) <= 2.5 * sd_mm + 1e-6
         assert 0.68 <= phantom.ellipse.b / phantom.ellipse.a <= 0.90
         mask = phantom.labelled.mask
         assert mask.shape == (108, 160)
@@ -159,7 +159,7 @@ def test_the_folder_has_the_layout_of_hc18(tmp_path: Path):
         assert fitted == pytest.approx(float(hc_mm), abs=max(0.03, 0.1 * float(pixel_mm)))
     note = json.loads((folder / "phantom.json").read_text(encoding="utf-8"))
     assert note["synthetic"] is True
-    assert (note["task"], note["count"], note["seed"], note["notice"]) == ("head", 3, 5, NOTICE)
+    assert (note["task"], note["count"], note["seed"], note["notice"]) == ("head", 3, 5, SYNTHETIC_NOTE)
 
 
 def test_an_existing_folder_is_kept_unless_forced(tmp_path: Path):

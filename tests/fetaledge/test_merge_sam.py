@@ -71,7 +71,7 @@ def test_the_published_package_opens_a_merged_run(
 @pytest.mark.slow
 def test_best_fold_as_safetensors(sam_run: Path, tmp_path: Path) -> None:
     run: Any = open_run(sam_run)
-    scores = [fold["best"]["dice"] for fold in run.document["folds"]]
+    scores = [fold.best.dice for fold in run.document.folds]
     assert scores[run.best_fold - 1] == max(scores)
     out = tmp_path / "merged.safetensors"
     assert merge(sam_run, out, **PLAIN) == f"fold {run.best_fold} of {sam_run}"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import pickle
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from msgspec.structs import replace
 from safetensors.torch import load_file, save_file
 
 from fetaledge.models.tensors import check_fit, read_tensors
 from fetaledge.models.unet import HEADS, Architecture, load_body, load_encoder, logits_of
 from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.records import from_json, to_json
+from fetaledge_runtimes.tasks.head import HEAD
+from fetaledge_runtimes.tasks.ps_fh import PS_FH
 
 SMALL = Architecture(decoder_channels=(16, 8, 8, 4, 4))
 
@@ -36,11 +40,11 @@ def test_unknown_encoder() -> None:
 
 
 def test_architecture_survives_json() -> None:
-    assert Architecture.from_json(SMALL.to_json()) == SMALL
+    assert from_json(json.loads(json.dumps(to_json(SMALL))), Architecture, "run.json") == SMALL
 
 
 def test_logits_of_each_task() -> None:
-    assert [logits_of(task) for task in ("head", "ps-fh")] == [1, 3]
+    assert [logits_of(task) for task in (HEAD, PS_FH)] == [1, 3]
 
 
 def test_body_of_another_task() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +13,12 @@ import SimpleITK
 
 from fetaledge.data.check import COLOURS, check_dataset, summary_lines, write_sheet
 from fetaledge.data.layouts.open import open_dataset
+from fetaledge.data.meta_image import read_meta_image
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
+from fetaledge_runtimes.tasks.head import HEAD
+from fetaledge_runtimes.tasks.ps_fh import PS_FH
 
 SHAPE = (256, 256)
 
@@ -47,13 +51,13 @@ def psfhs(tmp_path: Path) -> Path:
 
 def test_frames_and_labels(psfhs: Path) -> None:
     dataset = open_dataset(psfhs)
-    assert dataset.task == dataset.only(["00001"]).task == "ps-fh" and len(dataset) == 4 and not dataset.synthetic
+    assert dataset.task is dataset.only(["00001"]).task is PS_FH and len(dataset) == 4 and not dataset.synthetic
     assert [item.subject for item in dataset.items] == ["00001", "00002", "00003", "00004"]
     for index, labelled in enumerate(dataset):
         np.testing.assert_array_equal(labelled.mask, label_map(index))
         np.testing.assert_array_equal(labelled.frame.pixels, label_map(index) * 60 + 30)
         assert labelled.mask.dtype == labelled.frame.pixels.dtype == np.uint8
-        assert labelled.hc_mm is labelled.aop_deg is labelled.frame.pixel_mm is None
+        assert labelled.stated == {} and labelled.frame.pixel_mm is None
 
 
 def test_colour_planes_and_deeper_grey(psfhs: Path) -> None:
@@ -74,8 +78,8 @@ def test_the_table_states_subjects_angles_and_spacing(psfhs: Path) -> None:
     (psfhs / "truth.csv").write_text("\n".join(rows) + "\n")
     dataset = open_dataset(psfhs)
     assert [item.subject for item in dataset.items] == ["anna", "anna", "00003", "00004"]
-    assert (dataset[0].aop_deg, dataset[0].frame.pixel_mm, dataset[0].hc_mm) == (123.5, (0.3, 0.3), None)
-    assert (dataset[1].aop_deg, dataset[1].frame.pixel_mm) == (None, None)
+    assert (dataset[0].stated, dataset[0].frame.pixel_mm) == ({"aop_deg": 123.5}, (0.3, 0.3))
+    assert (dataset[1].stated, dataset[1].frame.pixel_mm) == ({}, None)
     assert dataset.fingerprint() != before
     (psfhs / "truth.csv").write_text("filename,aop_deg\n00001.mha,181\n")
     with pytest.raises(InputError, match="00001: aop_deg is 181, and an angle of progression lies below 180"):
@@ -141,7 +145,10 @@ def cut(path: Path, compressed: bool) -> None:
             lambda f: write(f / "label_mha/00001.mha", np.zeros((256, 200), np.uint8)),
             "is 200×256, and 00001.mha is 256",
         ),
-        (lambda f: write(f / "label_mha/00001.mha", label_map() * np.uint8(2)), "holds the label 4; a label map is 0"),
+        (
+            lambda f: write(f / "label_mha/00001.mha", label_map() * np.uint8(2)),
+            "holds the label 4; a label map of this task holds 0 to 2",
+        ),
         (lambda f: write(f / "label_mha/00001.mha", np.full(SHAPE, -1, np.int8)), "holds the label -1"),
         (lambda f: write(f / "label_mha/00001.mha", label_map() * 0.5), "holds the label 0.5"),
         (lambda f: cut(f / "image_mha/00001.mha", False), "00001.mha is no MetaImage, or is damaged or cut short"),
@@ -159,6 +166,38 @@ def test_broken_files(
     assert not any(capfd.readouterr())
 
 
+def test_reading_leaves_the_standard_streams_of_the_process_alone(psfhs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread's output must not vanish while a frame is read."""
+
+    def redirected(*_: int) -> None:
+        raise AssertionError("a file descriptor was redirected")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "dup2", redirected)
+        assert open_dataset(psfhs)[0].mask.max() == 2
+
+
+@pytest.mark.parametrize(
+    "kind", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "float32", "float64"]
+)
+@pytest.mark.parametrize("compressed", [True, False])
+def test_every_number_type_of_a_metaimage(tmp_path: Path, kind: str, compressed: bool) -> None:
+    values = (np.random.default_rng(0).random((3, 40, 50)) * 100).astype(kind)
+    write(tmp_path / "a.mha", values, compressed)
+    read = read_meta_image(tmp_path / "a.mha", lambda header: None)
+    assert read.dtype == values.dtype
+    np.testing.assert_array_equal(read, values)
+
+
+def test_a_metaimage_in_the_other_byte_order_with_its_values_in_a_file_beside_it(tmp_path: Path) -> None:
+    values = np.arange(2000, dtype=np.uint16).reshape(40, 50)
+    header = "ObjectType = Image\nNDims = 2\nBinaryDataByteOrderMSB = True\nDimSize = 50 40\nElementType = MET_USHORT\n"
+    (tmp_path / "a.mha").write_text(f"{header}ElementDataFile = a.raw\n")
+    (tmp_path / "a.raw").write_bytes(values.astype(">u2").tobytes())
+    np.testing.assert_array_equal(read_meta_image(tmp_path / "a.mha", lambda header: None), values)
+    np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(tmp_path / "a.mha"))), values)
+
+
 def test_label_maps_as_pictures(tmp_path: Path) -> None:
     for stem in "ab":
         for part, values in (("images", label_map() * 60), ("masks", label_map())):
@@ -166,15 +205,17 @@ def test_label_maps_as_pictures(tmp_path: Path) -> None:
             cv2.imwrite(str(tmp_path / part / f"{stem}.png"), values)
     cv2.imwrite(str(tmp_path / "masks/a.png"), (label_map() == 1).astype(np.uint8))
     dataset = open_dataset(tmp_path)
-    assert dataset.task == "ps-fh" and set(np.unique(dataset[0].mask)) == {0, 1}
+    assert dataset.task is PS_FH and set(np.unique(dataset[0].mask)) == {0, 1}
     np.testing.assert_array_equal(dataset[1].mask, label_map())
     (tmp_path / "pixels.csv").write_text("filename,pixel_mm\na.png,0.3\nb.png,0.3\n")
-    assert open_dataset(tmp_path)[1].hc_mm is None
+    assert open_dataset(tmp_path)[1].stated == {}
 
     cv2.imwrite(str(tmp_path / "masks/a.png"), (label_map() > 0).astype(np.uint8) * 255)
     dataset = open_dataset(tmp_path)
-    assert dataset.task == "head" and dataset[0].mask.max() == 1
-    with pytest.raises(InputError, match=r"b\.png holds the labels of symphysis and head, and another mask"):
+    assert dataset.task is HEAD and dataset[0].mask.max() == 1
+    with pytest.raises(
+        InputError, match=r"b\.png holds the label 2 of symphysis and head, and its data set is of the task head"
+    ):
         dataset[1]
     cv2.imwrite(str(tmp_path / "masks/a.png"), label_map())
     cv2.imwrite(str(tmp_path / "masks/b.png"), label_map() + np.uint8(1))
@@ -202,22 +243,22 @@ def test_check_counts_structures_and_statuses(psfhs: Path, tmp_path: Path) -> No
     write_frame(psfhs, "00003", label_map()[:, ::-1].copy())
     write(psfhs / "label_mha/00004.mha", label_map() + np.uint8(3))
     report = check_dataset(open_dataset(psfhs))
-    assert (report["task"], report["usable"], report["sizes"]) == ("ps-fh", 3, {"256×256": 3})
-    assert report["structures"] == {"pubic-symphysis": 2, "head": 3}
-    assert report["statuses"] == {"ok": 1, "missing-ps": 1, "mirrored": 1} and report["aop_deg"]["n"] == 1
-    assert [problem["file"] for problem in report["problems"]] == ["00004.mha"]
+    assert (report.task, report.usable, report.sizes) == ("ps-fh", 3, {"256×256": 3})
+    assert report.structures == {"pubic-symphysis": 2, "head": 3}
+    assert report.statuses == {"ok": 1, "missing-ps": 1, "mirrored": 1} and report.aop_deg.n == 1
+    assert [problem.file for problem in report.problems] == ["00004.mha"]
     lines = summary_lines(report)
     assert "frames with: pubic-symphysis 2, head 3" in lines and not any("no millimetres" in line for line in lines)
 
-    measured = report["aop_deg"]["median"]
+    measured = report.aop_deg.median
     (psfhs / "truth.csv").write_text(f"filename,aop_deg\n00001.mha,{measured + 9}\n00002.mha,{measured + 9}\n")
     report = check_dataset(open_dataset(psfhs))
-    assert [problem["file"] for problem in report["problems"]] == ["00001.mha", "00004.mha"]
-    assert f"its label measures {measured:.1f} degrees" in report["problems"][0]["message"]
-    assert report["aop_deg"]["max"] == pytest.approx(measured + 9)
+    assert [problem.file for problem in report.problems] == ["00001.mha", "00004.mha"]
+    assert f"its label measures {measured:.1f} degrees" in report.problems[0].message
+    assert report.aop_deg.max == pytest.approx(measured + 9)
 
     write_sheet(open_dataset(psfhs), report, tmp_path / "sheet.png")
     sheet = cv2.imread(str(tmp_path / "sheet.png"))
     assert sheet is not None
-    for colour in COLOURS.values():
+    for colour in COLOURS[:2]:
         assert (np.abs(sheet.astype(int) - colour).max(axis=2) < 30).any()

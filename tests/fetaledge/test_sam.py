@@ -6,7 +6,6 @@ import contextlib
 import os
 import pickle
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 from safetensors.torch import save_file
 from scipy.ndimage import map_coordinates
 
@@ -29,6 +29,7 @@ from fetaledge.models.sam.checkpoint import (
 from fetaledge.models.sam.names import published_name
 from fetaledge.models.sam.network import SHAPES, PromptlessSam, SamShape
 from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.records import from_json, to_json
 
 TINY = SHAPES["tiny"]
 Published = Callable[[SamShape], Any]
@@ -227,7 +228,7 @@ def test_a_size_that_no_patch_divides(size: int) -> None:
 
 def test_shapes_as_json() -> None:
     for shape in SHAPES.values():
-        assert SamShape.from_json(shape.to_json()) == shape
+        assert from_json(to_json(shape), SamShape, "run.json") == shape
 
 
 def test_number_of_classes() -> None:

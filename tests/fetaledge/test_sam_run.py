@@ -7,13 +7,13 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
@@ -22,13 +22,13 @@ from fetaledge.models.sam.checkpoint import SamBase
 from fetaledge.models.sam.network import SHAPES, SamShape, random_sam
 from fetaledge.runs.evaluate import evaluate_run
 from fetaledge.runs.open import open_run
+from fetaledge.runs.sam_recipe import SamRecipe
 from fetaledge.runs.sam_run import SamRun
 from fetaledge.training.sam import memory_estimate
 from fetaledge.training.sam.frames import AugmentedMaps, LabelMaps, PlainMaps
 from fetaledge.training.sam.module import SamModule
-from fetaledge.training.sam.recipe import SamRecipe
 from fetaledge.training.sam.train import train_sam
-from fetaledge.training.trainer import Machines
+from fetaledge.training.trainer import TrainerHardware
 from fetaledge.training.validation_dice import structure_dice
 from fetaledge_runtimes.errors import FetalEdgeError, InputError, OutputError, UsageError
 from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
@@ -138,7 +138,7 @@ def test_evaluating_folds(sam_run: Path, psfh_phantoms: Path, tmp_path: Path, fe
     for number in (1, 2):
         run = opened(sam_run, fold=number)
         frames = run.frames(dataset, None)
-        assert [frame.name for frame in frames] == run.document["folds"][number - 1]["validation"]
+        assert [frame.name for frame in frames] == list(run.document.folds[number - 1].validation)
         assert run.source()["run"] == f"sam, fold {number}"
     record = evaluate_run(opened(sam_run, fold=1), opened(sam_run, fold=1).frames(dataset, None), threads=1)
     assert record["cases"] == 4 and record["task"] == "ps-fh"
@@ -196,7 +196,7 @@ def test_damaged_run(sam_run: Path, sam_base: Path, tmp_path: Path) -> None:
     document = json.loads((run / "run.json").read_text())
     for key in ("folds", "architecture", "hashes", "recipe"):
         (run / "run.json").write_text(json.dumps({name: value for name, value in document.items() if name != key}))
-        with pytest.raises(InputError, match="lacks or misnames"):
+        with pytest.raises(InputError, match=f"lacks the key {key}"):
             opened(run)
     del document["validation"]
     (run / "run.json").write_text(json.dumps(document))
@@ -256,7 +256,7 @@ def test_resumed_run_is_the_unbroken_one(
 def test_other_tunes(tune: str, phantoms: Path, tmp_path: Path) -> None:
     recipe = replace(QUICK, tune=tune, folds=1, epochs=1, train_count=4, flip=False)
     run = train_sam(open_dataset(phantoms), tmp_path / tune, recipe, base="random:tiny")
-    assert run is not None and run.task == "head" and run.folds == 1
+    assert run is not None and run.task.name == "head" and run.folds == 1
     assert names(tmp_path / tune) == {
         "run.json",
         *(f"fold-1/{n}" for n in ("curve.png", "fold.json", "log.csv", "model.safetensors")),
@@ -288,7 +288,7 @@ def test_adapter_to_start_from(psfh_phantoms: Path, sam_base: Path, tmp_path: Pa
     recipe = replace(QUICK, rank=2, folds=1, epochs=1, learning_rate=1e-9, size=96)
     dataset = open_dataset(psfh_phantoms)
     run = train_sam(dataset, tmp_path / "run", recipe, base=str(sam_base), adapter=tmp_path / "lora.safetensors")
-    assert run is not None and run.size == (96, 96) and run.document["adapter"] == "lora.safetensors"
+    assert run is not None and run.size == (96, 96) and run.document.adapter == "lora.safetensors"
     found = {name: tensor for name, tensor in stored(tmp_path / "run").items() if "lora_" in name}
     torch.testing.assert_close(
         found["fold-1/base_model.model.vision_encoder.layers.1.attn.qkv.v_proj.lora_A.weight"], matrices["w_a_003"]
@@ -485,7 +485,7 @@ def test_advice_fits(name: str, available: int, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(memory_estimate, "available_bytes", lambda _: available)
     shape, recipe = SHAPES[name].resized(1024), SamRecipe(size=1024)
     with pytest.raises(UsageError, match=rf"takes about .* GB, and {available / 1e9:.1f} GB are free") as caught:
-        memory_estimate.refuse_what_does_not_fit(shape, recipe, Machines())
+        memory_estimate.refuse_what_does_not_fit(shape, recipe, TrainerHardware())
     advice = caught.value.hint
     if advice == "no size would fit: take a smaller SAM":
         assert (
@@ -497,11 +497,11 @@ def test_advice_fits(name: str, available: int, monkeypatch: pytest.MonkeyPatch)
     assert batch is not None and advice.endswith("would fit")
     better = replace(recipe, batch=int(batch[1]), checkpointing="--checkpointing" in advice)
     smaller: SamShape = shape.resized(int(size[1])) if size else shape
-    memory_estimate.refuse_what_does_not_fit(smaller, better, Machines())
+    memory_estimate.refuse_what_does_not_fit(smaller, better, TrainerHardware())
 
 
 def test_free_memory_is_told() -> None:
-    assert memory_estimate.available_bytes(Machines("cpu")) > 1e8  # type: ignore[operator]
+    assert memory_estimate.available_bytes(TrainerHardware("cpu")) > 1e8  # type: ignore[operator]
 
 
 def test_other_errors_are_not_called_a_lack_of_memory() -> None:
@@ -529,7 +529,9 @@ def test_wrong_data_leave_an_earlier_run_as_it_was(
     with pytest.raises(InputError, match=label.name):
         train_sam(open_dataset(data), run, QUICK, base=str(sam_base), force=True)
     with pytest.raises(UsageError, match="--accelerator"):
-        train_sam(open_dataset(psfh_phantoms), run, QUICK, base=str(sam_base), force=True, machines=Machines("foundry"))
+        train_sam(
+            open_dataset(psfh_phantoms), run, QUICK, base=str(sam_base), force=True, hardware=TrainerHardware("foundry")
+        )
     assert {name: (run / name).read_bytes() for name in names(run)} == before
     with pytest.raises(InputError, match=label.name):
         train_sam(open_dataset(data), tmp_path / "new", QUICK, base=str(sam_base))

@@ -14,17 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 from safetensors.torch import load_file
 
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.phantoms.ps_fh import psfh_phantom, write_psfh_phantoms
 from fetaledge.runs.open import open_run
+from fetaledge.runs.unet_recipe import Recipe
 from fetaledge.training.epoch_sampler import EpochSampler
 from fetaledge.training.options import lightning_precision
-from fetaledge.training.trainer import Machines
+from fetaledge.training.trainer import TrainerHardware
 from fetaledge.training.unet.frames import PreparedFrames, TrainingFrames
 from fetaledge.training.unet.module import SegmentationModule
-from fetaledge.training.unet.recipe import Recipe
 from fetaledge.training.unet.train import train_unet
 from fetaledge_runtimes.errors import InputError, OutputError, UsageError
 
@@ -163,10 +164,10 @@ def test_init_takes_network_size_and_split(small_run: Path, phantoms: Path, tmp_
     run = train_unet(open_dataset(phantoms), tmp_path / "second", recipe, init=init)
     assert run is not None
     assert run.size == (64, 64)
-    assert run.document["split"] == init.document["split"]
-    assert run.document["init"]["weights_sha256"] == init.source()["weights_sha256"]
-    assert run.document["init"]["validation"]["dice"] == init.document["validation"]["dice"]
-    assert set(run.document["trained_on"]) == set(init.document["trained_on"])
+    assert run.document.split == init.document.split
+    assert run.document.init.weights_sha256 == init.source()["weights_sha256"]
+    assert run.document.init.validation["dice"] == init.document.validation["dice"]
+    assert set(run.trained_on) == set(init.trained_on)
     before, after = weights(small_run), weights(tmp_path / "second")
     assert all(tensor.dtype == torch.float16 for tensor in after.values() if tensor.is_floating_point())
     encoder = [name for name in before if name.startswith("encoder.") and before[name].is_floating_point()]
@@ -184,11 +185,11 @@ def test_moving_batchnorm_moves_a_frozen_encoder(small_run: Path, phantoms: Path
 
 
 def test_few_shot(phantoms: Path, tmp_path: Path) -> None:
-    recipe = Recipe(**{**TINY.__dict__, "epochs": 1, "train_count": 5})
+    recipe = replace(TINY, epochs=1, train_count=5)
     run = train_unet(open_dataset(phantoms), tmp_path / "few", recipe)
     assert run is not None
-    assert len(run.document["split"]["train"]) == 5
-    assert len(run.document["split"]["validation"]) == 4
+    assert len(run.split.train) == 5
+    assert len(run.split.validation) == 4
 
 
 @pytest.mark.parametrize(
@@ -212,14 +213,14 @@ def test_few_shot(phantoms: Path, tmp_path: Path) -> None:
 )
 def test_values_that_make_no_sense(phantoms: Path, tmp_path: Path, change: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        train_unet(open_dataset(phantoms), tmp_path / "run", Recipe(**{**TINY.__dict__, **change}))
+        train_unet(open_dataset(phantoms), tmp_path / "run", replace(TINY, **change))
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("machines", [Machines(accelerator="abacus"), Machines(devices=0)])
-def test_machines_that_are_not_there(phantoms: Path, tmp_path: Path, machines: Machines) -> None:
+@pytest.mark.parametrize("hardware", [TrainerHardware(accelerator="abacus"), TrainerHardware(devices=0)])
+def test_hardware_that_are_not_there(phantoms: Path, tmp_path: Path, hardware: TrainerHardware) -> None:
     with pytest.raises(UsageError):
-        train_unet(open_dataset(phantoms), tmp_path / "run", TINY, machines=machines)
+        train_unet(open_dataset(phantoms), tmp_path / "run", TINY, hardware=hardware)
     assert not (tmp_path / "run").exists()
 
 
@@ -271,13 +272,13 @@ def test_symphysis_and_head_from_a_run_that_knows_heads(small_run: Path, tmp_pat
     train_unet(dataset, tmp_path / "run", recipe, init=init, progress=said.append)
     run = open_run(tmp_path / "run")
     assert "small is for the task 'head': segmentation_head.0.weight, segmentation_head.0.bias start from" in said[0]
-    assert (run.task, run.size) == ("ps-fh", (96, 96))
-    assert run.document["classes"] == ["background", "pubic-symphysis", "head"]
-    assert run.document["architecture"] == {**init.document["architecture"], "classes": 3}
+    assert (run.task.name, run.size) == ("ps-fh", (96, 96))
+    assert run.document.classes == ("background", "pubic-symphysis", "head")
+    assert run.document.architecture == replace(init.document.architecture, classes=3)
     rows = list(csv.DictReader((tmp_path / "run/log.csv").open()))
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"]) / 2
-    assert run.document["validation"]["structures"]["fh"]["dice"]["mean"] > 0.7
-    assert not set(run.document["split"]["train"]) & set(run.document["split"]["validation"])
+    assert run.document.validation["structures"]["fh"]["dice"]["mean"] > 0.7
+    assert not set(run.split.train) & set(run.split.validation)
 
 
 @pytest.mark.slow
@@ -299,12 +300,12 @@ def test_killed_and_resumed_equals_unbroken(phantoms: Path, tmp_path: Path, monk
     (broken / ".resume.left").write_bytes(b"half")
     subprocess.run(command(phantoms, broken, "--epochs", "4", "--resume"), check=True)
     resumed = open_run(broken)
-    assert resumed.document["epochs_run"] == 4
+    assert resumed.document.epochs_run == 4
     rows = [list(csv.DictReader((folder / "log.csv").open())) for folder in (tmp_path / "unbroken", broken)]
     for one, other in zip(*rows, strict=True):
         assert float(one["loss"]) == pytest.approx(float(other["loss"]), rel=1e-3)
         assert float(one["dice"]) == pytest.approx(float(other["dice"]), abs=2e-3)
-    assert resumed.document["best"]["epoch"] == unbroken.document["best"]["epoch"]
+    assert resumed.document.best.epoch == unbroken.document.best.epoch
     for name, tensor in weights(broken).items():
         assert torch.allclose(tensor.float(), weights(tmp_path / "unbroken")[name].float(), rtol=1e-3, atol=1e-4), name
     assert not [path for path in broken.iterdir() if path.name.startswith(".")]
@@ -319,7 +320,7 @@ def test_resume_refuses_another_recipe(phantoms: Path, tmp_path: Path) -> None:
     assert process.wait(60) == 130
     state = (tmp_path / "run/resume.ckpt").read_bytes()
     with pytest.raises(UsageError, match="another recipe"):
-        train_unet(open_dataset(phantoms), tmp_path / "run", Recipe(**{**TINY.__dict__, "seed": 5}), resume=True)
+        train_unet(open_dataset(phantoms), tmp_path / "run", replace(TINY, seed=5), resume=True)
     assert (tmp_path / "run/resume.ckpt").read_bytes() == state
     assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith(".")]
 
@@ -342,7 +343,7 @@ def test_two_processes(phantoms: Path, tmp_path: Path) -> None:
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     assert len(done.stdout.splitlines()) == 1
     run = open_run(tmp_path / "run")
-    assert run.document["epochs_run"] == 2
+    assert run.document.epochs_run == 2
     assert len(list(csv.DictReader((tmp_path / "run/log.csv").open()))) == 2
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "curve.png",

@@ -11,12 +11,17 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from msgspec.structs import replace as with_changes
 
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.workflows import verify_on_devices
+from fetaledge_devices.deploy import Deployment
+from fetaledge_devices.targets import Target
+from fetaledge_devices.wheels.pins import engine_package
 from fetaledge_export.gate import UNJUDGED, Limits
 from fetaledge_runtimes import selftest
 from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
+from fetaledge_runtimes.engines.registry import formats
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.files import write_json
 from fetaledge_runtimes.scores.record import CaseScore, evaluation_record, score_case
@@ -191,3 +196,23 @@ def test_this_machine_is_verified_beside_devices(bundle: Path, tested: list[int]
 def test_threads_that_the_golden_frames_would_not_use_are_refused(bundle: Path, call: Call) -> None:
     code, _, err = call("verify", bundle, "--target", PI, "--target", "local", "--threads", 4)
     assert code == UsageError.exit_code == 2 and "--threads 4" in err and "--data" in err
+
+
+@pytest.mark.parametrize("format_name", formats())
+def test_every_engine_states_its_version(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, format_name: str
+) -> None:
+    folder = write_bundle(tmp_path / "bundle", scores_of(data))
+    manifest = Manifest.read(folder)
+    name = f"{format_name}-int8"
+    variants = (with_changes(manifest.variants[0], name=name, format=format_name),)
+    with_changes(manifest, variants=variants).write(folder)
+    versions = {engine_package(format_name): "9.9"}
+
+    def deploy(folder: Path, target: Target, **_: Any) -> Deployment:
+        return Deployment(target, "/there", ("python3",), False, (name,), {}, versions, {})
+
+    monkeypatch.setattr(verify_on_devices, "deploy", deploy)
+    document = verify_on_devices.verify_on_targets(folder, [PI], variants=None, engines=(), progress=lambda line: None)
+    (result,) = document["results"]
+    assert (result["variant"], result["engine_version"], result["result"]) == (name, "9.9", "ok")

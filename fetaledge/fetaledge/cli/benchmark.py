@@ -6,12 +6,14 @@ from pathlib import Path
 
 import typer
 
+from fetaledge.cli.options import TASK
 from fetaledge.cli.output import print_json, print_table, say
 
 
 def benchmark(
     bundle: Path = typer.Argument(..., metavar="BUNDLE"),
     data: Path = typer.Option(..., help="Labelled frames."),
+    task: str | None = TASK,
     run: Path | None = typer.Option(
         None, metavar="RUN", help="The run the bundle comes from: adds the row torch-fp32."
     ),
@@ -66,6 +68,7 @@ def benchmark(
         seed=seed,
         progress=say,
         base=base,
+        task=task,
         targets=target,
         engines=engine,
         sustained_minutes=sustained,

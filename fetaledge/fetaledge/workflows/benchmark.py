@@ -11,7 +11,7 @@ from fetaledge.data.layouts.open import open_dataset
 from fetaledge.data.split import choose_frames
 from fetaledge.runs.evaluate import check_task
 from fetaledge.runs.open import open_run
-from fetaledge.runs.run import Run
+from fetaledge.runs.sam_run import SamRun
 from fetaledge_benchmarks import Reference, run_benchmark
 from fetaledge_devices.targets import open_target
 from fetaledge_runtimes.bundle import Bundle
@@ -32,6 +32,7 @@ def benchmark_bundle(
     seed: int,
     progress: Callable[[str], None],
     base: Path | None = None,
+    task: str | None = None,
     targets: Sequence[str] = ("local",),
     engines: Sequence[str] = (),
     sustained_minutes: float | None = None,
@@ -40,7 +41,8 @@ def benchmark_bundle(
 ) -> dict[str, Any]:
     """The benchmark record of a bundle on ``targets``; with ``run_folder``, eager PyTorch is measured on this machine.
 
-    ``base``: where a SAM run's base is, if not where the run says. The other arguments are those of
+    ``base``: where a SAM run's base is, if not where the run says. ``task``: what the labels mark, if it is not to be
+    inferred. The other arguments are those of
     :func:`fetaledge_benchmarks.run_benchmark`.
 
     Raises:
@@ -52,7 +54,7 @@ def benchmark_bundle(
     opened = [open_target(address) for address in targets]
     bundle = Bundle.open(bundle_folder)
     source = bundle.manifest.source
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, task=task, progress=progress)
     check_task(bundle_folder, task_named(bundle.manifest.task), dataset)
     reference = None
     if run_folder is not None:
@@ -95,9 +97,9 @@ def _exported_fold(run_folder: Path, bundle: Bundle) -> int | None:
     """The fold of a SAM run that the bundle was exported from; None for a run without folds."""
     source = bundle.manifest.source
     folds: list[int | None] = [None]
-    run: Run = open_run(run_folder)
-    if run.document["architecture"]["name"] == "sam":
-        folds = [number for number, _ in enumerate(run.document["folds"], 1)]
+    run = open_run(run_folder)
+    if isinstance(run, SamRun):
+        folds = list(range(1, run.folds + 1))
     for fold in folds:
         if open_run(run_folder, fold).source()["weights_sha256"] == source.get("weights_sha256"):
             return fold

@@ -17,7 +17,6 @@ from fetaledge.runs.evaluate import check_task
 from fetaledge_benchmarks import run_benchmark
 from fetaledge_devices.deploy import check_engines, deploy
 from fetaledge_devices.targets import open_target
-from fetaledge_devices.targets.local import LocalTarget
 from fetaledge_export.gate import Limits, judge, unmeasured_limits
 from fetaledge_export.results import read_gate
 from fetaledge_runtimes.bundle import Bundle, choose_variants
@@ -76,7 +75,7 @@ def verify_on_targets(
                 lost[address] = str(error)
                 continue
         refused = dict(deployment.refused)
-        if isinstance(target, LocalTarget):  # where deploying tests nothing
+        if target.is_local:  # where deploying tests nothing
             usable = [variant for variant in chosen if variant.name not in refused]
             tested = verify_bundle(bundle, usable) if usable else []
             refused |= {one.variant: "; ".join(one.details) for one in tested if one.result != "ok"}
@@ -118,8 +117,11 @@ def gate_on_targets(
     threads: int,
     engines: Sequence[str],
     progress: Callable[[str], None],
+    labelled_for: str | None = None,
 ) -> dict[str, Any]:
     """Predict the gate's frames on each target, and judge every variant by the gate's limits against fp32 PyTorch.
+
+    ``labelled_for``: the task of the labels, if it is not to be inferred.
 
     Returns:
         The document ``fetaledge/device-gate/1``: ``results`` with ``target``, ``variant``, ``passed``, ``reasons``,
@@ -135,7 +137,7 @@ def gate_on_targets(
     gate = read_gate(bundle)
     task = task_named(bundle.manifest.task)
     reference = case_scores(gate.reference, task, f"{bundle.folder}: the gate's reference")
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, task=labelled_for, progress=progress)
     check_task(bundle_folder, task, dataset)
     names = {score.name for score in reference}
     items = tuple(item for item in dataset.items if item.name in names)
