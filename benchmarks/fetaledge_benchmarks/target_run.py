@@ -22,7 +22,7 @@ from fetaledge_devices.facts.cores import pinned_cores
 from fetaledge_devices.facts.model import Conditions
 from fetaledge_devices.targets.base import Target
 from fetaledge_runtimes.bundle import Bundle, choose_variants
-from fetaledge_runtimes.errors import FetalEdgeError, TargetError
+from fetaledge_runtimes.errors import FetalEdgeError, OutputError, TargetError
 
 
 @dataclass
@@ -74,6 +74,7 @@ class TargetRun:
             alone: where the target is this machine, raise instead: there are no other results to save.
 
         Raises:
+            OutputError: this machine's disk is full or read-only.
             FetalEdgeError, OSError: the run failed, and it is ``alone`` on this machine.
         """
         try:
@@ -83,6 +84,8 @@ class TargetRun:
                 finally:
                     with suppress(TargetError):  # the next session there removes it
                         self.target.remove()
+        except OutputError:  # this machine's disk, which every target's results need
+            raise
         except (FetalEdgeError, OSError) as error:
             if alone and self.target.is_local:
                 raise

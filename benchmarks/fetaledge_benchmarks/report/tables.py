@@ -140,5 +140,5 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.{3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0}f}"
 
 
-def _counted(value: float | None, digits: int, count: int | None) -> str:
+def _counted(value: float | None, digits: int, count: float | None) -> str:
     return NOTHING if value is None else f"{value:.{digits}f} ({count})"
