@@ -39,6 +39,7 @@ def run_benchmark(
     targets: Sequence[Target],
     *,
     reference: Reference | None = None,
+    attribution: str | None = None,
     progress: Callable[[str], None] = _quiet,
 ) -> BenchmarkRecord:
     """Measure a bundle's variants, and a reference, in one run.
@@ -60,6 +61,7 @@ def run_benchmark(
         options: which rows, and how often.
         targets: the machines; the caller closes them.
         reference: also measured, on this machine only; None: no reference.
+        attribution: how to cite the data, for the record and the report.
         progress: called with one line before each process.
 
     Raises:
@@ -100,7 +102,7 @@ def run_benchmark(
         folders = {(run.target.name, model): folder for run in scored for model, folder in run.masks.items()}
         shape = (output.channels, output.height, output.width)
         _add_scores(runs, score_masks(data, folders, task_named(bundle.manifest.task), shape), work)
-        return build_record(bundle, data.name, workload, options.sampling, host, runs)
+        return build_record(bundle, data.name, workload, options.sampling, host, runs, attribution)
 
 
 def _check(options: BenchmarkOptions, targets: Sequence[Target], reference: Reference | None) -> bool:

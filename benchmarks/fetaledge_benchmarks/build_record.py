@@ -45,7 +45,13 @@ from fetaledge_runtimes.tasks.task import Task
 
 
 def build_record(
-    bundle: Bundle, data: str, workload: Workload, sampling: Sampling, host: Facts, runs: Sequence[TargetRun]
+    bundle: Bundle,
+    data: str,
+    workload: Workload,
+    sampling: Sampling,
+    host: Facts,
+    runs: Sequence[TargetRun],
+    attribution: str | None = None,
 ) -> BenchmarkRecord:
     """Make the record; null, never NaN, where something was not measured.
 
@@ -56,6 +62,7 @@ def build_record(
         sampling: the samples' plan.
         host: facts about this machine, read before: no failure may now lose the measurements.
         runs: one a target.
+        attribution: how to cite the data, None where it is unknown.
     """
     manifest = bundle.manifest
     task = task_named(manifest.task)
@@ -63,6 +70,7 @@ def build_record(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         bundle=manifest.name,
         data=data,
+        attribution=attribution,
         host=_machine(host),
         devices={run.target.name: _device(run) for run in runs},
         lost={run.target.name: run.lost for run in runs if run.lost is not None},

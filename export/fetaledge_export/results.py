@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fetaledge_export.gate import FAILED, UNMEASURED, Limits
-from fetaledge_export.parity import Parity
 from fetaledge_runtimes.bundle import Bundle, Manifest
 from fetaledge_runtimes.errors import BundleError
 from fetaledge_runtimes.files import read_json
@@ -18,6 +17,9 @@ from fetaledge_runtimes.scores.case import CaseScore
 from fetaledge_runtimes.scores.change import PairedChange
 from fetaledge_runtimes.scores.record import SYNTHETIC_NOTE, evaluation_record
 from fetaledge_runtimes.tasks.task import Task
+
+if TYPE_CHECKING:
+    from fetaledge_export.parity import Parity
 
 NOTHING = "–"
 

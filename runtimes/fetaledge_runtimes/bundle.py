@@ -185,7 +185,9 @@ class Bundle:
             EngineMissing: no engine that runs any variant is installed.
         """
         if not self.manifest.variants:
-            raise BundleError(f"{self.folder} holds no variant", "none passed the gate; its evaluation.json says why")
+            raise BundleError(
+                f"{self.folder} holds no variant", "none passed the gate; read the reasons with fetaledge inspect"
+            )
         if name is None:
             return first_runnable(self.manifest.variants)
         for variant in self.manifest.variants:

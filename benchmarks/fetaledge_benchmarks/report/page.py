@@ -23,10 +23,6 @@ from fetaledge_runtimes.tasks.registry import task_named
 
 PAGE, RECORD = "report.html", "benchmark.json"
 SCATTER, DISTRIBUTIONS, SUSTAINED = "latency_dice", "latency_distributions", "sustained"
-HC18_ATTRIBUTION = (
-    "HC18: T. L. A. van den Heuvel et al., “Automated measurement of fetal head circumference using 2D ultrasound "
-    "images”, doi 10.5281/zenodo.1327317, CC BY 4.0."
-)
 
 
 def write_report(record: BenchmarkRecord, folder: Path, *, force: bool = False) -> None:
@@ -59,7 +55,6 @@ def write_report(record: BenchmarkRecord, folder: Path, *, force: bool = False) 
             agreement=agreement_table(record),
             devices=has_devices(record),
             timed=any(result.latency_ms for result in record.results),
-            attribution=HC18_ATTRIBUTION if "hc18" in record.data.lower() else None,
         )
         (partial / PAGE).write_text(page, encoding="utf-8")
         write_document(partial / RECORD, record)

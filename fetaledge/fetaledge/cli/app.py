@@ -24,6 +24,7 @@ from fetaledge.cli import (
     verify,
 )
 from fetaledge.cli.json_file import JsonFileCommand
+from fetaledge.cli.plain_errors import PlainErrors
 from fetaledge_runtimes.errors import FetalEdgeError
 from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.quiet import quiet
@@ -35,9 +36,9 @@ app = typer.Typer(
     help="A fetal-head segmentation model from training to a point-of-care device.\n\n"
     "Research software, not a medical device.",
     no_args_is_help=True,
-    add_completion=False,
+    cls=PlainErrors,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
 )
 
 

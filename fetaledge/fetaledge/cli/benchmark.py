@@ -3,59 +3,102 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fetaledge.cli.options import TASK
-from fetaledge.cli.output import check_out, deliver, print_table, say
+from fetaledge.cli.options import (
+    ADDRESS,
+    DEVICES,
+    OUTPUT,
+    BaseOption,
+    BundleArgument,
+    DataOption,
+    EnginesOption,
+    ForceOption,
+    JsonOption,
+    OutFileOption,
+    SplitOption,
+    TaskOption,
+    VariantsOption,
+)
+from fetaledge.cli.output import check_out, deliver, print_table, raise_if_lost, say
 
 if TYPE_CHECKING:
     from fetaledge_benchmarks import BenchmarkRecord
 
+ROWS = "Rows"
+
 
 def benchmark(
-    bundle: Path = typer.Argument(..., metavar="BUNDLE", help="Folder that fetaledge export wrote."),
-    data: Path = typer.Option(..., help="Folder with labelled frames."),
-    task: str | None = TASK,
-    run: Path | None = typer.Option(
-        None, metavar="RUN", help="The run the bundle comes from: adds the row torch-fp32."
-    ),
-    base: Path | None = typer.Option(None, metavar="FILE|DIR", help="Base model of a SAM run, if it was moved."),
-    target: list[str] = typer.Option(
-        ["local"], help="Where to measure: local, ssh://[user@]host[:port], adb://SERIAL. Repeat it for several."
-    ),
-    engine: list[str] = typer.Option(
-        [], metavar="PIN", help="Engine version for devices, such as onnxruntime==1.22.0."
-    ),
-    variant: list[str] = typer.Option([], help="A variant's name; repeat it for several (default: all)."),
-    threads: list[int] = typer.Option([1], help="Thread count; repeat it for several."),
-    split: str | None = typer.Option(
-        None, help="all, train or validation (default: validation of the bundle's own data, all of other data)."
-    ),
-    samples: int = typer.Option(60, help="Number of timed predictions of each row."),
-    rounds: int = typer.Option(6, help="Number of processes to spread the samples over."),
-    seed: int = typer.Option(0, help="Seed of the order in which the rows are measured."),
-    sustained: float | None = typer.Option(
-        None, metavar="MINUTES", min=0.1, help="Then keep each row running for this long, for latency over time."
-    ),
-    cool_down: float | None = typer.Option(
-        None,
-        metavar="SECONDS",
-        min=0,
-        help="Longest wait before each process for the device to cool down.",
-    ),
-    benchmark_model: Path | None = typer.Option(
-        None, metavar="FILE", help="Also time TFLite variants on phones with this program of Google's."
-    ),
-    as_json: bool = typer.Option(False, "--json", help="Print the record as JSON."),
-    out: Path | None = typer.Option(None, metavar="FILE", help="Write the record here as JSON."),
-    report: Path | None = typer.Option(None, metavar="DIR", help="Write an HTML page and pictures here."),
-    force: bool = typer.Option(False, "--force", help="Replace earlier files."),
+    bundle: BundleArgument,
+    data: DataOption,
+    task: TaskOption = None,
+    split: SplitOption = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="Run that the bundle comes from: adds the row torch-fp32.", rich_help_panel=ROWS
+        ),
+    ] = None,
+    base: BaseOption = None,
+    variant: VariantsOption = None,
+    threads: Annotated[
+        list[int] | None,
+        typer.Option(help="Thread count. Repeat it for several (default: 1).", rich_help_panel=ROWS),
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Number of timed predictions of each row.", rich_help_panel=ROWS)] = 60,
+    rounds: Annotated[
+        int, typer.Option(help="Number of processes to spread the samples over.", rich_help_panel=ROWS)
+    ] = 6,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the order in which the rows are measured.", rich_help_panel=ROWS)
+    ] = 0,
+    sustained: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MINUTES",
+            min=0.1,
+            help="Keep each row running for this long afterwards, for latency over time.",
+            rich_help_panel=ROWS,
+        ),
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Device to measure on: {ADDRESS}. Repeat it for several (default: local).", rich_help_panel=DEVICES
+        ),
+    ] = None,
+    engine: EnginesOption = None,
+    cool_down: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="Longest wait before each process for the device to cool down.",
+            rich_help_panel=DEVICES,
+        ),
+    ] = None,
+    benchmark_model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also time TFLite variants on phones with this program of Google's.",
+            rich_help_panel=DEVICES,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    out: OutFileOption = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write an HTML page and pictures to this folder.", rich_help_panel=OUTPUT),
+    ] = None,
+    force: ForceOption = False,
 ) -> None:
     """Measure latency and accuracy of every variant, all in one interleaved run."""
     from fetaledge.workflows.benchmark import benchmark_bundle
     from fetaledge_benchmarks import BenchmarkOptions, write_report
+    from fetaledge_benchmarks.mask_agreement import LOCAL
     from fetaledge_benchmarks.report.page import PAGE
     from fetaledge_runtimes.files import refuse_existing
 
@@ -63,18 +106,26 @@ def benchmark(
     if report is not None:
         refuse_existing(report, force, marker=PAGE)
     options = BenchmarkOptions(
-        threads=tuple(threads),
-        variants=tuple(variant) or None,
+        threads=tuple(threads or [1]),
+        variants=tuple(variant or ()) or None,
         samples=samples,
         rounds=rounds,
         seed=seed,
-        engines=tuple(engine),
+        engines=tuple(engine or ()),
         sustained_minutes=sustained,
         cool_down_s=cool_down,
         benchmark_model=benchmark_model,
     )
     record = benchmark_bundle(
-        bundle, data, options, targets=target, run_folder=run, base=base, split=split, task=task, progress=say
+        bundle,
+        data,
+        options,
+        targets=target or [LOCAL],
+        run_folder=run,
+        base=base,
+        split=split,
+        task=task,
+        progress=say,
     )
     if not as_json:
         _print_tables(record)
@@ -107,8 +158,6 @@ def _say_remarks(record: BenchmarkRecord) -> None:
     for name in record.devices:
         for remark in remarks(record, name):
             say(f"{name}: {remark}")
-    for name, reason in record.lost.items():
-        say(f"lost: {name}: {reason}")
     for result in record.results:
         if not result.valid:
             where = "" if result.target == "local" else f" on {result.target}"
@@ -117,14 +166,9 @@ def _say_remarks(record: BenchmarkRecord) -> None:
 
 def _raise_if_incomplete(record: BenchmarkRecord) -> None:
     """Raise TargetError where a target was lost, InvalidMeasurement where a row is not valid."""
-    from fetaledge_runtimes.errors import InvalidMeasurement, TargetError
+    from fetaledge_runtimes.errors import InvalidMeasurement
 
-    if record.lost:
-        others = "; the results of the others were kept" if len(record.devices) > 1 else ""
-        raise TargetError(
-            f"{', '.join(record.lost)} gave no results, or not all{others}",
-            "see the lines that begin with lost:, and benchmark it again",
-        )
+    raise_if_lost(record.lost)
     invalid = [result for result in record.results if not result.valid]
     if invalid:
         emulated = all(result.emulated for result in invalid)

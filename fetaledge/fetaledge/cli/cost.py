@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from fetaledge.cli.options import (
+    DEVICES,
+    OUTPUT,
+    BundleArgument,
+    ForceOption,
+    JsonOption,
+    OutFileOption,
+    VariantsOption,
+)
 from fetaledge.cli.output import check_out, deliver, print_table, say
 
 
+class Cpu(StrEnum):
+    """The processors that can be emulated."""
+
+    A72 = "cortex-a72"
+    A76 = "cortex-a76"
+
+
 def cost(
-    bundle: Path = typer.Argument(..., metavar="BUNDLE", help="Folder that fetaledge export wrote."),
-    cpu: list[str] = typer.Option(
-        ["cortex-a72", "cortex-a76"],
-        help="cortex-a72 (Raspberry Pi 4) or cortex-a76 (Pi 5); repeat it for several.",
-    ),
-    variant: list[str] = typer.Option([], help="A variant's name; repeat it for several (default: all)."),
-    as_json: bool = typer.Option(False, "--json", help="Print the document as JSON."),
-    out: Path | None = typer.Option(None, metavar="FILE", help="Write the document here as JSON."),
-    plot: Path | None = typer.Option(None, metavar="FILE.png", help="Draw the roofline here."),
-    force: bool = typer.Option(False, "--force", help="Replace earlier files."),
+    bundle: BundleArgument,
+    cpu: Annotated[
+        list[Cpu] | None,
+        typer.Option(
+            help="Processor: cortex-a72 is a Raspberry Pi 4's, cortex-a76 a Pi 5's. Repeat it for several "
+            "(default: both).",
+            rich_help_panel=DEVICES,
+        ),
+    ] = None,
+    variant: VariantsOption = None,
+    as_json: JsonOption = False,
+    out: OutFileOption = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw the roofline to this file.", rich_help_panel=OUTPUT),
+    ] = None,
+    force: ForceOption = False,
 ) -> None:
     """Count the instructions of an inference in an emulator, and bound its time on one core; no board is needed."""
     from fetaledge_benchmarks.cost import draw_roofline, measure_cost, table_header, table_rows
@@ -32,7 +57,7 @@ def cost(
         if plot.suffix.lower() != ".png":
             raise UsageError(f"the plot's file is called {plot.name}", "give it the ending .png")
         refuse_existing(plot, force)
-    record = measure_cost(bundle, cpus=cpu, variants=variant or None, progress=say)
+    record = measure_cost(bundle, cpus=cpu or list(Cpu), variants=variant or None, progress=say)
     if not as_json:
         print_table(table_header(), table_rows(record))
         say(record.note)

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from fetaledge.cli.options import TASK
-from fetaledge.cli.output import print_json, say
+from fetaledge.cli.options import (
+    OUTPUT,
+    DatasetArgument,
+    ForceOption,
+    JsonOption,
+    OutFileOption,
+    PhantomName,
+    TaskOption,
+)
+from fetaledge.cli.output import check_out, deliver, say
 
 app = typer.Typer(help="Make and check labelled frames.", no_args_is_help=True)
 
 
 @app.command()
 def phantom(
-    folder: Path = typer.Argument(..., metavar="DIR", help="Where to write them: HC18's layout, or PSFHS's."),
-    count: int = typer.Option(20, help="How many frames."),
-    seed: int = typer.Option(0, help="The same seed gives the same frames."),
-    task: str = typer.Option("head", help="head, or ps-fh: symphysis and head, seen through the perineum."),
-    force: bool = typer.Option(False, "--force", help="Replace an earlier folder of phantoms."),
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder to write, in HC18's layout or PSFHS's, as the task asks.")
+    ],
+    count: Annotated[int, typer.Option(help="Number of frames.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the frames: the same one gives the same frames.")] = 0,
+    task: Annotated[PhantomName, typer.Option(help="Task that the frames are labelled for.")] = "head",
+    force: ForceOption = False,
 ) -> None:
     """Write synthetic labelled frames whose head circumference, or angle of progression, is known exactly."""
     from fetaledge.phantoms.registry import phantom_of
@@ -29,28 +40,31 @@ def phantom(
 
 @app.command()
 def check(
-    folder: Path = typer.Argument(..., metavar="DIR", help="A data set: HC18's layout, PSFHS's, or images/ + masks/."),
-    sheet: Path | None = typer.Option(None, metavar="FILE", help="Write a contact sheet here, a PNG."),
-    task: str | None = TASK,
-    force: bool = typer.Option(False, "--force", help="Replace an earlier FILE."),
-    as_json: bool = typer.Option(False, "--json", help="Print one document."),
+    folder: DatasetArgument,
+    task: TaskOption = None,
+    as_json: JsonOption = False,
+    out: OutFileOption = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Write a contact sheet to this file.", rich_help_panel=OUTPUT),
+    ] = None,
+    force: ForceOption = False,
 ) -> None:
     """Read every frame and label; say what is unusable and why, and what there is."""
     from fetaledge.data.check import check_dataset, summary_lines, write_sheet
     from fetaledge.data.layouts.open import open_dataset
     from fetaledge_runtimes.files import refuse_existing
-    from fetaledge_runtimes.records import to_json
 
+    check_out(out, force)
     if sheet is not None:
         refuse_existing(sheet, force)
     dataset = open_dataset(folder, strict=False, task=task, progress=say)
     report = check_dataset(dataset)
-    if as_json:
-        print_json(to_json(report))
-    else:
+    if not as_json:
         for problem in report.problems:
             print(problem)
         print("\n".join(summary_lines(report)))
+    deliver(report, out, as_json)
     if sheet is not None and report.usable:
         write_sheet(dataset, report, sheet)
         say(f"wrote {sheet}")
@@ -60,10 +74,10 @@ def check(
 
 @app.command()
 def heatmap(
-    folder: Path = typer.Argument(..., metavar="DIR", help="A data set: HC18's layout, PSFHS's, or images/ + masks/."),
-    out: Path = typer.Option(..., metavar="FILE", help="The picture to write, a PNG."),
-    task: str | None = TASK,
-    force: bool = typer.Option(False, "--force", help="Replace an earlier FILE."),
+    folder: DatasetArgument,
+    out: Annotated[Path, typer.Option(metavar="FILE.png", help="Picture to write.", rich_help_panel=OUTPUT)],
+    task: TaskOption = None,
+    force: ForceOption = False,
 ) -> None:
     """Draw where each structure lies: the share of frames that mark it at each place."""
     from fetaledge.data.heatmap import class_frequencies, draw_frequencies

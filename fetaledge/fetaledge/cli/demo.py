@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from fetaledge.cli.output import print_table, say
+from fetaledge.cli.options import MODEL, OUTPUT, ForceOption
+from fetaledge.cli.output import print_table, raise_if_left_out, say
 
 
 def demo(
-    out: Path = typer.Option(Path("demo"), metavar="DIR", help="The folder to write."),
-    run: Path | None = typer.Option(None, metavar="RUN", help="Default: the reference model of the repository."),
-    force: bool = typer.Option(False, "--force", help="Replace an earlier demo."),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write.", rich_help_panel=OUTPUT)] = Path("demo"),
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="Run to show (default: the reference model of the repository).", rich_help_panel=MODEL
+        ),
+    ] = None,
+    force: ForceOption = False,
 ) -> None:
     """Export a trained model in nine variants, gate them, benchmark them on this machine, and measure some heads.
 
     It runs on synthetic frames: its scores say nothing about clinical accuracy.
     """
     from fetaledge.workflows.demo import demonstrate
-    from fetaledge_benchmarks import record_valid, terminal_table
+    from fetaledge_benchmarks import terminal_table
     from fetaledge_export.export import EVALUATION
-    from fetaledge_runtimes.errors import GateFailed
 
     shown = demonstrate(out, run, force=force, progress=say)
     print("\nThe gate: each variant against fp32 PyTorch on the same frames\n")
@@ -35,8 +41,10 @@ def demo(
     print("Look at:")
     for path, what in shown.files:
         print(f"  {path}  {what}")
-    if not record_valid(shown.record):
-        say("not every row of the benchmark is valid (was something else running?); report.html says why")
-    if shown.export.failed:
-        names = ", ".join(variant.name for variant in shown.export.failed)
-        raise GateFailed(f"not in the bundle: {names}", f"{out / 'bundle' / EVALUATION} says why")
+    invalid = [result for result in shown.record.results if not result.valid]
+    if invalid:
+        say(
+            f"{len(invalid)} of {len(shown.record.results)} rows of the benchmark are not valid; {invalid[0].variant}: "
+            f"{'; '.join(invalid[0].reasons)}"
+        )
+    raise_if_left_out(shown.export, out / "bundle" / EVALUATION)

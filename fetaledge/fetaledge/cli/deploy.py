@@ -4,39 +4,68 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fetaledge.cli.output import print_json, print_table, say
+from fetaledge.cli.options import (
+    ADDRESS,
+    DEVICES,
+    MODEL,
+    EnginesOption,
+    ForceOption,
+    JsonOption,
+    OutFileOption,
+)
+from fetaledge.cli.output import check_out, deliver, print_table, say
 
 if TYPE_CHECKING:
     from fetaledge_devices.deploy import Deployment
 
 
 def deploy(
-    bundle: Path | None = typer.Argument(None, metavar="[BUNDLE]", help="Bundle to deploy; not with --remove."),
-    target: list[str] = typer.Option(
-        ..., help="Device: ssh://[user@]host[:port], adb://SERIAL or local. Repeat it for several."
-    ),
-    variant: list[str] = typer.Option(
-        [], help="Variant that must run there. Repeat it for several (default: all that can)."
-    ),
-    engine: list[str] = typer.Option(
-        [], metavar="PACKAGE==VERSION", help="Version of an engine to use, such as onnxruntime==1.22.0."
-    ),
-    again: bool = typer.Option(
-        False, "--again", help="Repeat the self-test even if nothing changed, and replace damaged packages."
-    ),
-    ignore_memory: bool = typer.Option(
-        False, "--ignore-memory", help="Try variants that seem to need more memory than the device has available."
-    ),
-    remove: bool = typer.Option(
-        False,
-        "--remove",
-        help="Delete fetaledge's folder there, and nothing else. Forget a device that is gone.",
-    ),
-    as_json: bool = typer.Option(False, "--json", help="Print one document."),
+    bundle: Annotated[
+        Path | None, typer.Argument(metavar="BUNDLE", help="Bundle to deploy; leave it out with --remove.")
+    ] = None,
+    *,
+    target: Annotated[
+        list[str],
+        typer.Option(help=f"Device to deploy to: {ADDRESS}. Repeat it for several.", rich_help_panel=DEVICES),
+    ],
+    engine: EnginesOption = None,
+    remove: Annotated[
+        bool,
+        typer.Option(
+            "--remove",
+            help="Delete fetaledge's folder there, and nothing else. Forget a device that is gone.",
+            rich_help_panel=DEVICES,
+        ),
+    ] = False,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Variant that must run there. Repeat it for several (default: all that can).", rich_help_panel=MODEL
+        ),
+    ] = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="Repeat the self-test even if nothing changed, and replace damaged packages.",
+            rich_help_panel=MODEL,
+        ),
+    ] = False,
+    ignore_memory: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-memory",
+            help="Try variants that seem to need more memory than the device has available.",
+            rich_help_panel=MODEL,
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+    out: OutFileOption = None,
+    force: ForceOption = False,
 ) -> None:
     """Send a bundle and its engines to a device, test them there with the golden frames, then switch over."""
     from fetaledge_devices.deploy import check_engines
@@ -45,7 +74,6 @@ def deploy(
     from fetaledge_devices.deploy.answer import DeployAnswer, TargetAnswer
     from fetaledge_devices.targets import open_target
     from fetaledge_runtimes.errors import FetalEdgeError, UsageError
-    from fetaledge_runtimes.records import to_json
 
     if remove == (bundle is not None):
         raise UsageError(
@@ -54,7 +82,9 @@ def deploy(
         )
     if remove and (variant or engine):
         raise UsageError("--variant or --engine were given with --remove", "--remove deletes all of it")
+    engine = engine or []
     check_engines(engine, target)
+    check_out(out, force)
     targets = [open_target(address) for address in dict.fromkeys(target)]
     answers: list[TargetAnswer] = []
     errors: list[FetalEdgeError] = []
@@ -84,13 +114,15 @@ def deploy(
         answers.append(TargetAnswer.of(found))
         if not as_json:
             _print(found)
-    if as_json:
-        print_json(to_json(DeployAnswer(bundle=None if bundle is None else str(bundle), targets=tuple(answers))))
+    answer = DeployAnswer(bundle=None if bundle is None else str(bundle), targets=tuple(answers))
+    deliver(answer, out, as_json)
     if len(errors) == 1 and len(targets) == 1:
         raise errors[0]
     if errors:
-        names = ", ".join(answer.target for answer in answers if answer.error)
-        failed = FetalEdgeError(f"{len(errors)} of {len(targets)} targets failed: {names}")
+        names = ", ".join(one.target for one in answers if one.error)
+        failed = FetalEdgeError(
+            f"{len(errors)} of {len(targets)} targets failed: {names}", f"the first error: {errors[0]}"
+        )
         failed.exit_code = errors[0].exit_code
         raise failed
 

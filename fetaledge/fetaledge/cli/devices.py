@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from fetaledge.cli.output import print_json, print_table, say
+from fetaledge.cli.options import DEVICES, ForceOption, JsonOption, OutFileOption
+from fetaledge.cli.output import check_out, deliver, print_table, say
 
 
 def devices(
-    target: list[str] = typer.Option(
-        [], help="Device to ask as well: ssh://[user@]host[:port] or adb://SERIAL. Repeat it for several."
-    ),
-    as_json: bool = typer.Option(False, "--json", help="Print one document."),
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=r"Device to ask as well: ssh://\[user@]host[:port] or adb://SERIAL. Repeat it for several.",
+            rich_help_panel=DEVICES,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    out: OutFileOption = None,
+    force: ForceOption = False,
 ) -> None:
     """List the phones that adb sees and the devices with a deployment, with their state."""
     from fetaledge_devices.device_list import NOTHING_YET, devices_document, devices_table, list_devices
     from fetaledge_runtimes.errors import TargetError
-    from fetaledge_runtimes.records import to_json
 
-    found, trouble = list_devices(target)
-    if as_json:
-        print_json(to_json(devices_document(found)))
-    elif found:
+    check_out(out, force)
+    found, trouble = list_devices(target or [])
+    if found and not as_json:
         print_table(*devices_table(found))
+    deliver(devices_document(found), out, as_json)
     if trouble:
         say(f"phones were not looked for: {trouble}")
     if not found:

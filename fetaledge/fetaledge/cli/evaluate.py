@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fetaledge.cli.options import TASK
-from fetaledge.cli.output import print_json, print_table, say
+from fetaledge.cli.options import (
+    MODEL,
+    OUTPUT,
+    BaseOption,
+    DataOption,
+    ForceWithBaseOption,
+    JsonOption,
+    OutFileOption,
+    SplitName,
+    SplitOption,
+    TaskOption,
+    ThreadsOption,
+    VariantsOption,
+)
+from fetaledge.cli.output import check_out, deliver, print_table, say
 
 if TYPE_CHECKING:
     from fetaledge.data.dataset import Dataset
@@ -17,14 +29,7 @@ if TYPE_CHECKING:
     from fetaledge_runtimes.tasks.task import Task
 
 
-class SplitName(StrEnum):
-    """The frames that a model is scored on: all, or one side of its run's split."""
-
-    ALL = "all"
-    TRAIN = "train"
-    VALIDATION = "validation"
-
-
+SYSTEM = "Other system"
 CHALLENGE_HEADER = (
     *("as the challenge", "n", "Dice FH", "PS", "all", "HD px FH", "PS", "all", "ASD px FH", "PS", "all"),
     *("AoP error deg", "score"),
@@ -32,34 +37,50 @@ CHALLENGE_HEADER = (
 
 
 def evaluate(
-    model: Path | None = typer.Argument(
-        None, metavar="RUN|BUNDLE", help="The run or bundle to score; leave it out with --masks."
-    ),
-    data: Path = typer.Option(..., help="Labelled frames."),
-    task: str | None = TASK,
-    masks: Path | None = typer.Option(
-        None, metavar="DIR", help="Score the masks of this folder, PNG or .mha, named like the frames."
-    ),
-    variant: list[str] = typer.Option([], help="A variant of the bundle; repeat it for several (default: all)."),
-    split: SplitName | None = typer.Option(
-        None,
-        help="Frames to score, as the run divided its data (default: validation of its own data, all of other data).",
-    ),
-    challenge: bool = typer.Option(
-        False, "--challenge", help="Score as the challenge PS-FH-AOP does, beside our own metrics (task ps-fh)."
-    ),
-    fold: int | None = typer.Option(None, help="One fold of a SAM run, from 1 (default: all folds together)."),
-    base: Path | None = typer.Option(None, metavar="FILE|DIR", help="A SAM run's base, if it was moved."),
-    force: bool = typer.Option(False, "--force", help="Go on with a base of other weights than the run's."),
-    threads: int = typer.Option(1, help="Number of threads of the engine."),
-    as_json: bool = typer.Option(False, "--json", help="Print the records as one document."),
+    model: Annotated[
+        Path | None,
+        typer.Argument(metavar="RUN|BUNDLE", help="Run or bundle to score; leave it out with --masks."),
+    ] = None,
+    *,
+    data: DataOption,
+    task: TaskOption = None,
+    split: SplitOption = None,
+    variant: VariantsOption = None,
+    fold: Annotated[
+        int | None,
+        typer.Option(help="One fold of a SAM run, from 1 (default: all folds together).", rich_help_panel=MODEL),
+    ] = None,
+    base: BaseOption = None,
+    threads: ThreadsOption = 1,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Score the masks of this folder, PNG or .mha, named like the frames.",
+            rich_help_panel=SYSTEM,
+        ),
+    ] = None,
+    challenge: Annotated[
+        bool,
+        typer.Option(
+            "--challenge",
+            help="Also score as the challenge PS-FH-AOP does, for frames with symphysis and head.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+    out: OutFileOption = None,
+    force: ForceWithBaseOption = False,
 ) -> None:
     """Score a run, a bundle, or another system's masks: Dice, IoU, HD95, ASSD, HC in mm or AoP in degrees."""
     from fetaledge.data.layouts.open import open_dataset
+    from fetaledge.runs.evaluate import Evaluations, evaluate_masks
     from fetaledge.runs.open import open_run
     from fetaledge.runs.run import DOCUMENT
     from fetaledge_runtimes.errors import UsageError
 
+    check_out(out, force)
+    variants = variant or []
     if (model is None) == (masks is None):
         raise UsageError("evaluate scores either a run or bundle, or --masks", "give one of them")
     dataset = open_dataset(data, images_optional=masks is not None, task=task, progress=say)
@@ -69,23 +90,21 @@ def evaluate(
             "pass frames labelled 0, 1 and 2",
         )
     if masks is not None:
-        from fetaledge.runs.evaluate import evaluate_masks
-
-        if split not in (None, SplitName.ALL) or variant:
+        if split not in (None, SplitName.ALL) or variants:
             raise UsageError("--masks are scored on all frames of --data", "leave --split and --variant out")
-        if fold is not None or base is not None or force:
+        if fold is not None or base is not None or (force and out is None):
             raise UsageError("--masks need no model", "leave --fold, --base and --force out")
         records = [evaluate_masks(masks, dataset, challenge)]
     else:
         assert model is not None
         if (model / DOCUMENT).is_file():
-            records = [_of_run(open_run(model, fold, base, force), dataset, variant, split, threads, challenge)]
+            records = [_of_run(open_run(model, fold, base, force), dataset, variants, split, threads, challenge)]
         else:
-            if fold is not None or base is not None or force:
+            if fold is not None or base is not None or (force and out is None):
                 raise UsageError(f"{model} is no run", "leave --fold, --base and --force out")
-            records = _of_bundle(model, dataset, variant, split, threads, challenge)
+            records = _of_bundle(model, dataset, variants, split, threads, challenge)
+    deliver(records[0] if len(records) == 1 else Evaluations(records=records), out, as_json)
     if as_json:
-        print_json(records[0] if len(records) == 1 else {"schema": "fetaledge/evaluations/1", "records": records})
         return
     print_table(_header(dataset.task), [_row(record, dataset.task) for record in records])
     if challenge:
@@ -100,12 +119,12 @@ def evaluate(
 def _of_run(
     run: Run, dataset: Dataset, variants: list[str], split: str | None, threads: int, challenge: bool
 ) -> dict[str, Any]:
-    from fetaledge.runs.evaluate import check_task, evaluate_run
+    from fetaledge.runs.evaluate import evaluate_run
     from fetaledge_runtimes.errors import UsageError
 
     if variants:
         raise UsageError(f"{run.folder} is a run, which has no variants", "leave --variant out")
-    check_task(run.folder, run.task, dataset)
+    dataset.check_task(run.task, run.folder)
     return evaluate_run(run, run.frames(dataset, split), threads, challenge)
 
 
@@ -113,12 +132,12 @@ def _of_bundle(
     folder: Path, dataset: Dataset, variants: list[str], split: str | None, threads: int, challenge: bool
 ) -> list[dict[str, Any]]:
     from fetaledge.data.split import choose_frames
-    from fetaledge.runs.evaluate import check_task, evaluate_variant
+    from fetaledge.runs.evaluate import evaluate_variant
     from fetaledge_runtimes.bundle import Bundle
     from fetaledge_runtimes.tasks.registry import task_named
 
     bundle = Bundle.open(folder)
-    check_task(folder, task_named(bundle.manifest.task), dataset)
+    dataset.check_task(task_named(bundle.manifest.task), folder)
     frames = choose_frames(dataset, split, bundle.manifest.source)
     if not bundle.manifest.variants:
         bundle.variant()

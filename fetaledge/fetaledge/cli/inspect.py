@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from fetaledge.cli.output import print_json, print_table
+from fetaledge.cli.options import BundleArgument, ForceOption, JsonOption, OutFileOption
+from fetaledge.cli.output import check_out, deliver, print_table
 
 if TYPE_CHECKING:
     from fetaledge_export.results import GatedVariant
@@ -15,26 +13,28 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    bundle: Path = typer.Argument(..., metavar="BUNDLE"),
-    as_json: bool = typer.Option(False, "--json", help="Print manifest and gate as one document."),
+    bundle: BundleArgument,
+    as_json: JsonOption = False,
+    out: OutFileOption = None,
+    force: ForceOption = False,
 ) -> None:
     """Print what a bundle holds and how its variants passed the gate."""
-    from fetaledge_export.results import change_header, read_gate
-    from fetaledge_runtimes.bundle import Bundle
-    from fetaledge_runtimes.records import to_json
+    from fetaledge.workflows.inspection import inspect_bundle
+    from fetaledge_export.results import change_header
     from fetaledge_runtimes.tasks.registry import task_named
 
-    opened = Bundle.open(bundle)
-    gate = read_gate(opened)
+    check_out(out, force)
+    found = inspect_bundle(bundle)
+    deliver(found, out, as_json)
     if as_json:
-        print_json({"schema": "fetaledge/inspect/1", "manifest": to_json(opened.manifest), "gate": to_json(gate)})
         return
-    source = opened.manifest.source
+    manifest = found.manifest
+    source = manifest.source
     data = source.get("data", {})
-    grid = opened.manifest.input
+    grid = manifest.input
     facts = [
-        ("bundle", f"{opened.manifest.name} ({opened.manifest.notice})"),
-        ("task", f"{opened.manifest.task}: {', '.join(opened.manifest.classes)}"),
+        ("bundle", f"{manifest.name} ({manifest.notice})"),
+        ("task", f"{manifest.task}: {', '.join(manifest.classes)}"),
         ("input", f"{grid.dtype} grey {grid.height}×{grid.width}, resize: {grid.resize}"),
         (
             "source",
@@ -42,15 +42,16 @@ def inspect(
             f"weights {source.get('weights_sha256', '')[:12]}",
         ),
         ("data", f"{data.get('name')}, {data.get('frames')} frames{' (synthetic)' if data.get('synthetic') else ''}"),
-        ("calibration", _calibration(opened.manifest.calibration)),
-        ("made", f"{opened.manifest.created} by fetaledge {opened.manifest.fetaledge}"),
+        ("calibration", _calibration(manifest.calibration)),
+        ("made", f"{manifest.created} by fetaledge {manifest.fetaledge}"),
     ]
     for name, value in facts:
         print(f"{name:12}{value}")
     print()
-    task = task_named(opened.manifest.task)
+    task = task_named(manifest.task)
     print_table(
-        ("variant", "MB", *change_header(task), "engine", "verdict"), [_row(entry, task) for entry in gate.variants]
+        ("variant", "MB", *change_header(task), "engine", "verdict"),
+        [_row(entry, task) for entry in found.gate.variants],
     )
 
 

@@ -33,7 +33,8 @@ class JsonFileCommand(TyperCommand):
                 continue
             if name == "-":
                 return [*before, FLAG, *after]
-            say(NOTE)
+            if not ctx.resilient_parsing:  # as it is while a shell completes a word
+                say(NOTE)
             return [*before, FILE, name, *after]
         return args
 

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from fetaledge.cli.options import MODEL, OUTPUT, FoldOption, ForceWithBaseOption
 from fetaledge.cli.output import say
 
 
 def merge(
-    source: Path = typer.Argument(..., metavar="RUN", help="A SAM run, or a LoRA file of SAMed."),
-    out: Path = typer.Option(..., metavar="FILE", help="The plain SAM to write: .pth or .safetensors."),
-    fold: int | None = typer.Option(None, help="Fold of the run, from 1 (default: the best by validation Dice)."),
-    base: str | None = typer.Option(None, metavar="FILE|DIR", help="The SAM that was adapted; a run knows its own."),
-    size: int | None = typer.Option(
-        None, help="Side of the input, in pixels, that a SAMed file's base is resized to (default: its own)."
-    ),
-    force: bool = typer.Option(
-        False, "--force", help="Replace an earlier FILE; with --base, go on with a base of other weights."
-    ),
+    source: Annotated[Path, typer.Argument(metavar="RUN", help="A SAM run, or a LoRA file of SAMed.")],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="Plain SAM to write: .pth or .safetensors.", rich_help_panel=OUTPUT),
+    ],
+    fold: FoldOption = None,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|DIR", help="SAM that was adapted; a run knows its own.", rich_help_panel=MODEL),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Side of the input, in pixels, to resize a SAMed file's base to (default: its own).",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    force: ForceWithBaseOption = False,
 ) -> None:
     """Merge adapters into their SAM: a plain checkpoint under segment-anything's names."""
     from fetaledge.workflows.merge_sam import merge

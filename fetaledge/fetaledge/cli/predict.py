@@ -3,28 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from fetaledge.cli.options import Bits
-from fetaledge.cli.output import print_json, say
+from fetaledge.cli.options import DATA, MODEL, OUTPUT, Bits, BundleArgument, ForceOption, JsonOption, ThreadsOption
+from fetaledge.cli.output import deliver, say
 
 
 def predict(
-    bundle: Path = typer.Argument(..., metavar="BUNDLE"),
-    inputs: list[Path] = typer.Argument(
-        ..., metavar="INPUT...", help="Pictures, videos, DICOM files, or folders of them."
-    ),
-    variant: str | None = typer.Option(None, help="Default: the bundle's first whose engine is installed."),
-    out: Path | None = typer.Option(None, metavar="DIR", help="Write masks, overlays and prediction.json here."),
-    pixel_mm: float | None = typer.Option(None, help="Millimetres per pixel, over what a file says."),
-    ga_weeks: float | None = typer.Option(None, help="Gestational age by dates, for the HC's centile."),
-    bits: Bits | None = typer.Option(
-        None, help="Bit depth of pictures stored in 16 bits. Default: as they state, or as the brightest of them needs."
-    ),
-    threads: int = typer.Option(1, help="Threads of the engine."),
-    as_json: bool = typer.Option(False, "--json", help="Print one document."),
-    force: bool = typer.Option(False, "--force", help="Replace an earlier DIR."),
+    bundle: BundleArgument,
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT...", help="Pictures, videos, DICOM files, or folders of them.")
+    ],
+    pixel_mm: Annotated[
+        float | None,
+        typer.Option(help="Millimetres per pixel, in place of those that a file states.", rich_help_panel=DATA),
+    ] = None,
+    ga_weeks: Annotated[
+        float | None,
+        typer.Option(help="Gestational age by dates, for the centile of the HC.", rich_help_panel=DATA),
+    ] = None,
+    bits: Annotated[
+        Bits | None,
+        typer.Option(
+            help="Bit depth of pictures stored in 16 bits (default: as they state, or as the brightest of them needs).",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of a variant (default: the bundle's first whose engine is installed).", rich_help_panel=MODEL
+        ),
+    ] = None,
+    threads: ThreadsOption = 1,
+    as_json: JsonOption = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write masks, overlays and prediction.json to this folder.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
+    force: ForceOption = False,
 ) -> None:
     """Segment the head and measure it, frame by frame."""
     from fetaledge_runtimes.bundle import Bundle
@@ -47,7 +68,7 @@ def predict(
         taken = " and ".join(map(str, deep))
         say(f"grey levels were scaled from {taken} bits; set the depth of pictures with --bits if this is wrong")
     if as_json:
-        print_json(document)
+        deliver(document, None, as_json)
     else:
         for source in document["summary"]:
             if line := summary_line(source, predictor.task):

@@ -7,20 +7,16 @@ from pathlib import Path
 
 import typer
 
-from fetaledge.cli.options import TASK
+from fetaledge.cli.options import DATA, OUTPUT, DataOption, ForceOption, TaskOption
 from fetaledge.cli.output import say
 from fetaledge.cli.train_options import (
-    DATA,
     NETWORK,
-    OUTPUT,
     RECIPE,
     Accelerator,
     AcceleratorOption,
     BatchOption,
-    DataOption,
     DevicesOption,
     EpochsOption,
-    ForceOption,
     NodesOption,
     OutOption,
     Precision,
@@ -46,7 +42,7 @@ def _group() -> None:
 def unet(
     data: DataOption,
     out: OutOption,
-    task: str | None = TASK,
+    task: TaskOption = None,
     train_count: TrainCountOption = None,
     validation: float = typer.Option(0.2, help="Share of the subjects held out.", rich_help_panel=DATA),
     phantoms: int = typer.Option(

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-DATA, NETWORK, RECIPE, HARDWARE, OUTPUT = "Data", "Network", "Recipe", "Hardware", "Output"
+from fetaledge.cli.options import DATA, OUTPUT
+
+NETWORK, RECIPE, HARDWARE = "Network", "Recipe", "Hardware"
 
 
 class Precision(StrEnum):
@@ -30,10 +32,6 @@ class Accelerator(StrEnum):
     TPU = "tpu"
 
 
-DataOption = Annotated[
-    Path,
-    typer.Option(metavar="DIR", help="A data set: HC18's layout, PSFHS's, or images/ + masks/.", rich_help_panel=DATA),
-]
 OutOption = Annotated[Path, typer.Option(metavar="RUN", help="The run folder to write.", rich_help_panel=OUTPUT)]
 TrainCountOption = Annotated[
     int | None, typer.Option(help="Use only this many of the training frames.", rich_help_panel=DATA)
@@ -66,4 +64,3 @@ ResumeOption = Annotated[
     bool,
     typer.Option("--resume", help="Go on with an interrupted run from its last whole epoch.", rich_help_panel=OUTPUT),
 ]
-ForceOption = Annotated[bool, typer.Option("--force", help="Replace an earlier run.", rich_help_panel=OUTPUT)]

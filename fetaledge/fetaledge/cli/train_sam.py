@@ -7,21 +7,18 @@ from pathlib import Path
 
 import typer
 
-from fetaledge.cli.options import TASK
+from fetaledge.cli.options import DATA, DataOption, ForceOption, TaskOption
 from fetaledge.cli.output import say
 from fetaledge.cli.train import app
 from fetaledge.cli.train_options import (
-    DATA,
     HARDWARE,
     NETWORK,
     RECIPE,
     Accelerator,
     AcceleratorOption,
     BatchOption,
-    DataOption,
     DevicesOption,
     EpochsOption,
-    ForceOption,
     NodesOption,
     OutOption,
     Precision,
@@ -39,7 +36,7 @@ from fetaledge_runtimes.errors import UsageError
 def sam(
     data: DataOption,
     out: OutOption,
-    task: str | None = TASK,
+    task: TaskOption = None,
     base: str = typer.Option(
         ...,
         metavar="FILE|DIR",

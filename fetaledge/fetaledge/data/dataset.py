@@ -238,6 +238,14 @@ class Dataset(ABC):
             digest.update(_content(item.label))
         return digest.hexdigest()
 
+    def check_task(self, task: Task, model: Path) -> None:
+        """Raise UsageError where ``model``, which is of ``task``, cannot be scored on these labels."""
+        if task is not self.task:
+            raise UsageError(
+                f"{model} is a model of the task {task.name}, and {self.folder} is labelled for {self.task.name}",
+                f"score it on frames labelled for {task.name}",
+            )
+
     def facts(self) -> dict[str, Any]:
         """What a run keeps of its data, as JSON's types."""
         return {

@@ -19,19 +19,17 @@ from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.frames.frame import Image, LabelledFrame, LabelledFrames
 from fetaledge_runtimes.frames.images import read_grey
 from fetaledge_runtimes.predictor import Predictor
-from fetaledge_runtimes.records import to_json
+from fetaledge_runtimes.records import Document, to_json
 from fetaledge_runtimes.scores.case import CaseScore, score_case
 from fetaledge_runtimes.scores.record import evaluation_record
 from fetaledge_runtimes.tasks.task import Task
 
 
-def check_task(model: Path, task: Task, dataset: Dataset) -> None:
-    """Raise :class:`UsageError` where a model of ``task`` cannot be scored on these labels."""
-    if task is not dataset.task:
-        raise UsageError(
-            f"{model} is a model of the task {task.name}, and {dataset.folder} is labelled for {dataset.task.name}",
-            f"score it on frames labelled for {task.name}",
-        )
+class Evaluations(Document, kw_only=True, frozen=True):
+    """Several records at once: documents ``fetaledge/evaluation/1`` of the task, one a variant."""
+
+    schema: str = "fetaledge/evaluations/1"
+    records: list[dict[str, Any]]
 
 
 def run_predictor(run: Run, threads: int, network: nn.Module | None = None) -> Predictor:

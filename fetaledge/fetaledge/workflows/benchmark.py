@@ -9,7 +9,6 @@ from pathlib import Path
 
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.data.split import choose_frames
-from fetaledge.runs.evaluate import check_task
 from fetaledge.runs.open import open_run
 from fetaledge.runs.sam_run import SamRun
 from fetaledge_benchmarks import BenchmarkOptions, BenchmarkRecord, Reference, run_benchmark
@@ -56,12 +55,20 @@ def benchmark_bundle(
         raise UsageError("--run adds PyTorch's row on this machine, which is no target", "add --target local")
     bundle = Bundle.open(bundle_folder)
     dataset = open_dataset(data, task=task, progress=progress)
-    check_task(bundle_folder, task_named(bundle.manifest.task), dataset)
+    dataset.check_task(task_named(bundle.manifest.task), bundle_folder)
     reference = None if run_folder is None else _reference(run_folder, base, bundle, options.threads)
     frames = choose_frames(dataset, split, bundle.manifest.source)
     with ExitStack() as opened:
         machines = [opened.enter_context(open_target(address)) for address in targets]
-        return run_benchmark(bundle_folder, frames, options, machines, reference=reference, progress=progress)
+        return run_benchmark(
+            bundle_folder,
+            frames,
+            options,
+            machines,
+            reference=reference,
+            attribution=", ".join(filter(None, (dataset.attribution, dataset.licence))) or None,
+            progress=progress,
+        )
 
 
 def _reference(run_folder: Path, base: Path | None, bundle: Bundle, threads: tuple[int, ...]) -> Reference:

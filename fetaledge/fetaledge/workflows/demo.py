@@ -74,7 +74,8 @@ def demonstrate(out: Path, run: Path | None, *, force: bool, progress: Callable[
             progress=progress,
         )
         if not export.manifest.variants:
-            raise GateFailed(f"no variant of {run} passed the gate", "fetaledge export says why, variant by variant")
+            first = export.variants[0]
+            raise GateFailed(f"no variant of {run} passed the gate; {first.name}: {first.said}")
         record = benchmark_bundle(
             folder / "bundle",
             folder / "unseen",

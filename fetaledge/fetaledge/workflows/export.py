@@ -11,7 +11,6 @@ from fetaledge.data.layouts.hc18 import Hc18
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.data.split import draw_frames, split_by_subject
 from fetaledge.phantoms.registry import phantom_of
-from fetaledge.runs.evaluate import check_task
 from fetaledge.runs.open import open_run
 from fetaledge.runs.run import Run
 from fetaledge.runs.sam_run import SamRun
@@ -69,7 +68,7 @@ def export_run(
     limits.document(run.task)
     refuse_existing(out, force)
     dataset = open_dataset(data, task=task, progress=progress)
-    check_task(run_folder, run.task, dataset)
+    dataset.check_task(run.task, run_folder)
     phantom = phantom_of(run.task.name)
     network = run.network()
     calibration, validation = _sides(run, dataset, calibration_frames)

@@ -6,14 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fetaledge.data.dataset import Subset
 from fetaledge.data.layouts.open import open_dataset
-from fetaledge.runs.evaluate import check_task
+from fetaledge.workflows.device_documents import DeviceGate, DeviceGateVerdict, DeviceVerdict, DeviceVerification
 from fetaledge_benchmarks import BenchmarkOptions, run_benchmark
 from fetaledge_devices.deploy import check_engines, deploy
 from fetaledge_devices.targets import open_target
@@ -23,16 +22,12 @@ from fetaledge_runtimes.bundle import Bundle, choose_variants
 from fetaledge_runtimes.engines.registry import engine_class
 from fetaledge_runtimes.errors import FetalEdgeError, InputError, UsageError
 from fetaledge_runtimes.frames.frame import LabelledFrames
-from fetaledge_runtimes.records import to_json
 from fetaledge_runtimes.scores.case import CaseScore, score_case
 from fetaledge_runtimes.scores.change import paired_change
 from fetaledge_runtimes.scores.record import case_scores
 from fetaledge_runtimes.selftest import verify_bundle
 from fetaledge_runtimes.tasks.registry import task_named
 from fetaledge_runtimes.tasks.task import Task
-
-SCHEMA = "fetaledge/device-gate/1"
-VERIFY_SCHEMA = "fetaledge/device-verify/1"
 
 
 def verify_on_targets(
@@ -42,12 +37,15 @@ def verify_on_targets(
     variants: Sequence[str] | None,
     engines: Sequence[str],
     progress: Callable[[str], None],
-) -> dict[str, Any]:
+) -> DeviceVerification:
     """Run the golden frames of every variant on each target, now, on one thread.
 
-    Returns:
-        The document ``fetaledge/device-verify/1``: ``results`` with ``target``, ``variant``, ``engine``,
-        ``engine_version``, ``result`` (``ok`` or ``refused``) and ``details``, a sentence; ``lost``: target -> why.
+    Args:
+        bundle_folder: the bundle.
+        targets: addresses: ``local``, ``ssh://…``, ``adb://…``.
+        variants: their names; None: all.
+        engines: versions to use there, such as ``onnxruntime==1.22.0``.
+        progress: called with one line before each step.
 
     Raises:
         UsageError: no such variant or target.
@@ -55,7 +53,7 @@ def verify_on_targets(
     bundle = Bundle.open(bundle_folder)
     chosen = choose_variants(bundle, variants)
     check_engines(engines, targets)
-    results: list[dict[str, Any]] = []
+    results: list[DeviceVerdict] = []
     lost = {}
     for target in [open_target(address) for address in targets]:
         address = target.name
@@ -85,24 +83,20 @@ def verify_on_targets(
             engine = engine_class(variant.format)
             version = deployment.versions.get(engine.distribution)
             results.append(
-                {
-                    "target": address,
-                    "variant": variant.name,
-                    "engine": engine.name,
-                    "engine_version": version,
-                    "result": "ok" if variant.name in passed else "refused",
-                    "details": "; ".join(
+                DeviceVerdict(
+                    target=address,
+                    variant=variant.name,
+                    engine=engine.name,
+                    engine_version=version,
+                    result="ok" if variant.name in passed else "refused",
+                    details="; ".join(
                         filter(None, (refused.get(variant.name), *deployment.notes.get(variant.name, ())))
                     ),
-                }
+                )
             )
-    return {
-        "schema": VERIFY_SCHEMA,
-        "notice": bundle.manifest.notice,
-        "bundle": bundle.manifest.name,
-        "results": results,
-        "lost": lost,
-    }
+    return DeviceVerification(
+        notice=bundle.manifest.notice, bundle=bundle.manifest.name, results=tuple(results), lost=lost
+    )
 
 
 def _progress(progress: Callable[[str], None], address: str, line: str) -> None:
@@ -119,15 +113,18 @@ def gate_on_targets(
     engines: Sequence[str],
     progress: Callable[[str], None],
     labelled_for: str | None = None,
-) -> dict[str, Any]:
+) -> DeviceGate:
     """Predict the gate's frames on each target, and judge every variant by the gate's limits against fp32 PyTorch.
 
-    ``labelled_for``: the task of the labels, if it is not to be inferred.
-
-    Returns:
-        The document ``fetaledge/device-gate/1``: ``results`` with ``target``, ``variant``, ``passed``, ``reasons``,
-        ``notes`` (what could not be judged, and what is known of the variant there), ``against_fp32`` and
-        ``against_local``; ``devices`` and ``lost`` as in a benchmark record.
+    Args:
+        bundle_folder: the bundle.
+        data: the data set that it was exported with.
+        targets: addresses: ``local``, ``ssh://…``, ``adb://…``.
+        variants: their names; None: all.
+        threads: threads of each engine.
+        engines: versions to use there, such as ``onnxruntime==1.22.0``.
+        progress: called with one line before each step.
+        labelled_for: the task of the labels, if it is not to be inferred.
 
     Raises:
         InputError: ``data`` lacks a frame of the gate, one is not the frame that the gate saw, or the bundle's record
@@ -139,7 +136,7 @@ def gate_on_targets(
     task = task_named(bundle.manifest.task)
     reference = case_scores(gate.reference, task, f"{bundle.folder}: the gate's reference")
     dataset = open_dataset(data, task=labelled_for, progress=progress)
-    check_task(bundle_folder, task, dataset)
+    dataset.check_task(task, bundle_folder)
     names = {score.name for score in reference}
     items = tuple(item for item in dataset.items if item.name in names)
     if len(items) < len(names):
@@ -174,31 +171,30 @@ def gate_on_targets(
         if measurable:
             reasons, unknown = (*reasons, *unknown), ()
         results.append(
-            {
-                "target": row.target,
-                "variant": row.variant,
-                "engine": row.engine,
-                "engine_version": row.engine_version,
-                "passed": not reasons,
-                "reasons": list(reasons),
-                "notes": [*unknown, *record.devices[row.target].notes.get(row.variant, ())],
-                "against_fp32": None if change is None else change.document(task),
-                "against_local": row.against_local,
-            }
+            DeviceGateVerdict(
+                target=row.target,
+                variant=row.variant,
+                engine=row.engine,
+                engine_version=row.engine_version,
+                passed=not reasons,
+                reasons=tuple(reasons),
+                notes=(*unknown, *record.devices[row.target].notes.get(row.variant, ())),
+                against_fp32=None if change is None else change.document(task),
+                against_local=row.against_local,
+            )
         )
-    return {
-        "schema": SCHEMA,
-        "notice": record.notice,
-        "bundle": record.bundle,
-        "data": gate.data,
-        "task": task.name,
-        "cases": len(reference),
-        "note": record.frames.note,
-        "limits": gate.limits,
-        "devices": {name: to_json(device) for name, device in record.devices.items()},
-        "lost": record.lost,
-        "results": results,
-    }
+    return DeviceGate(
+        notice=record.notice,
+        bundle=record.bundle,
+        data=gate.data,
+        task=task.name,
+        cases=len(reference),
+        note=record.frames.note,
+        limits=gate.limits,
+        devices=record.devices,
+        lost=record.lost,
+        results=tuple(results),
+    )
 
 
 def _check_truth(reference: Sequence[CaseScore], frames: LabelledFrames, task: Task, data: Path) -> None:
