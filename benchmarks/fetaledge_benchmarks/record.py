@@ -227,9 +227,9 @@ class Result(Part, kw_only=True, frozen=True):
 class BenchmarkRecord(Document, kw_only=True, frozen=True):
     """A benchmark: the bundle, the data set, the machines, and a result for each row.
 
-    ``attribution`` says how to cite the data, ``host`` is the machine that drove it, ``lost`` maps a target that dropped
-    out to the reason, ``evaluations`` holds ``fetaledge/evaluation/1`` of each model; a device's goes by ``MODEL on
-    TARGET``.
+    ``attribution`` says how to cite the data, ``host`` is the machine that drove it, ``lost`` maps a target that
+    dropped out to the reason, ``evaluations`` holds ``fetaledge/evaluation/1`` of each model; a device's goes by
+    ``MODEL on TARGET``.
     """
 
     schema: str = "fetaledge/benchmark/1"
