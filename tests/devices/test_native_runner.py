@@ -21,7 +21,7 @@ import pytest
 
 from fetaledge_benchmarks.cost.emulation.boards import BOARDS
 from fetaledge_benchmarks.cost.emulation.qemu import qemu_command
-from fetaledge_benchmarks.worker_client import parse_answer
+from fetaledge_benchmarks.worker_client import parse_result
 from fetaledge_devices.native_runner.build import LIBRARIES, build_runner, compile_runner
 from fetaledge_devices.native_runner.exchange import read_logits, write_prepared
 from fetaledge_runtimes.engines.registry import open_engine
@@ -239,7 +239,7 @@ def test_the_logits_are_those_of_the_python_engine(
     assert (document["engine"], document["engine_version"]) == (engine.name, engine.version)
     assert document["variant"] == model.stem and document["threads"] == 2
     assert document["file_mb"] == pytest.approx(model.stat().st_size / 1e6, abs=1e-6)
-    answer = parse_answer(done.stdout, 4)
+    answer = parse_result(done.stdout, 4)
     assert len(answer.series["kernel_ms"]) == 4 and min(answer.series["kernel_ms"]) > 0
     assert document["load_ms"] > 0 and document["peak_rss_mb"] > 1
     assert tuple(document["logits"]) == LOGITS
@@ -255,7 +255,7 @@ def test_without_samples_every_frame_is_predicted(
     here: Start, models: dict[str, Path], prepared: Path, tmp_path: Path
 ) -> None:
     done = here(*usual(models["tflite"], prepared, masks=tmp_path, samples=0))
-    assert parse_answer(done.stdout, 0).series["kernel_ms"] == ()
+    assert parse_result(done.stdout, 0).series["kernel_ms"] == ()
     assert len(list(tmp_path.glob("*.logits"))) == 3
 
 

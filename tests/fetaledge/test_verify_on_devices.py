@@ -24,6 +24,7 @@ from fetaledge_runtimes.engines.registry import formats
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.files import write_json
 from fetaledge_runtimes.scores.record import CaseScore, evaluation_record, score_case
+from tests.benchmarks.old_record import old_record, result
 
 Call = Callable[..., tuple[int, str, str]]
 UNKNOWN = UNJUDGED["head"]
@@ -92,16 +93,15 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[CaseScore]],
     from fetaledge.workflows import verify_on_devices
 
     def measure(scores: Sequence[CaseScore]) -> None:
-        row = {"target": PI, "variant": "onnx-int8", "engine": "ONNX Runtime", "engine_version": "1", "reasons": []}
-        record = {
-            "notice": "research software",
-            "bundle": "heads",
-            "frames": {"note": None},
-            "devices": {PI: {"notes": {"onnx-int8": [KNOWN], "onnx-fp32": ["of another"]}}},
-            "lost": {},
-            "evaluations": {f"onnx-int8 on {PI}": record_of(scores)},
-            "results": [{**row, "against_local": None}],
-        }
+        row = result("onnx-int8", target=PI, engine="ONNX Runtime", engine_version="1", reasons=())
+        old = old_record()
+        notes = {"onnx-int8": (KNOWN,), "onnx-fp32": ("of another",)}
+        record = with_changes(
+            old,
+            devices={PI: with_changes(old.devices["local"], notes=notes)},
+            evaluations={f"onnx-int8 on {PI}": record_of(scores)},
+            results=(row,),
+        )
         monkeypatch.setattr(verify_on_devices, "run_benchmark", lambda *_, **__: record)
 
     return measure
