@@ -57,7 +57,7 @@ class Heads(Drawn):
         cv2.ellipse(mask, (shape[1] // 2, shape[0] // 2), axes, float(rng.uniform(0, 180)), 0, 360, 1, cv2.FILLED)
         pixels = (rng.integers(10, 60, shape) + mask * 150).astype(np.uint8)
         name = f"frame{index:02d}"
-        return LabelledFrame(Frame(pixels, PIXEL_MM, name), mask, name, f"subject{index // 2}", None, self.synthetic)
+        return LabelledFrame(Frame(pixels, PIXEL_MM, name), mask, name, f"subject{index // 2}", self.synthetic)
 
 
 def write_onnx(
@@ -130,6 +130,7 @@ from fetaledge_runtimes.bench_worker import bench_command
 from fetaledge_runtimes.engines.registry import open_engine
 from fetaledge_runtimes.frames.read import read_frames
 from fetaledge_runtimes.predictor import Predictor
+from fetaledge_runtimes.tasks.head import HEAD
 
 parser = argparse.ArgumentParser()
 parser.add_argument("model", type=Path)
@@ -139,7 +140,7 @@ for name in ("threads", "samples", "warmup"):
     parser.add_argument("--" + name, type=int)
 given = parser.parse_args()
 start = time.perf_counter()
-predictor = Predictor.from_engine(open_engine("onnx", given.model, given.threads), (64, 64))
+predictor = Predictor.from_engine(open_engine("onnx", given.model, given.threads), (64, 64), HEAD)
 load_ms = (time.perf_counter() - start) * 1000
 print(json.dumps(bench_command(
     predictor, load_ms, list(read_frames(given.frames)), threads=given.threads, samples=given.samples,
