@@ -9,7 +9,8 @@ import pytest
 from torch import nn
 
 from fetaledge_export.formats import tflite_file
-from fetaledge_export.formats.format import FORMATS, PRECISIONS, read_metadata
+from fetaledge_export.formats.format import PRECISIONS
+from fetaledge_export.formats.registry import format_names, read_metadata
 from fetaledge_export.torch_engine import TorchEngine
 from fetaledge_runtimes.engines.registry import open_engine
 from fetaledge_runtimes.errors import InputError
@@ -19,7 +20,7 @@ from fetaledge_runtimes.preprocess import resize
 SIZE = (64, 96)
 LARGEST_ERROR = {"fp32": 1e-4, "fp16": 1e-2, "int8": 0.15}
 SMALLEST_DICE = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.99}
-ALL = [(name, precision) for name in FORMATS for precision in PRECISIONS]
+ALL = [(name, precision) for name in format_names() for precision in PRECISIONS]
 
 
 def model_file(folder: Path, format_name: str, precision: str) -> Path:
@@ -66,7 +67,7 @@ def test_no_file_names_a_folder_of_this_machine(exported, format_name: str, prec
         assert not [place for place in here if place in content]
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", format_names())
 def test_int8_is_int8(exported, format_name: str) -> None:
     """The files shrink as they should, and the graphs multiply in int8."""
     folder = exported.result.folder
