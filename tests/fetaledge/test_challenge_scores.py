@@ -198,7 +198,7 @@ def test_what_cannot_be_scored_as_the_challenge_does(labels: Path, masks: Path, 
         return error
 
     error = refused("--masks", masks, "--data", phantoms, "--challenge")
-    assert isinstance(error, UsageError) and "marks heads alone" in str(error)
+    assert isinstance(error, UsageError) and "is labelled for the task head" in str(error)
     error = refused(tmp_path, "--data", labels, "--challenge")
     assert isinstance(error, InputError) and "has no image_mha/ folder" in str(error)
     assert "no model" in str(refused("--masks", masks, "--data", labels, "--fold", 1))

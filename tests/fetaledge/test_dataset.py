@@ -50,8 +50,8 @@ def test_hc18_open_outlines_have_labels(hc18: Path) -> None:
     dataset = open_dataset(hc18)
     for labelled in dataset.only(["186_HC", "346_HC", "787_HC"]):
         measures = measure_head(labelled.mask, labelled.frame.pixel_mm or (1, 1))
-        assert measures is not None and labelled.hc_mm is not None
-        assert measures.hc_mm == pytest.approx(labelled.hc_mm, abs=0.5)
+        assert measures is not None
+        assert measures.hc_mm == pytest.approx(labelled.stated["hc_mm"], abs=0.5)
 
 
 def test_phantoms_are_known_as_synthetic(phantoms: Path) -> None:
@@ -68,12 +68,12 @@ def test_images_and_masks(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / "images" / f"{stem}.jpg"), np.full((200, 240), 90, np.uint8))
         cv2.imwrite(str(tmp_path / "masks" / f"{stem}.png"), ellipse.rasterise((200, 240)) * 255)
     dataset = open_dataset(tmp_path)
-    assert dataset[0].hc_mm is None and dataset[0].subject == "a"
+    assert "hc_mm" not in dataset[0].stated and dataset[0].subject == "a"
     (tmp_path / "pixels.csv").write_text("filename,row_mm,column_mm,subject\na.jpg,0.2,0.1,mary\nb.jpg,0.2,0.2,mary\n")
     dataset = open_dataset(tmp_path)
     assert [item.subject for item in dataset.items] == ["mary", "mary"]
     assert dataset[0].frame.pixel_mm == (0.2, 0.1)
-    assert dataset[1].hc_mm == pytest.approx(ellipse.circumference * 0.2, abs=0.05)
+    assert dataset[1].stated["hc_mm"] == pytest.approx(ellipse.circumference * 0.2, abs=0.05)
     (tmp_path / "pixels.csv").write_text("filename,pixel_mm\na.jpg,zero\n")
     with pytest.raises(InputError, match="'zero', not a number"):
         open_dataset(tmp_path)

@@ -75,8 +75,8 @@ def test_a_seed_is_a_frame():
     first, again, other = head_phantom(7), head_phantom(7), head_phantom(8)
     np.testing.assert_array_equal(first.frame.pixels, again.frame.pixels)
     np.testing.assert_array_equal(first.mask, again.mask)
-    assert first.hc_mm == again.hc_mm
-    assert first.hc_mm != other.hc_mm and not np.array_equal(first.frame.pixels, other.frame.pixels)
+    assert first.stated["hc_mm"] == again.stated["hc_mm"]
+    assert first.stated["hc_mm"] != other.stated["hc_mm"] and not np.array_equal(first.frame.pixels, other.frame.pixels)
     assert first.subject != other.subject and first.name != other.name
 
 
@@ -95,7 +95,7 @@ def test_the_mask_measures_what_the_ellipse_is(phantoms):
         labelled, ellipse = phantom.labelled, phantom.ellipse
         pixel_mm = labelled.frame.pixel_mm[0]
         measured = from_mask(labelled.mask)
-        assert measured.circumference == pytest.approx(labelled.hc_mm / pixel_mm, abs=0.1)
+        assert measured.circumference == pytest.approx(labelled.stated["hc_mm"] / pixel_mm, abs=0.1)
         assert 2 * math.sqrt(math.pi * labelled.mask.sum()) == pytest.approx(
             2 * math.sqrt(math.pi * ellipse.area), abs=0.1
         )
@@ -105,7 +105,7 @@ def test_heads_have_the_size_of_their_age_and_lie_within_the_frame():
     for seed in range(1000, 1010):
         phantom = head_phantom_with_truth(seed, (108, 160))
         mean_mm, sd_mm = hc_for_age(phantom.ga_weeks)
-        assert abs(phantom.labelled.hc_mm - mean_mm) <= 2.5 * sd_mm + 1e-6
+        assert abs(phantom.labelled.stated["hc_mm"] - mean_mm) <= 2.5 * sd_mm + 1e-6
         assert 0.68 <= phantom.ellipse.b / phantom.ellipse.a <= 0.90
         mask = phantom.labelled.mask
         assert mask.shape == (108, 160)

@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from fetaledge.models.tensors import check_fit, read_tensors
 from fetaledge.models.unet import HEADS, Architecture, load_body, load_encoder, logits_of
 from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.tasks.head import HEAD
+from fetaledge_runtimes.tasks.ps_fh import PS_FH
 
 SMALL = Architecture(decoder_channels=(16, 8, 8, 4, 4))
 
@@ -40,7 +42,7 @@ def test_architecture_survives_json() -> None:
 
 
 def test_logits_of_each_task() -> None:
-    assert [logits_of(task) for task in ("head", "ps-fh")] == [1, 3]
+    assert [logits_of(task) for task in (HEAD, PS_FH)] == [1, 3]
 
 
 def test_body_of_another_task() -> None:

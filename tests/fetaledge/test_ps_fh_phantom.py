@@ -17,7 +17,7 @@ from fetaledge.phantoms.ps_fh import FRAME_SHAPE, TABLE, psfh_phantom, write_psf
 from fetaledge.phantoms.ps_fh_scene import AOP_DEG, CASES, draw_scene
 from fetaledge_runtimes.ellipse import Ellipse, from_mask
 from fetaledge_runtimes.errors import OutputError, UsageError
-from fetaledge_runtimes.tasks.ps_fh import measure_progression
+from fetaledge_runtimes.tasks.ps_fh import PS_FH, measure_progression
 
 
 def scenes(case, count):
@@ -123,13 +123,13 @@ def test_masks_have_the_area_of_their_ellipses_and_measure_as_they_should(drawn)
 def test_the_label_of_each_case(drawn):
     for case, phantom in drawn.items():
         labelled = phantom.labelled
-        assert labelled.synthetic and labelled.hc_mm is None and phantom.case == case
+        assert labelled.synthetic and "hc_mm" not in labelled.stated and phantom.case == case
         assert labelled.frame.pixels.dtype == labelled.mask.dtype == np.uint8
         assert labelled.frame.pixels.shape == labelled.mask.shape == FRAME_SHAPE
         grain = np.diff(labelled.frame.pixels.astype(np.int16), axis=0)[labelled.frame.pixels[1:] > 20]
         assert grain.std() > 3  # speckle
         assert set(np.unique(labelled.mask)) == ({0, 2} if case == "missing-ps" else {0, 1, 2})
-        assert labelled.aop_deg == phantom.aop_deg and (phantom.aop_deg is None) == (case == "missing-ps")
+        assert labelled.stated.get("aop_deg") == phantom.aop_deg and (phantom.aop_deg is None) == (case == "missing-ps")
         assert (phantom.symphysis is None) == (phantom.hsd_px is None) == (case == "missing-ps")
     assert len({phantom.labelled.name for phantom in drawn.values()}) == len(CASES)
 
@@ -215,7 +215,7 @@ def test_the_folder_has_the_layout_of_psfhs(folder):
 
 def test_the_data_set_reads_back_what_was_drawn(folder):
     dataset = open_dataset(folder)
-    assert dataset.task == "ps-fh" and dataset.synthetic and len(dataset) == 7
+    assert dataset.task is PS_FH and dataset.synthetic and len(dataset) == 7
     seeds = np.random.SeedSequence(3).generate_state(7)
     with (folder / TABLE).open(newline="", encoding="utf-8") as stream:
         cases = [row["case"] for row in csv.DictReader(stream)]
@@ -223,7 +223,7 @@ def test_the_data_set_reads_back_what_was_drawn(folder):
         phantom = psfh_phantom(int(seed), case=case)
         np.testing.assert_array_equal(read.frame.pixels, phantom.labelled.frame.pixels)
         np.testing.assert_array_equal(read.mask, phantom.labelled.mask)
-        assert read.aop_deg == pytest.approx(phantom.aop_deg, abs=1e-5)
+        assert read.stated.get("aop_deg") == pytest.approx(phantom.aop_deg, abs=1e-5)
         assert read.frame.pixel_mm == pytest.approx(phantom.labelled.frame.pixel_mm)
 
 

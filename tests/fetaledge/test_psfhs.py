@@ -15,6 +15,8 @@ from fetaledge.data.layouts.open import open_dataset
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
+from fetaledge_runtimes.tasks.head import HEAD
+from fetaledge_runtimes.tasks.ps_fh import PS_FH
 
 SHAPE = (256, 256)
 
@@ -47,13 +49,13 @@ def psfhs(tmp_path: Path) -> Path:
 
 def test_frames_and_labels(psfhs: Path) -> None:
     dataset = open_dataset(psfhs)
-    assert dataset.task == dataset.only(["00001"]).task == "ps-fh" and len(dataset) == 4 and not dataset.synthetic
+    assert dataset.task is dataset.only(["00001"]).task is PS_FH and len(dataset) == 4 and not dataset.synthetic
     assert [item.subject for item in dataset.items] == ["00001", "00002", "00003", "00004"]
     for index, labelled in enumerate(dataset):
         np.testing.assert_array_equal(labelled.mask, label_map(index))
         np.testing.assert_array_equal(labelled.frame.pixels, label_map(index) * 60 + 30)
         assert labelled.mask.dtype == labelled.frame.pixels.dtype == np.uint8
-        assert labelled.hc_mm is labelled.aop_deg is labelled.frame.pixel_mm is None
+        assert labelled.frame.pixel_mm is None and not labelled.stated
 
 
 def test_colour_planes_and_deeper_grey(psfhs: Path) -> None:
@@ -74,8 +76,8 @@ def test_the_table_states_subjects_angles_and_spacing(psfhs: Path) -> None:
     (psfhs / "truth.csv").write_text("\n".join(rows) + "\n")
     dataset = open_dataset(psfhs)
     assert [item.subject for item in dataset.items] == ["anna", "anna", "00003", "00004"]
-    assert (dataset[0].aop_deg, dataset[0].frame.pixel_mm, dataset[0].hc_mm) == (123.5, (0.3, 0.3), None)
-    assert (dataset[1].aop_deg, dataset[1].frame.pixel_mm) == (None, None)
+    assert (dataset[0].stated, dataset[0].frame.pixel_mm) == ({"aop_deg": 123.5}, (0.3, 0.3))
+    assert (dataset[1].stated, dataset[1].frame.pixel_mm) == ({}, None)
     assert dataset.fingerprint() != before
     (psfhs / "truth.csv").write_text("filename,aop_deg\n00001.mha,181\n")
     with pytest.raises(InputError, match="00001: aop_deg is 181, and an angle of progression lies below 180"):
@@ -166,14 +168,14 @@ def test_label_maps_as_pictures(tmp_path: Path) -> None:
             cv2.imwrite(str(tmp_path / part / f"{stem}.png"), values)
     cv2.imwrite(str(tmp_path / "masks/a.png"), (label_map() == 1).astype(np.uint8))
     dataset = open_dataset(tmp_path)
-    assert dataset.task == "ps-fh" and set(np.unique(dataset[0].mask)) == {0, 1}
+    assert dataset.task is PS_FH and set(np.unique(dataset[0].mask)) == {0, 1}
     np.testing.assert_array_equal(dataset[1].mask, label_map())
     (tmp_path / "pixels.csv").write_text("filename,pixel_mm\na.png,0.3\nb.png,0.3\n")
-    assert open_dataset(tmp_path)[1].hc_mm is None
+    assert "hc_mm" not in open_dataset(tmp_path)[1].stated
 
     cv2.imwrite(str(tmp_path / "masks/a.png"), (label_map() > 0).astype(np.uint8) * 255)
     dataset = open_dataset(tmp_path)
-    assert dataset.task == "head" and dataset[0].mask.max() == 1
+    assert dataset.task is HEAD and dataset[0].mask.max() == 1
     with pytest.raises(InputError, match=r"b\.png holds the labels of symphysis and head, and another mask"):
         dataset[1]
     cv2.imwrite(str(tmp_path / "masks/a.png"), label_map())
