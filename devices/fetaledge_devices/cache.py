@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from fetaledge_runtimes.errors import OutputError
 
 
 def folder(name: str) -> Path:
-    """``NAME`` in the cache, made where it does not exist: ``$FETALEDGE_CACHE``, else XDG's cache folder.
+    """``NAME`` in ``$FETALEDGE_CACHE``, else in the system's folder for caches (``~/.cache/fetaledge``); it is made.
 
     Raises:
         OutputError: it cannot be made.
     """
     given = os.environ.get("FETALEDGE_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    path = Path(given or Path(base) / "fetaledge") / name
+    path = (Path(given) if given else user_cache_path("fetaledge", appauthor=False)) / name
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

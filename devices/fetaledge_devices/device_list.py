@@ -5,19 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
 
-from fetaledge_devices.facts.model import Conditions, Facts, Platform
-from fetaledge_devices.targets import Target, list_adb, open_target
+from fetaledge_devices.deploy.address_book import known_targets
+from fetaledge_devices.facts.model import Conditions, Facts, Machine, Platform
+from fetaledge_devices.native_runner.build import LIBRARIES
+from fetaledge_devices.targets import KINDS, Target, open_target
+from fetaledge_devices.targets.address import kind_of
+from fetaledge_devices.wheels.wheel_tags import wheel_tags
+from fetaledge_runtimes.engines.registry import formats, is_installed
 from fetaledge_runtimes.errors import FetalEdgeError, TargetError
+from fetaledge_runtimes.records import Document, Part, from_json
 
-SCHEMA = "fetaledge/devices/1"
-TIMEOUT_S = 20.0
+ANSWER_TIMEOUT_S = 20.0
 HEADER = ("target", "model", "SoC", "cores", "OS", "Python, libc", "runs", "°C", "battery", "state")
 NOTHING_YET = (
     "no device is known yet: switch USB debugging on and plug a phone in, or name a Raspberry Pi with "
     "--target ssh://USER@HOST; what `fetaledge deploy` has brought a bundle to is listed from then on"
 )
+
+
+class ListedDevice(Part, kw_only=True, frozen=True):
+    """A device in the list.
+
+    Attributes:
+        state: ``ready``, ``emulated``, or what is wrong and what to do.
+        formats: the model formats that can be deployed to it.
+        emulated, facts, conditions: None where it could not be reached.
+    """
+
+    target: str
+    reached: bool
+    state: str
+    emulated: bool | None = None
+    formats: tuple[str, ...] = ()
+    facts: Machine | None = None
+    conditions: Conditions | None = None
+
+
+class DeviceList(Document, kw_only=True, frozen=True):
+    """What ``fetaledge devices --json`` prints."""
+
+    schema: str = "fetaledge/devices/1"
+    devices: tuple[ListedDevice, ...]
 
 
 @dataclass(frozen=True)
@@ -47,7 +76,7 @@ class Device:
         return "emulated" if self.facts is not None and self.facts.emulated else "ready"
 
 
-def list_devices(asked: Sequence[str], timeout_s: float = TIMEOUT_S) -> tuple[list[Device], str | None]:
+def list_devices(asked: Sequence[str], timeout_s: float = ANSWER_TIMEOUT_S) -> tuple[list[Device], str | None]:
     """Ask the given targets, the known ones and adb's phones what they are; one that does not answer is listed too.
 
     Returns:
@@ -56,12 +85,10 @@ def list_devices(asked: Sequence[str], timeout_s: float = TIMEOUT_S) -> tuple[li
     Raises:
         UsageError: an address of no known kind.
     """
-    from fetaledge_devices.deploy.address_book import known_targets
-
     targets = [open_target(address) for address in dict.fromkeys(asked)]
     names = {target.name for target in targets}
-    found, trouble = _phones()
-    for address in sorted({str(note["address"]) for note in known_targets()} | set(found), key=_order):
+    found, trouble = _found()
+    for address in sorted({note.address for note in known_targets()} | set(found), key=_order):
         if address in names:
             continue
         try:
@@ -71,15 +98,23 @@ def list_devices(asked: Sequence[str], timeout_s: float = TIMEOUT_S) -> tuple[li
     return _ask(targets, timeout_s), trouble
 
 
-def _phones() -> tuple[list[str], str | None]:
-    try:
-        return [f"adb://{phone.serial}" for phone in list_adb()], None
-    except TargetError as error:
-        return [], error.message
+def _found() -> tuple[list[str], str | None]:
+    """The addresses that a kind of target finds by itself, and why one could not look."""
+    addresses: list[str] = []
+    trouble = None
+    for kind in KINDS.values():
+        try:
+            addresses += kind.found()
+        except TargetError as error:
+            trouble = error.message
+    return addresses, trouble
 
 
-def _order(address: str) -> tuple[bool, str]:
-    return not address.startswith("ssh://"), address
+def _order(address: str) -> tuple[int, str]:
+    """Kind by kind, as :data:`KINDS` names them; a note of another version may name none."""
+    kinds = list(KINDS)
+    kind = kind_of(address)
+    return kinds.index(kind) if kind in kinds else len(kinds), address
 
 
 def _ask(targets: Sequence[Target], timeout_s: float) -> list[Device]:
@@ -107,16 +142,14 @@ def _device(target: Target) -> Device:
     except FetalEdgeError as error:
         return Device(target.name, None, problem=error.message, hint=error.hint)
     try:
-        return Device(target.name, facts, _installed() if target.name == "local" else runnable_formats(facts.platform))
+        return Device(target.name, facts, _installed() if target.is_local else runnable_formats(facts.platform))
     except TargetError as error:
         return Device(target.name, facts, problem=error.message, hint=error.hint)
 
 
 def _installed() -> tuple[str, ...]:
     """The model formats whose engine is installed on this machine."""
-    from fetaledge_runtimes.engines.registry import formats, is_installed
-
-    return tuple(name for name in formats() if is_installed(name))
+    return tuple(name for name in sorted(formats()) if is_installed(name))
 
 
 def runnable_formats(platform: Platform) -> tuple[str, ...]:
@@ -125,17 +158,12 @@ def runnable_formats(platform: Platform) -> tuple[str, ...]:
     Raises:
         TargetError: why none can.
     """
-    if platform.system == "android":
-        from fetaledge_devices.native_runner.build import LIBRARIES
-
+    if platform.is_android:
         if platform.machine != "aarch64":
             raise TargetError(f"the phone is a {platform.machine}, and the native runner is for aarch64 alone")
         return tuple(sorted(LIBRARIES))
-    from fetaledge_devices.wheels.pins import ENGINES as PACKAGES
-    from fetaledge_devices.wheels.wheel_tags import wheel_tags
-
     wheel_tags(platform)
-    return tuple(PACKAGES)
+    return tuple(sorted(formats()))
 
 
 def devices_table(devices: Iterable[Device]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -179,20 +207,19 @@ def _battery(conditions: Conditions) -> str | None:
     return ", ".join(filter(None, words))
 
 
-def devices_document(devices: Iterable[Device]) -> dict[str, Any]:
-    """The JSON-able list."""
-    return {
-        "schema": SCHEMA,
-        "devices": [
-            {
-                "target": device.target,
-                "reached": device.reached,
-                "state": device.state,
-                "emulated": device.facts.emulated if device.facts else None,
-                "formats": list(device.formats),
-                "facts": device.facts.machine if device.facts else None,
-                "conditions": device.facts.conditions.document() if device.facts else None,
-            }
-            for device in devices
-        ],
-    }
+def devices_document(devices: Iterable[Device]) -> DeviceList:
+    """The list for other programs."""
+    return DeviceList(devices=tuple(_listed(device) for device in devices))
+
+
+def _listed(device: Device) -> ListedDevice:
+    facts = device.facts
+    return ListedDevice(
+        target=device.target,
+        reached=device.reached,
+        state=device.state,
+        emulated=facts.emulated if facts else None,
+        formats=device.formats,
+        facts=from_json(facts.machine, Machine, f"what {device.target} is") if facts else None,
+        conditions=facts.conditions.for_record() if facts else None,
+    )

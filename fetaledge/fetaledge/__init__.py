@@ -2,4 +2,6 @@
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+import fetaledge_runtimes
+
+__version__ = fetaledge_runtimes.__version__

@@ -31,6 +31,7 @@ class FrameFields(Part, kw_only=True, frozen=True):
     mask: str | None
     overlay: str | None
     latency_ms: Latency | None
+    bits: int | None = None
     message: str | None = None
 
 

@@ -15,7 +15,7 @@ import cv2
 from fetaledge_runtimes.errors import BundleError, InputError
 from fetaledge_runtimes.files import atomic_folder, write_json
 from fetaledge_runtimes.frames.frame import Frame, Image
-from fetaledge_runtimes.frames.read import list_files, read_frames
+from fetaledge_runtimes.frames.read import depth_of, list_files, read_frames
 from fetaledge_runtimes.frames.spacing import check_pixel_mm
 from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.predict_documents import prediction_type
@@ -36,6 +36,7 @@ def predict_files(
     *,
     pixel_mm: float | None = None,
     ga_weeks: float | None = None,
+    bits: int | None = None,
     force: bool = False,
     report: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
@@ -51,6 +52,8 @@ def predict_files(
             appears when all is done, or not at all.
         pixel_mm: spacing in mm that takes the place of what the files say.
         ga_weeks: age by dates, for the centile.
+        bits: depth of pictures stored in 16 bits; see :func:`read_frames`. Without it the pictures of each input share
+            one.
         force: replace ``out`` where it holds a ``prediction.json``.
         report: called with each entry as it comes.
 
@@ -64,12 +67,13 @@ def predict_files(
         check_pixel_mm(pixel_mm)
     predictor.task.check_age(ga_weeks)
     task = predictor.task
-    files = [file for path in inputs for file in list_files(path)]
+    groups = [(group, depth_of(group, bits)) for group in map(list_files, inputs)]
+    files = [file for group, _ in groups for file in group]
     with atomic_folder(out, force=force, marker=DOCUMENT) if out is not None else nullcontext() as folder:
         stems = _Stems()
         entries: list[dict[str, Any]] = []
         by_file: dict[str, list[dict[str, Any]]] = {str(file): [] for file in files}
-        for file in files:
+        for file, depth in [(file, depth) for group, depth in groups for file in group]:
 
             def add(entry: dict[str, Any], own: list[dict[str, Any]] = by_file[str(file)]) -> None:
                 entries.append(entry)
@@ -78,7 +82,7 @@ def predict_files(
                     report(entry)
 
             try:
-                for frame, name in _named(read_frames(file, pixel_mm), stems.unique(file.stem)):
+                for frame, name in _named(read_frames(file, pixel_mm, depth), stems.unique(file.stem)):
                     add(_entry(predictor(frame), task, name, folder, ga_weeks))
             except InputError as error:
                 if len(files) == 1 or isinstance(error, BundleError):
@@ -169,6 +173,7 @@ def _entry(
         "index": frame.index,
         "status": prediction.status,
         "pixel_mm": None if frame.pixel_mm is None else list(frame.pixel_mm),
+        "bits": frame.bits,
         **_no_values(),
         **task.entry(prediction.measured, ga_weeks),
         "mask": None if folder is None else f"{name}_mask.png",
@@ -192,7 +197,7 @@ def _unreadable(file: Path, error: InputError) -> dict[str, Any]:
         "source": str(file),
         "index": 0,
         "status": UNREADABLE,
-        **dict.fromkeys(("pixel_mm", "mask", "overlay", "latency_ms")),
+        **dict.fromkeys(("pixel_mm", "bits", "mask", "overlay", "latency_ms")),
         **_no_values(),
         "message": str(error),
     }

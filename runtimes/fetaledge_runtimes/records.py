@@ -97,12 +97,22 @@ def read_document(
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """JSON Schema (2020-12) of every document whose struct has been imported, by the name in its key ``schema``."""
-    found = {}
+    """JSON Schema (2020-12) of every document whose struct has been imported, by the name in its key ``schema``.
+
+    A struct that others extend is none of its own. Several of one name, such as the runs of two kinds of network, are
+    alternatives (``anyOf``).
+    """
+    kinds: dict[str, list[type[Document]]] = {}
     for kind in _documents(Document):
-        schema = msgspec.json.schema(kind)
-        found[schema_of(kind)] = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-    return dict(sorted(found.items()))
+        if not kind.__subclasses__():
+            kinds.setdefault(schema_of(kind), []).append(kind)
+    found = {}
+    for name, alternatives in sorted(kinds.items()):
+        alternatives.sort(key=lambda kind: kind.__name__)
+        bodies, parts = msgspec.json.schema_components(alternatives, ref_template="#/$defs/{name}")
+        body = bodies[0] if len(bodies) == 1 else {"anyOf": list(bodies)}
+        found[name] = {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "$defs": parts}
+    return found
 
 
 def _documents(kind: type[Document]) -> Iterator[type[Document]]:

@@ -6,40 +6,43 @@ import json
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
+from msgspec.structs import replace as with_changes
 
 from fetaledge_devices.deploy import Deployment, deploy, engine_choice, known_targets, remove
-from fetaledge_devices.deploy.address_book import remember
+from fetaledge_devices.deploy.address_book import KnownTarget, remember
 from fetaledge_devices.facts.model import Facts, Platform
 from fetaledge_devices.targets import open_target
 from fetaledge_devices.targets.base import Completed, ConnectionLost
 from fetaledge_devices.targets.remote import RemoteTarget
-from fetaledge_devices.wheels.resolve import package_of
+from fetaledge_devices.wheels.pins import package_of
 from fetaledge_runtimes.bundle import Bundle, StoredFile
 from fetaledge_runtimes.errors import BundleError, GateFailed, TargetError, UsageError
 from fetaledge_runtimes.files import sha256
 from fetaledge_runtimes.predictor import Predictor
+from fetaledge_runtimes.records import to_json
 from fetaledge_runtimes.selftest import GOLDEN, write_golden
+from fetaledge_runtimes.tasks.registry import task_named
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 NAMES = ("onnx-fp32", "onnx-int8")
 
 # A package's stand-in on the device: it hands over to the one of this machine.
 BORROWED = f"""
 import importlib, sys
 sys.path.remove(__path__[0].rpartition("/")[0])
-sys.path.append({sysconfig.get_paths()["platlib"]!r})
+sys.path.append({str(Path(cv2.__file__).parents[1])!r})
 del sys.modules[__name__]
 importlib.import_module(__name__)
 """
-MODULES = {"opencv-python-headless": "cv2"}
+MODULES = {"opencv-python-headless": "cv2", "pillow": "PIL"}
 CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGILL)\n"
 KILLED = """
 import os, signal, sys
@@ -65,6 +68,10 @@ class Folder(RemoteTarget):
     @property
     def root(self) -> str:
         return str(self.home / "own folder")
+
+    @classmethod
+    def at(cls, address: str) -> Folder:
+        return cls(Path(address))
 
     def connect(self) -> None:
         self.reached = True
@@ -113,7 +120,7 @@ def device(tmp_path: Path) -> Folder:
 def brought(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     """Wheels that are as good as empty; by package, the code of their module, which a test may change."""
     monkeypatch.setenv("FETALEDGE_CACHE", str(tmp_path / "cache"))
-    modules = {"numpy": BORROWED, "cv2": BORROWED, "onnxruntime": BORROWED}
+    modules = dict.fromkeys(("numpy", "cv2", "msgspec", "PIL", "onnxruntime"), BORROWED)
 
     def resolve(platform: Platform, requirements: Sequence[str]) -> tuple[Path, ...]:
         wheels = []
@@ -138,9 +145,9 @@ def tested_bundle(bundle_folder: Path, heads: Any, tmp_path_factory: pytest.Temp
     bundle = Bundle.open(folder)
     frames = [heads[index].frame for index in range(2)]
     masks = {name: [Predictor(bundle, name)(frame) for frame in frames] for name in NAMES}
-    write_golden(folder / GOLDEN, frames, masks)
+    write_golden(folder / GOLDEN, task_named(bundle.manifest.task), frames, masks)
     variants = tuple(variant for variant in bundle.manifest.variants if variant.name in NAMES)
-    replace(bundle.manifest, variants=variants, others=(StoredFile.of(folder / GOLDEN),)).write(folder)
+    with_changes(bundle.manifest, variants=variants, others=(StoredFile.of(folder / GOLDEN),)).write(folder)
     return folder
 
 
@@ -154,7 +161,7 @@ def bundle(tested_bundle: Path, tmp_path: Path) -> Path:
 def change_name(folder: Path, name: str) -> None:
     """Another bundle: the same files under another name."""
     manifest = Bundle.open(folder).manifest
-    replace(manifest, name=name).write(folder)
+    with_changes(manifest, name=name).write(folder)
 
 
 def swap_golden(folder: Path) -> None:
@@ -167,7 +174,7 @@ def swap_golden(folder: Path) -> None:
         arrays[name] = arrays[name.replace("int8", "fp32")]
     np.savez(folder / GOLDEN, **arrays)
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["others"] = [StoredFile.of(folder / GOLDEN).__dict__]
+    manifest["others"] = [to_json(StoredFile.of(folder / GOLDEN))]
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -187,7 +194,7 @@ def test_a_bundle_is_brought_tested_and_put_to_use(device: Folder, bundle: Path)
     assert left == ["current", "jobs", "releases", "site", "store"]
     assert not any((Path(device.root) / "jobs").iterdir())
     (note,) = known_targets()
-    assert (note["address"], note["variants"]) == (device.name, list(NAMES))
+    assert (note.address, note.variants) == (device.name, NAMES)
 
 
 def test_the_second_time_nothing_is_sent(device: Folder, bundle: Path) -> None:
@@ -293,9 +300,9 @@ def test_the_current_and_the_previous_deployment_are_kept(device: Folder, bundle
         places.append(Path(deploy(bundle, device).place).parent)
     assert sorted(places[0].parent.iterdir()) == sorted(places[1:])
     manifest = Bundle.open(bundle).manifest
-    replace(manifest, variants=manifest.variants[:1], name="four").write(bundle)
+    with_changes(manifest, variants=manifest.variants[:1], name="four").write(bundle)
     deploy(bundle, device)
-    replace(manifest, variants=manifest.variants[:1], name="five").write(bundle)
+    with_changes(manifest, variants=manifest.variants[:1], name="five").write(bundle)
     deploy(bundle, device)
     stored = {entry.name for entry in (Path(device.root) / "store").iterdir()}
     assert stored == {sha256(bundle / "onnx-fp32.onnx"), sha256(bundle / GOLDEN)}
@@ -380,7 +387,7 @@ def test_a_device_that_cannot_is_refused_before_anything_is_sent(
 def test_another_fetaledge_on_the_device_is_not_disturbed(device: Folder, bundle: Path, tmp_path: Path) -> None:
     other = Folder(tmp_path / "x")
     other.home = device.home
-    remember(device.name, {})
+    remember(KnownTarget(address=device.name))
     with other.session(), pytest.raises(TargetError, match="for another fetaledge"):
         deploy(bundle, device)
     with other.session(), pytest.raises(TargetError, match="for another fetaledge"):

@@ -7,10 +7,10 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as with_changes
 
 from fetaledge_devices.deploy import deploy, remove
 from fetaledge_devices.targets import open_target
@@ -21,7 +21,7 @@ from tests.devices.test_deploy import change_name, tested_bundle  # noqa: F401
 from tests.stand_ins.phone import Phone
 from tests.stand_ins.pi import Pi
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def bundle(tested_bundle: Path, tmp_path: Path) -> Path:  # noqa: F811
     shutil.copytree(tested_bundle, folder)
     manifest = Bundle.open(folder).manifest
     (variant,) = (variant for variant in manifest.variants if variant.name == "onnx-fp32")
-    replace(manifest, variants=(replace(variant, engine_version="1.31.1"),)).write(folder)
+    with_changes(manifest, variants=(with_changes(variant, engine_version="1.31.1"),)).write(folder)
     return folder
 
 
@@ -117,7 +117,7 @@ def test_onnxruntime_1_21_0_on_a_pi_4_is_a_sentence(on_pi4: RemoteTarget, bundle
 def test_a_version_that_is_known_to_fail_is_not_even_tried(on_pi4: RemoteTarget, bundle: Path) -> None:
     manifest = Bundle.open(bundle).manifest
     (variant,) = manifest.variants
-    replace(manifest, variants=(replace(variant, engine_version="1.21.0"),)).write(bundle)
+    with_changes(manifest, variants=(with_changes(variant, engine_version="1.21.0"),)).write(bundle)
     found = deploy(bundle, on_pi4)
     assert found.variants == ("onnx-fp32",) and found.versions == {"onnxruntime": "1.22.0"}
     assert any("23957" in note for note in found.notes["onnx-fp32"])

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from fetaledge_devices.deploy import check_engines, deploy, known_targets, remove
-from fetaledge_devices.deploy.address_book import remember
+from fetaledge_devices.deploy.address_book import KnownTarget, remember
 from fetaledge_devices.deploy.device_store import Store
-from fetaledge_devices.deploy.engine_choice import Choice
+from fetaledge_devices.deploy.engine_choice import EngineChoice
 from fetaledge_devices.deploy.known_faults import FAULTS
-from fetaledge_devices.deploy.release import Contents
+from fetaledge_devices.deploy.release import Release
 from fetaledge_devices.deploy.self_test import Refusal, probe
 from fetaledge_devices.facts.model import Platform
 from fetaledge_devices.native_runner import build
@@ -29,7 +29,8 @@ from fetaledge_devices.targets.base import Completed, ConnectionLost
 from fetaledge_devices.wheels import resolve
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import GateFailed, OutputError, TargetError, UsageError
-from fetaledge_runtimes.files import sha256, write_json
+from fetaledge_runtimes.files import sha256
+from fetaledge_runtimes.records import write_document
 from tests.devices.test_deploy import NAMES, Folder, brought, bundle, device, tested_bundle  # noqa: F401
 
 PI4 = Platform("linux", "aarch64", "glibc 2.36", (3, 11), ("cortex-a72",), 3978, 2983, 1500, True)
@@ -54,7 +55,7 @@ def side_by_side(call: Callable[[], object]) -> list[object]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_cache_that_cannot_be_written_does_not_undo_a_deployment(
     device: Folder,  # noqa: F811
     bundle: Path,  # noqa: F811
@@ -78,7 +79,7 @@ def test_a_cache_that_cannot_be_written_does_not_undo_a_deployment(
     assert not Path(device.root).exists()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_an_illegal_instruction_on_a_phone_is_a_sentence_with_the_known_fault(
     device: Folder,  # noqa: F811
     bundle: Path,  # noqa: F811
@@ -97,7 +98,7 @@ def test_an_illegal_instruction_on_a_phone_is_a_sentence_with_the_known_fault(
         deploy(bundle, device, variants=["onnx-fp32"], engines=["onnxruntime==1.21.0"])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_phone_that_runs_nothing_of_it_needs_no_runner(
     device: Folder,  # noqa: F811
     bundle_folder: Path,
@@ -109,7 +110,7 @@ def test_a_phone_that_runs_nothing_of_it_needs_no_runner(
         deploy(bundle_folder, device, variants=["openvino-fp32"])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("damage", ["missing", "unreadable"])
 def test_a_release_without_its_results_does_not_block_the_next(
     device: Folder,  # noqa: F811
@@ -136,7 +137,7 @@ def test_a_release_without_its_results_does_not_block_the_next(
         deploy(bundle, device)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_this_machine_is_not_given_another_engine(bundle: Path) -> None:  # noqa: F811
     with pytest.raises(UsageError, match=r"onnxruntime==1\.21\.0' was given for this machine, where what is installed"):
         deploy(bundle, open_target("local"), engines=["onnxruntime==1.21.0"])
@@ -168,7 +169,7 @@ def test_a_version_is_for_devices() -> None:
 def test_a_device_that_is_gone_is_forgotten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FETALEDGE_CACHE", str(tmp_path))
     gone = Folder(tmp_path / "home")
-    remember(gone.name, {})
+    remember(KnownTarget(address=gone.name))
     monkeypatch.setattr(gone, "connect", lambda: None)
     monkeypatch.setattr(gone, "shell_command", lambda line: ["sh", "-c", "echo no route to it >&2; exit 255"])
     monkeypatch.setattr(gone, "failure", lambda text: TargetError(text.strip(), "is it on?"))
@@ -176,7 +177,7 @@ def test_a_device_that_is_gone_is_forgotten(monkeypatch: pytest.MonkeyPatch, tmp
         remove(gone)
     assert str(refused.value) == "no route to it; is it on?; it is forgotten here, and what lies there stays"
     assert known_targets() == []
-    remember(gone.name, {})
+    remember(KnownTarget(address=gone.name))
     gone.reached = True
     with pytest.raises(TargetError, match=r"is it on\?$"):
         remove(gone)
@@ -185,10 +186,10 @@ def test_a_device_that_is_gone_is_forgotten(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_a_release_is_of_one_processor_and_one_python(bundle_folder: Path) -> None:
     bundle = Bundle.open(bundle_folder)  # noqa: F811
-    choice = Choice(bundle.manifest.variants, {}, (), {}, {})
+    choice = EngineChoice(bundle.manifest.variants, {}, (), {}, {})
 
-    def contents(**changes: Any) -> Contents:
-        return Contents.of(bundle, choice, None, replace(PI4, **changes))
+    def contents(**changes: Any) -> Release:
+        return Release.of(bundle, choice, None, replace(PI4, **changes))
 
     others = [{}, {"cpu_parts": ("cortex-a76",)}, {"machine": "x86_64"}, {"python_path": "/opt/a b/python3"}]
     assert len({contents(**changes).key() for changes in others}) == len(others)
@@ -257,8 +258,8 @@ def test_two_phones_share_one_build(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         builds.append(place)
         time.sleep(0.05)
         (place / "runner").write_bytes(b"runner")
-        document = {"schema": build.SCHEMA, "files": {"runner": sha256(place / "runner")}, "versions": {}}
-        write_json(place / build.RECORD, document)
+        record = build.RunnerRecord(files={"runner": sha256(place / "runner")}, versions={})
+        write_document(place / build.RECORD, record)
 
     monkeypatch.setattr(build, "_build", make)
     one, other = side_by_side(lambda: build_runner(["onnx"]))

@@ -12,12 +12,13 @@ from typer.testing import CliRunner
 
 from fetaledge.cli.devices import devices as command
 from fetaledge_devices import device_list
-from fetaledge_devices.deploy.address_book import remember
+from fetaledge_devices.deploy.address_book import KnownTarget, remember
 from fetaledge_devices.device_list import devices_document, devices_table, list_devices, runnable_formats
 from fetaledge_devices.facts.model import Facts, Platform
 from fetaledge_devices.facts.parse import parse_facts
 from fetaledge_devices.targets.base import Cancelled, Completed, Target
 from fetaledge_runtimes.errors import TargetError, UsageError
+from fetaledge_runtimes.records import to_json
 from tests.stand_ins.phone import Phone
 from tests.stand_ins.pi import Pi
 
@@ -66,6 +67,10 @@ PHONE = """@@FILES
 
 class Told(Target):
     """A target that says what it is told to, or nothing until it is cancelled."""
+
+    @classmethod
+    def at(cls, address: str) -> Told:
+        return cls(address, None)
 
     def __init__(self, name: str, answer: Facts | TargetError | None) -> None:
         self.name = name
@@ -132,8 +137,8 @@ def cli(*arguments: str) -> tuple[int, str, str, BaseException | None]:
 def test_what_was_asked_for_and_what_is_known(world: Callable[[Answers], list[Told]]) -> None:
     refused = TargetError("it refuses the connection", "is its ssh server running?")
     opened = world({"ssh://pi@a": parse_facts(PI4), "ssh://b": refused, "adb://P": parse_facts(PHONE)})
-    remember("ssh://b", {})
-    remember("ssh://pi@a", {})
+    remember(KnownTarget(address="ssh://b"))
+    remember(KnownTarget(address="ssh://pi@a"))
     found, trouble = list_devices(["adb://P", "ssh://pi@a", "adb://P"])
     assert [device.target for device in found] == ["adb://P", "ssh://pi@a", "ssh://b"]
     assert trouble is not None and "cannot be started" in trouble
@@ -208,10 +213,10 @@ def test_json(world: Callable[[Answers], list[Told]]) -> None:
     assert (phone["reached"], phone["emulated"], phone["facts"]["model"]) == (True, True, "Google Pixel 8")
     assert phone["conditions"]["battery"]["level_percent"] == 87
     assert (b["reached"], b["state"], b["facts"]) == (False, "it does not answer", None)
-    assert devices_document([]) == {"schema": "fetaledge/devices/1", "devices": []}
+    assert to_json(devices_document([])) == {"schema": "fetaledge/devices/1", "devices": ()}
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
 def test_the_phones_of_an_adb_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Through the real target, with a program in adb's place that runs the shell line here."""
@@ -239,10 +244,10 @@ def test_the_phones_of_an_adb_program(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert phone.facts.conditions.battery is not None and phone.facts.conditions.battery.status == "full"
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_stand_ins(pi4: Pi, phone: Phone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FETALEDGE_CACHE", str(tmp_path))
-    remember(pi4.address, {})
+    remember(KnownTarget(address=pi4.address))
     found, trouble = list_devices([pi4.faults["key-refused"], pi4.faults["unresolved"]])
     assert trouble is None
     states = {device.target: device.state for device in found}
@@ -253,7 +258,7 @@ def test_the_stand_ins(pi4: Pi, phone: Phone, monkeypatch: pytest.MonkeyPatch, t
     assert formats[pi4.address] == ("onnx", "openvino", "tflite") and "tflite" in formats[phone.address]
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_stand_in_that_never_answers(pi4: Pi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FETALEDGE_CACHE", str(tmp_path))
     found, _ = list_devices([pi4.faults["silent"]], timeout_s=2)

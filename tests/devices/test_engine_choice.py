@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as with_changes
 
 from fetaledge_devices.deploy import engine_choice
 from fetaledge_devices.deploy.engine_choice import choose, choose_native
-from fetaledge_devices.deploy.memory_estimate import needed_mb
+from fetaledge_devices.deploy.memory_estimate import estimate
 from fetaledge_devices.facts.model import Platform
-from fetaledge_devices.wheels.resolve import NoSuchWheel, package_of
+from fetaledge_devices.wheels.pins import package_of
+from fetaledge_devices.wheels.resolve import NoSuchWheel
 from fetaledge_devices.wheels.wheel_tags import describe, wheel_tags
 from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
 from fetaledge_runtimes.errors import TargetError, UsageError
@@ -72,8 +74,9 @@ def test_the_versions_of_the_gate_are_asked_for(index: Callable[..., Asked]) -> 
     asked = index()
     given = manifest("onnx-fp32", "tflite-int8")
     chosen = choose(given, given.variants, PI4)
-    assert asked[2:] == ["onnxruntime==1.31.1", "ai-edge-litert==2.3.0"]
-    assert [text.partition("==")[0] for text in asked[:2]] == ["numpy", "opencv-python-headless"]
+    assert set(asked[-2:]) == {"onnxruntime==1.31.1", "ai-edge-litert==2.3.0"}
+    base = {"numpy", "opencv-python-headless", "msgspec", "pillow"}
+    assert {text.partition("==")[0] for text in asked[:-2]} == base
     assert chosen.versions == {"onnxruntime": "1.31.1", "ai-edge-litert": "2.3.0"}
     assert (chosen.refused, chosen.notes) == ({}, {})
     assert chosen.wheels[-1].name.startswith("fetaledge_runtimes")
@@ -142,11 +145,29 @@ def test_no_wheel_of_a_pin_or_of_numpy_is_an_error(index: Callable[..., Asked]) 
 def test_too_little_memory_refuses_a_variant_with_both_numbers(index: Callable[..., Asked]) -> None:
     asked = index()
     small, large = manifest("onnx-int8").variants[0], manifest("openvino-fp32", megabytes=400).variants[0]
-    given = replace(manifest("onnx-int8"), variants=(small, large))
+    given = with_changes(manifest("onnx-int8"), variants=(small, large))
     chosen = choose(given, given.variants, replace(PI4, available_mb=300))
     assert [variant.name for variant in chosen.variants] == ["onnx-int8"]
-    assert chosen.refused == {"openvino-fp32": "it needs about 959 MB of memory and the device has 300 MB available"}
+    (reason,) = chosen.refused.values()
+    assert reason.startswith("it needs about 959 MB of memory and the device has 300 MB available")
     assert not any(text.startswith("openvino") for text in asked)  # nothing is fetched for what cannot run
+
+
+def test_an_estimate_of_memory_can_be_ignored(index: Callable[..., Asked]) -> None:
+    asked = index()
+    given = manifest("openvino-fp32", megabytes=400)
+    little = replace(PI4, available_mb=300)
+    chosen = choose(given, given.variants, little, ignore_memory=True)
+    assert chosen.refused == {} and [variant.name for variant in chosen.variants] == ["openvino-fp32"]
+    assert any(text.startswith("openvino") for text in asked)
+    assert any(
+        note.startswith("tried although it needs about 959 MB of memory and the device has 300 MB")
+        for note in chosen.notes["openvino-fp32"]
+    )
+    versions = {"openvino": "2026.4.1"}
+    native = choose_native(given, given.variants, little, versions, ignore_memory=True)
+    assert native.refused == {} and "tried although" in native.notes["openvino-fp32"][-1]
+    assert "openvino-fp32" in choose_native(given, given.variants, little, versions).refused
 
 
 def test_the_estimate_of_memory_is_above_what_was_measured() -> None:
@@ -157,8 +178,29 @@ def test_the_estimate_of_memory_is_above_what_was_measured() -> None:
         "onnx-fp16": (183, 13.3),
     }  # fmt: skip
     for name, (peak_mb, file_mb) in measured.items():
-        given = manifest(name, megabytes=file_mb)
-        assert peak_mb < needed_mb(given, given.variants[0]) < 1.6 * peak_mb
+        given = with_changes(manifest(name, megabytes=file_mb), source={"architecture": {"name": "unet"}})
+        found = estimate(given, given.variants[0])
+        assert peak_mb < found.needed_mb < 1.6 * peak_mb and found.basis == "estimated from U-Nets"
+
+
+@pytest.mark.parametrize(
+    ("heads", "size", "file_mb", "peak_mb"),
+    [(6, 256, 29.9, 151), (6, 512, 32.1, 368), (12, 512, 81.7, 661), (12, 1024, 91.1, 5887), (12, 512, 367.3, 1373)],
+)
+def test_a_sam_is_estimated_by_its_attention(heads: int, size: int, file_mb: float, peak_mb: int) -> None:
+    """Peak MB of onnx-fp32 in ONNX Runtime on x86-64: SAMs of width 192 and 768, the last a whole ViT-B."""
+    source = {"architecture": {"name": "sam", "shape": {"heads": heads, "patch": 16}}}
+    given = with_changes(
+        manifest("onnx-fp32", megabytes=file_mb), source=source, input=ModelInput(size, size, 1.0, 0.0)
+    )
+    found = estimate(given, given.variants[0])
+    assert peak_mb < found.needed_mb < 1.3 * peak_mb and "SAM" in found.basis
+
+
+def test_a_network_of_another_kind_is_estimated_and_said_to_be_unknown() -> None:
+    given = manifest("onnx-fp32")
+    sentence = estimate(given, given.variants[0]).too_little(10)
+    assert sentence is not None and "this network was never measured" in sentence and "--ignore-memory" in sentence
 
 
 def test_a_phone_runs_what_its_runner_holds() -> None:

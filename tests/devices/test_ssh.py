@@ -20,7 +20,7 @@ from fetaledge_devices.targets import open_target, ssh
 from fetaledge_devices.targets.base import Completed, ConnectionLost
 from fetaledge_devices.targets.error_messages import SSH, explain
 from fetaledge_devices.targets.ssh import SshTarget
-from fetaledge_runtimes.errors import TargetError
+from fetaledge_runtimes.errors import OutputError, TargetError
 from tests.stand_ins.pi import Pi
 
 # Runs what ssh would run there in a home folder here; the words in front of it are written down.
@@ -141,7 +141,7 @@ def test_folders_of_processes_that_were_killed_are_swept(
     shutil.rmtree(base)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_what_a_login_shell_prints_is_ignored(fake: Callable[..., Path]) -> None:
     fake(noise="echo Welcome; echo -n more")
     with opened("ssh://pi@x") as target:
@@ -149,7 +149,7 @@ def test_what_a_login_shell_prints_is_ignored(fake: Callable[..., Path]) -> None
         assert target.run(["echo", "out"], 10).stdout == "out\n"
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.skipif(shutil.which("rsync") is None, reason="no rsync on this machine")
 def test_odd_letters_in_each_place_stay_letters(fake: Callable[..., Path], tmp_path: Path) -> None:
     home = fake(EVIL)
@@ -167,7 +167,7 @@ def test_odd_letters_in_each_place_stay_letters(fake: Callable[..., Path], tmp_p
     assert not list(tmp_path.rglob("x"))
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_device_without_sha256sum_is_told_so(fake: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "few").mkdir()
     for name in ("sh", "cat"):
@@ -179,7 +179,7 @@ def test_a_device_without_sha256sum_is_told_so(fake: Callable[..., Path], tmp_pa
                 verb()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_lock_is_renewed_while_nothing_else_happens(
     fake: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,7 +197,7 @@ def test_the_lock_is_renewed_while_nothing_else_happens(
         assert not (home / ".fetaledge" / "lock").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_lock_whose_taking_was_cut_off_is_let_go(fake: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     home = fake()
     with opened("ssh://pi@x") as target:
@@ -214,7 +214,7 @@ def test_a_lock_whose_taking_was_cut_off_is_let_go(fake: Callable[..., Path], mo
         assert not (home / ".fetaledge" / "lock").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_folder_that_vanishes_there_is_called_that(fake: Callable[..., Path]) -> None:
     home = fake()
     with opened("ssh://pi@x") as target, target.session():
@@ -225,7 +225,7 @@ def test_a_folder_that_vanishes_there_is_called_that(fake: Callable[..., Path]) 
     assert not (home / ".fetaledge").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_large_folder_is_given_the_time_that_it_takes(
     fake: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,7 +244,60 @@ def test_a_large_folder_is_given_the_time_that_it_takes(
     assert limits[0] > 660 + 10_000_000 / 50_000 - 1
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "said",
+    [
+        'rsync: [receiver] write failed on "/here/x": No space left on device (28)',
+        'scp: local write "/here/x": No space left on device',
+        "adb: error: cannot write '/here/x': No space left on device",
+        'rsync: [receiver] close failed on "/here/x": Disk quota exceeded (122)',
+    ],
+)
+def test_a_full_disk_of_this_machine_is_not_the_devices(
+    fake: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str
+) -> None:
+    home = fake()
+    (home / "x").write_text("x")
+    with opened("ssh://pi@x") as target:
+        monkeypatch.setattr(target, "download", lambda *_: Completed(11, "", said))
+        with pytest.raises(OutputError) as full:
+            target.fetch(str(home), tmp_path / "fetched")
+    assert full.value.exit_code == 3
+    assert full.value.message == f"no space is left in {tmp_path / 'fetched'} on this machine"
+
+
+def test_what_has_no_room_here_is_not_copied(
+    fake: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home = fake()
+    (home / "x").write_bytes(bytes(3_000_000))
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("only root may mount a small disk")
+    try:
+        with opened("ssh://pi@x") as target:
+            monkeypatch.setattr(target, "download", lambda *_: pytest.fail("it was copied"))
+            with pytest.raises(OutputError, match=rf"no space is left in {small}.*: 3 MB are needed and 1 MB are free"):
+                target.fetch(str(home), small / "fetched")
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_no_room_for_what_is_sent_is_said_of_this_machine(
+    fake: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home = fake()
+    (home / "x").write_text("x")
+    with opened("ssh://pi@x") as target:
+        target.connect()
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no such folder"))
+        with pytest.raises(OutputError, match="cannot make a temporary folder on this machine: .*no such folder"):
+            target.send(home)
+
+
+@pytest.mark.integration
 def test_a_hash_that_stays_wrong_is_an_error(fake: Callable[..., Path], tmp_path: Path) -> None:
     home = fake()
     (tmp_path / "bin").mkdir()
@@ -260,7 +313,7 @@ def test_a_hash_that_stays_wrong_is_an_error(fake: Callable[..., Path], tmp_path
         target.send(home)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("fault", "sentence", "hint"),
     [
@@ -285,7 +338,7 @@ def test_a_device_that_cannot_be_reached(
         assert time.monotonic() - started < 40
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("side", ["here", "there"])
 def test_scp_where_one_side_has_no_rsync(pi4: Pi, tmp_path: Path, side: str, monkeypatch: pytest.MonkeyPatch) -> None:
     there = pi4.root / "usr/bin/rsync"
@@ -317,7 +370,7 @@ def test_scp_where_one_side_has_no_rsync(pi4: Pi, tmp_path: Path, side: str, mon
     assert subprocess.run(["diff", "-r", sent, tmp_path / "fetched"], check=False).returncode == 0
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_one_connection_serves_all_and_ends_with_the_target(pi4: Pi) -> None:
     with opened(pi4.address) as target:
         for _ in range(3):
@@ -328,7 +381,7 @@ def test_one_connection_serves_all_and_ends_with_the_target(pi4: Pi) -> None:
     target.close()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_dead_connection_is_noticed_before_the_time_limit(pi4: Pi) -> None:
     with opened(pi4.address) as target:
         target.alive_s = 1
@@ -345,7 +398,7 @@ def test_a_dead_connection_is_noticed_before_the_time_limit(pi4: Pi) -> None:
             assert target.run(["echo", "on"], 60).stdout == "on\n"
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_no_connection_outlives_a_process_that_was_killed(pi4: Pi) -> None:
     script = (
         "import sys, time\nfrom fetaledge_devices.targets import open_target\n"

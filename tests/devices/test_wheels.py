@@ -5,18 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 import fetaledge_runtimes
-from fetaledge_devices.deploy.device_store import site_name, unpacked_mb
+from fetaledge_devices.deploy.device_store import unpacked_mb
 from fetaledge_devices.facts.model import Platform
 from fetaledge_devices.wheels import resolve as wheels
-from fetaledge_devices.wheels.resolve import NoSuchWheel, Unreachable, name_and_version, package_of, resolve
+from fetaledge_devices.wheels.pins import base_requirements, package_of
+from fetaledge_devices.wheels.resolve import NoSuchWheel, Unreachable, name_and_version, resolve
 from fetaledge_devices.wheels.runtimes_wheel import runtimes_wheel
+from fetaledge_devices.wheels.unpack import site_name, unpacked
 from fetaledge_devices.wheels.wheel_tags import wheel_tags
-from fetaledge_runtimes.errors import FetalEdgeError, TargetError
+from fetaledge_runtimes.errors import FetalEdgeError, OutputError, TargetError
 
 PI4 = Platform("linux", "aarch64", "glibc 2.36", (3, 11), ("cortex-a72",), 3978, 2983, 1500, True)
 
@@ -62,7 +65,7 @@ def take_away(shelf: Path) -> None:
         wheel.unlink()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_wheels_of_the_device_are_found_once_and_kept(shelf: Path, cache: Path) -> None:
     found = resolve(PI4, ["some-engine>=1", "any_base==1.5"])
     assert [name_and_version(wheel) for wheel in found] == [("some-engine", "2.0"), ("any-base", "1.5")]
@@ -74,7 +77,7 @@ def test_wheels_of_the_device_are_found_once_and_kept(shelf: Path, cache: Path) 
         resolve(PI4, ["any_base==1.5", "some-engine>=1"])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_hosts_constraints_do_not_bind_a_device(
     shelf: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -84,7 +87,7 @@ def test_the_hosts_constraints_do_not_bind_a_device(
     assert name_and_version(wheel) == ("some-engine", "1.0")
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_no_such_wheel_names_those_that_there_are_also_without_a_network(shelf: Path) -> None:
     with pytest.raises(NoSuchWheel, match="no wheel of some-engine==9 for Python 3.11 on manylinux_2_36_aarch64") as no:
         resolve(PI4, ["any_base", "some-engine==9"])
@@ -95,7 +98,7 @@ def test_no_such_wheel_names_those_that_there_are_also_without_a_network(shelf: 
         resolve(PI4, ["some-engine==9"])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_network_that_is_away_is_one_sentence(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
@@ -148,7 +151,37 @@ def test_fetaledges_own_wheel_is_the_same_bytes_each_time() -> None:
     assert site_name(wheel).startswith("fetaledge_runtimes-") and 0.05 < unpacked_mb(wheel) < 5
 
 
-@pytest.mark.slow
+def test_fetaledges_own_wheel_says_how_its_parts_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "[fetaledge.engines]\nsome = package.module:Engine\n"
+    installed = metadata.distribution("fetaledge-runtimes")
+    monkeypatch.setattr(metadata, "distribution", lambda name: installed)
+    monkeypatch.setattr(
+        installed, "read_text", lambda name: told if name == "entry_points.txt" else None, raising=False
+    )
+    (found,) = metadata.distributions(path=[str(unpacked(runtimes_wheel()))])
+    (point,) = found.entry_points
+    assert (point.group, point.name, point.value) == ("fetaledge.engines", "some", "package.module:Engine")
+
+
+def test_a_device_is_brought_all_that_the_runtimes_need() -> None:
+    base = base_requirements()
+    assert set(base) >= {"numpy", "opencv-python-headless", "msgspec", "pillow"}
+    assert not set(base) & {"onnxruntime", "openvino", "ai-edge-litert", "pydicom"}
+    assert base["numpy"].startswith("numpy>=")
+
+
+def test_a_wheel_is_unpacked_once(tmp_path: Path) -> None:
+    wheel = write_wheel(tmp_path, "some_engine", "1.0", "py3-none-any")
+    place = unpacked(wheel)
+    assert (place / "some_engine" / "__init__.py").is_file() and place.name == site_name(wheel)
+    (place / "mark").touch()
+    assert unpacked(wheel) == place and (place / "mark").exists()
+    (tmp_path / "other-1.0-py3-none-any.whl").write_bytes(b"damaged")
+    with pytest.raises(OutputError, match="other-1.0-py3-none-any.whl cannot be unpacked"):
+        unpacked(tmp_path / "other-1.0-py3-none-any.whl")
+
+
+@pytest.mark.integration
 def test_fetaledges_own_wheel_can_be_installed(tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--quiet", "install", "--no-deps", "--no-index", "--target"]
     subprocess.run([*pip, str(tmp_path / "site"), str(runtimes_wheel())], check=True, capture_output=True)

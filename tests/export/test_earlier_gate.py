@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from fetaledge_export.gate import Limits
-from fetaledge_export.results import GateRecord
 from fetaledge_runtimes.errors import BundleError
 from fetaledge_runtimes.records import from_json, to_json
 from fetaledge_runtimes.scores.record import case_scores
@@ -23,6 +22,8 @@ def earlier() -> Any:
 
 
 def test_it_is_read_and_keeps_every_value() -> None:
+    from fetaledge_export.results import GateRecord
+
     old = earlier()
     record = from_json(old, GateRecord, "the file")
     written = to_json(record)
@@ -37,10 +38,10 @@ def test_it_is_read_and_keeps_every_value() -> None:
     assert len(case_scores(record.reference, HEAD)) == record.cases == 5
 
 
-@pytest.mark.parametrize(
-    ("place", "path"), [((), "surprise"), (("variants", 1), "variants[1].surprise")]
-)
+@pytest.mark.parametrize(("place", "path"), [((), "surprise"), (("variants", 1), "variants[1].surprise")])
 def test_an_unknown_key_is_refused_with_its_path(place: tuple[str | int, ...], path: str) -> None:
+    from fetaledge_export.results import GateRecord
+
     document = earlier()
     part = document
     for step in place:

@@ -4,13 +4,11 @@ import copy
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
-from fetaledge_export import conversion
 from fetaledge_export.gate import Limits
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.engines.base import Engine
@@ -18,6 +16,9 @@ from fetaledge_runtimes.errors import InputError, OutputError, UsageError
 from fetaledge_runtimes.frames.frame import LabelledFrame
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.selftest import check_golden
+
+if TYPE_CHECKING:
+    from torch import nn
 
 PLACES_OF_OUR_OWN = (
     "fetaledge_export.variant_export.scores_of",
@@ -81,7 +82,7 @@ def test_rows_are_a_table(exported) -> None:
     assert {len(row) for row in rows} == {len(header)}
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_variant_that_breaks_a_limit_is_left_out_and_the_others_kept(export, tmp_path: Path) -> None:
     tight = Limits(measures={"hc_abs_mean_mm": 0.005})
     result = export(tmp_path / "b", formats=("onnx",), precisions=("fp32", "int8"), limits=tight).result
@@ -96,7 +97,7 @@ def test_a_variant_that_breaks_a_limit_is_left_out_and_the_others_kept(export, t
     assert "above 0.005 mm" in (tmp_path / "b/card.md").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_where_nothing_passes_the_bundle_says_why(export, tmp_path: Path) -> None:
     result = export(tmp_path / "b", formats=("onnx",), precisions=("int8",), limits=Limits(dice_drop=-1)).result
     assert len(result.failed) == 1
@@ -105,20 +106,10 @@ def test_where_nothing_passes_the_bundle_says_why(export, tmp_path: Path) -> Non
     assert {stored.file for stored in bundle.files()} == {"evaluation.json", "card.md"}
 
 
-class Sideways(nn.Module):
-    """Swaps rows and columns, which channel-last TFLite cannot do without a TRANSPOSE."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.network(x.permute(0, 1, 3, 2)).permute(0, 1, 3, 2)
-        return logits
-
-
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_conversion_that_fails_costs_its_own_variants_alone(export, network: nn.Module, tmp_path: Path) -> None:
+    from tests.export.networks import Sideways
+
     result = export(tmp_path / "b", network=Sideways(network), formats=("onnx", "tflite"), precisions=("fp32",)).result
     assert [variant.name for variant in result.failed] == ["tflite-fp32"]
     (reason,) = result.failed[0].reasons
@@ -163,6 +154,8 @@ class FailsLater:
 def test_an_engine_that_fails_on_a_frame_keeps_its_traceback(
     export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from fetaledge_export import conversion
+
     opened = conversion.open_engine
     monkeypatch.setattr(conversion, "open_engine", lambda *arguments: FailsLater(opened(*arguments)))
     result = export(tmp_path / "b", formats=("onnx",), precisions=("fp32",)).result
@@ -253,7 +246,7 @@ def test_nan_weights_are_refused(export, network: nn.Module, tmp_path: Path) -> 
     assert nothing_left(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_an_existing_bundle_is_replaced_only_by_force(export, tmp_path: Path) -> None:
     once = {"formats": ("onnx",), "precisions": ("fp32",)}
     export(tmp_path / "b", name="first", **once)
@@ -273,7 +266,7 @@ def test_force_does_not_replace_a_folder_that_is_no_bundle(export, tmp_path: Pat
     assert (tmp_path / "thesis/chapter.txt").read_text() == "years of work"
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "at", ["reading", "torch-fp32", "onnx-int8: converting", "onnx-int8: ONNX", "onnx-fp32: conv", "writing"]
 )
@@ -287,7 +280,7 @@ def test_ctrl_c_leaves_nothing_behind(export, tmp_path: Path, at: str) -> None:
     assert nothing_left(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_export_prints_nothing(export, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     export(tmp_path / "b", precisions=("int8",))
     assert capfd.readouterr() == ("", "")

@@ -8,16 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import SimpleITK
 from typer.testing import CliRunner
 
 from fetaledge.cli.app import app
 from fetaledge.data.layouts.open import open_dataset
-from fetaledge.runs.challenge_scores import PARTS, ChallengeScores, challenge_record, challenge_scores
-from fetaledge.runs.evaluate import evaluate_masks
+from fetaledge.runs.challenge_scores import PARTS, ChallengeRecord, ChallengeScores, challenge_record, challenge_scores
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import FetalEdgeError, InputError, UsageError
 from fetaledge_runtimes.frames.frame import Image
+from fetaledge_runtimes.records import from_json, to_json
 
 SHAPE = (256, 256)
 
@@ -36,6 +35,9 @@ def label_map(rng: np.random.Generator) -> Image:
 
 def sitk_distances(predicted: Image, truth: Image) -> tuple[float, float]:
     """Hausdorff distance and pooled surface distance by SimpleITK's filters alone."""
+
+    import SimpleITK
+
     images = [SimpleITK.GetImageFromArray(mask) for mask in (predicted, truth)]
     hausdorff = SimpleITK.HausdorffDistanceImageFilter()
     hausdorff.Execute(*images)
@@ -95,7 +97,7 @@ def test_other_sizes_are_resampled_to_the_grid() -> None:
     native, resampled = challenge_scores(small[0], small[1]), challenge_scores(large[0], large[1])
     assert resampled.resized and not native.resized
     assert (resampled.dice, resampled.hd_px, resampled.aop_deg) == (native.dice, native.hd_px, native.aop_deg)
-    assert challenge_record({"a": native, "b": resampled})["resized"] == 1
+    assert challenge_record({"a": native, "b": resampled}).resized == 1
 
 
 def test_the_published_table() -> None:
@@ -109,21 +111,30 @@ def test_the_published_table() -> None:
         resized=False,
     )
     record = challenge_record({"all frames": scores})
-    assert record["score"] == pytest.approx(0.939, abs=0.001)
-    assert record["aop_error_deg"] == pytest.approx(6.484) and record["dice"]["ps"] == 0.858
+    assert record.score == pytest.approx(0.939, abs=0.001)
+    assert record.aop_error_deg == pytest.approx(6.484) and record.dice.ps == 0.858
 
 
 def test_the_score_is_of_the_means() -> None:
     truth = label_map(np.random.default_rng(1))
     perfect, nothing = challenge_scores(truth, truth), challenge_scores(np.zeros_like(truth), truth)
-    assert challenge_record({"a": perfect})["score"] == 1
+    assert challenge_record({"a": perfect}).score == 1
     record = challenge_record({"a": perfect, "b": nothing})
-    assert record["score"] == pytest.approx(0.5 * 1 + 0.5 * 0.5 * (1 - nothing.aop_true_deg / 180))
-    assert record["without_aop"] == 1 and record["cases"] == 2
-    assert [case["hd_px"]["all"] for case in record["per_case"]] == [0, 100]
+    assert record.score == pytest.approx(0.5 * 1 + 0.5 * 0.5 * (1 - nothing.aop_true_deg / 180))
+    assert record.without_aop == 1 and record.cases == 2
+    assert [case.hd_px.all for case in record.per_case] == [0, 100]
+
+
+def test_the_table_of_an_earlier_version_is_read() -> None:
+    old = json.loads((Path(__file__).parent / "old_runs/challenge.json").read_text(encoding="utf-8"))
+    record = from_json(old, ChallengeRecord, "challenge.json")
+    assert (record.cases, record.without_aop, record.grid) == (20, 20, (256, 256))
+    assert json.loads(json.dumps(to_json(record))) == old
 
 
 def write_mha(path: Path, mask: Image) -> None:
+    import SimpleITK
+
     path.parent.mkdir(exist_ok=True)
     SimpleITK.WriteImage(SimpleITK.GetImageFromArray(mask), str(path))
 
@@ -174,6 +185,8 @@ def test_masks_of_another_system(labels: Path, masks: Path) -> None:
 
 
 def test_masks_that_do_not_pair(labels: Path, masks: Path) -> None:
+    from fetaledge.runs.evaluate import evaluate_masks
+
     frames = open_dataset(labels, images_optional=True)
     (masks / "00003.png").write_bytes((masks / "00001.png").read_bytes())
     with pytest.raises(InputError, match=r"00003\.png belongs to no frame"):
@@ -198,7 +211,7 @@ def test_what_cannot_be_scored_as_the_challenge_does(labels: Path, masks: Path, 
         return error
 
     error = refused("--masks", masks, "--data", phantoms, "--challenge")
-    assert isinstance(error, UsageError) and "is labelled for the task head" in str(error)
+    assert isinstance(error, UsageError) and "labelled for the task head" in str(error)
     error = refused(tmp_path, "--data", labels, "--challenge")
     assert isinstance(error, InputError) and "has no image_mha/ folder" in str(error)
     assert "no model" in str(refused("--masks", masks, "--data", labels, "--fold", 1))

@@ -108,7 +108,7 @@ def test_a_run_that_is_none(call: Callable[..., tuple[int, str, str]], phantoms:
         ("[]", "has the schema None"),
         ('{"schema": "fetaledge/run/9"}', "has the schema 'fetaledge/run/9'"),
         ('{"schema": "fetaledge/run/1"}', "is not finished"),
-        ('{"schema": "fetaledge/run/1", "validation": {}}', "lacks or misnames something (KeyError: 'architecture')"),
+        ('{"schema": "fetaledge/run/1", "validation": {}}', "run.json lacks the key"),
     ):
         (run / "run.json").write_text(text)
         code, _, err = call("export", run, "--out", tmp_path / "b", "--data", phantoms)
@@ -151,7 +151,7 @@ def test_evaluate_with_no_thread(call: Callable[..., tuple[int, str, str]], smal
     assert code == 2 and "0 threads" in err
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_bundle_where_nothing_passed(
     call: Callable[..., tuple[int, str, str]], small_run: Path, phantoms: Path, tmp_path: Path
 ) -> None:
@@ -168,7 +168,7 @@ def test_a_bundle_where_nothing_passed(
     assert call("predict", bundle, phantoms / "training_set/000_HC.png")[0] == 3
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_measure_that_the_gate_cannot_judge_costs_the_variant(
     call: Callable[..., tuple[int, str, str]], small_run: Path, phantoms: Path, tmp_path: Path
 ) -> None:
@@ -267,7 +267,7 @@ def _interrupt(arguments: list[str], ready: Callable[[str], bool]) -> tuple[int,
     return process.wait(60), shown
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_ctrl_c_in_each_long_command(bundle: Path, small_run: Path, phantoms: Path, tmp_path: Path) -> None:
     data = ["--data", str(phantoms)]
     out = str(tmp_path / "out")
@@ -295,7 +295,7 @@ def test_ctrl_c_in_each_long_command(bundle: Path, small_run: Path, phantoms: Pa
             shutil.rmtree(tmp_path / "out")
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_ctrl_c_without_messages(tmp_path: Path, bundle: Path) -> None:
     """Commands that say nothing on the way: the signal comes after a while."""
     pictures = tmp_path / "pictures"

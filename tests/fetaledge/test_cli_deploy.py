@@ -30,8 +30,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Deployments without devices: what was asked of each; one that is called ``broken`` cannot be reached."""
     calls: list[dict[str, Any]] = []
 
+    class Elsewhere(LocalTarget):
+        kind, is_local = "ssh", False
+
     def opened(address: str) -> Target:
-        target = LocalTarget()
+        target = Elsewhere()
         target.name = address
         return target
 
@@ -75,7 +78,12 @@ def test_it_says_what_passed_what_not_and_what_was_sent(call: Call, asked: list[
         ["onnx-int8"],
         ["onnxruntime==1.31.1"],
     )
-    assert not wish["again"]
+    assert not wish["again"] and not wish["ignore_memory"]
+
+
+def test_the_estimate_of_memory_can_be_ignored(call: Call, asked: list[dict[str, Any]]) -> None:
+    assert call("bundle", "--target", "ssh://pi", "--ignore-memory")[0] == 0
+    assert asked[0]["ignore_memory"]
 
 
 def test_json_is_one_document(call: Call, asked: list[dict[str, Any]]) -> None:

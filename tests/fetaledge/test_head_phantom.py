@@ -20,11 +20,11 @@ from fetaledge.phantoms.head import (
     head_phantom_with_truth,
     write_head_phantoms,
 )
-from fetaledge.phantoms.phantom_set import NOTICE
 from fetaledge.phantoms.speckle import envelope, log_compress, scatter
 from fetaledge.phantoms.transducer import ConvexProbe, beam_grid
 from fetaledge_runtimes.ellipse import Ellipse, fit_outline, from_mask
 from fetaledge_runtimes.errors import OutputError
+from fetaledge_runtimes.scores.record import SYNTHETIC_NOTE
 from fetaledge_runtimes.tasks.head import hc_for_age
 
 SEEDS = range(8)
@@ -75,8 +75,8 @@ def test_a_seed_is_a_frame():
     first, again, other = head_phantom(7), head_phantom(7), head_phantom(8)
     np.testing.assert_array_equal(first.frame.pixels, again.frame.pixels)
     np.testing.assert_array_equal(first.mask, again.mask)
-    assert first.stated["hc_mm"] == again.stated["hc_mm"]
-    assert first.stated["hc_mm"] != other.stated["hc_mm"] and not np.array_equal(first.frame.pixels, other.frame.pixels)
+    assert first.stated == again.stated
+    assert first.stated != other.stated and not np.array_equal(first.frame.pixels, other.frame.pixels)
     assert first.subject != other.subject and first.name != other.name
 
 
@@ -159,7 +159,7 @@ def test_the_folder_has_the_layout_of_hc18(tmp_path: Path):
         assert fitted == pytest.approx(float(hc_mm), abs=max(0.03, 0.1 * float(pixel_mm)))
     note = json.loads((folder / "phantom.json").read_text(encoding="utf-8"))
     assert note["synthetic"] is True
-    assert (note["task"], note["count"], note["seed"], note["notice"]) == ("head", 3, 5, NOTICE)
+    assert (note["task"], note["count"], note["seed"], note["notice"]) == ("head", 3, 5, SYNTHETIC_NOTE)
 
 
 def test_an_existing_folder_is_kept_unless_forced(tmp_path: Path):

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK
 
 from fetaledge.data.layouts.open import open_dataset
-from fetaledge.phantoms.phantom_set import NOTICE
 from fetaledge.phantoms.ps_fh import FRAME_SHAPE, TABLE, psfh_phantom, write_psfh_phantoms
 from fetaledge.phantoms.ps_fh_scene import AOP_DEG, CASES, draw_scene
 from fetaledge_runtimes.ellipse import Ellipse, from_mask
 from fetaledge_runtimes.errors import OutputError, UsageError
-from fetaledge_runtimes.tasks.ps_fh import PS_FH, measure_progression
+from fetaledge_runtimes.scores.record import SYNTHETIC_NOTE
+from fetaledge_runtimes.tasks.ps_fh import measure_progression
 
 
 def scenes(case, count):
@@ -160,13 +159,13 @@ def test_an_unknown_case_is_refused():
         psfh_phantom(1, case="upside-down")
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_frame_too_narrow_for_a_head_is_refused():
     with pytest.raises(UsageError, match="aspect 0.1"):
         psfh_phantom(1, (400, 40))
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_frames_look_like_ultrasound():
     """Speckle everywhere, a symphysis darker than what surrounds it, a skull brightest across the beam."""
     darker, walls = [], []
@@ -197,6 +196,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_folder_has_the_layout_of_psfhs(folder):
+    import SimpleITK
+
     stems = [f"{number:05d}.mha" for number in range(1, 8)]
     for part, shape in (("image_mha", (3, 256, 256)), ("label_mha", (256, 256))):
         assert sorted(path.name for path in (folder / part).iterdir()) == stems
@@ -210,12 +211,12 @@ def test_the_folder_has_the_layout_of_psfhs(folder):
     assert sorted(row["case"] for row in rows) == ["mirrored"] + 6 * ["plain"]
     note = json.loads((folder / "phantom.json").read_text(encoding="utf-8"))
     assert note["synthetic"] is True
-    assert (note["task"], note["count"], note["seed"], note["notice"]) == ("ps-fh", 7, 3, NOTICE)
+    assert (note["task"], note["count"], note["seed"], note["notice"]) == ("ps-fh", 7, 3, SYNTHETIC_NOTE)
 
 
 def test_the_data_set_reads_back_what_was_drawn(folder):
     dataset = open_dataset(folder)
-    assert dataset.task is PS_FH and dataset.synthetic and len(dataset) == 7
+    assert dataset.task.name == "ps-fh" and dataset.synthetic and len(dataset) == 7
     seeds = np.random.SeedSequence(3).generate_state(7)
     with (folder / TABLE).open(newline="", encoding="utf-8") as stream:
         cases = [row["case"] for row in csv.DictReader(stream)]
@@ -223,7 +224,7 @@ def test_the_data_set_reads_back_what_was_drawn(folder):
         phantom = psfh_phantom(int(seed), case=case)
         np.testing.assert_array_equal(read.frame.pixels, phantom.labelled.frame.pixels)
         np.testing.assert_array_equal(read.mask, phantom.labelled.mask)
-        assert read.stated.get("aop_deg") == pytest.approx(phantom.aop_deg, abs=1e-5)
+        assert read.stated["aop_deg"] == pytest.approx(phantom.aop_deg, abs=1e-5)
         assert read.frame.pixel_mm == pytest.approx(phantom.labelled.frame.pixel_mm)
 
 

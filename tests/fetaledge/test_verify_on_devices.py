@@ -11,19 +11,23 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from msgspec.structs import replace as with_changes
 
 from fetaledge.data.layouts.open import open_dataset
-from fetaledge.workflows import verify_on_devices
+from fetaledge_devices.deploy import Deployment
+from fetaledge_devices.targets import Target
+from fetaledge_devices.wheels.pins import engine_package
 from fetaledge_export.gate import Limits
-from fetaledge_export.results import GateRecord
 from fetaledge_runtimes import selftest
 from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
+from fetaledge_runtimes.engines.registry import formats
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.records import write_document
 from fetaledge_runtimes.scores.case import CaseScore, score_case
 from fetaledge_runtimes.scores.record import evaluation_record
 from fetaledge_runtimes.selftest import VariantVerdict
 from fetaledge_runtimes.tasks.head import HEAD
+from tests.benchmarks.old_record import old_record, result
 
 Call = Callable[..., tuple[int, str, str]]
 UNKNOWN = "HC not judged: no frame has a spacing and a head in both masks"
@@ -70,6 +74,8 @@ def write_bundle(folder: Path, reference: Sequence[CaseScore]) -> Path:
         fetaledge="0.1.0",
         created="2026-01-01",
     ).write(folder)
+    from fetaledge_export.results import GateRecord
+
     subjects = len({score.subject for score in reference})
     gate = GateRecord(
         task="head",
@@ -99,23 +105,26 @@ def bundle(tmp_path: Path, data: Path) -> Path:
 def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[CaseScore]], None]:
     """Say what scores a Pi gives."""
 
+    from fetaledge.workflows import verify_on_devices
+
     def measure(scores: Sequence[CaseScore]) -> None:
-        row = {"target": PI, "variant": "onnx-int8", "engine": "ONNX Runtime", "engine_version": "1", "reasons": []}
-        record = {
-            "notice": "research software",
-            "bundle": "heads",
-            "frames": {"note": None},
-            "devices": {PI: {"notes": {"onnx-int8": [KNOWN], "onnx-fp32": ["of another"]}}},
-            "lost": {},
-            "evaluations": {f"onnx-int8 on {PI}": record_of(scores)},
-            "results": [{**row, "against_local": None}],
-        }
+        row = result("onnx-int8", target=PI, engine="ONNX Runtime", engine_version="1", reasons=())
+        old = old_record()
+        notes = {"onnx-int8": (KNOWN,), "onnx-fp32": ("of another",)}
+        record = with_changes(
+            old,
+            devices={PI: with_changes(old.devices["local"], notes=notes)},
+            evaluations={f"onnx-int8 on {PI}": record_of(scores)},
+            results=(row,),
+        )
         monkeypatch.setattr(verify_on_devices, "run_benchmark", lambda *_, **__: record)
 
     return measure
 
 
 def gate(bundle: Path, data: Path) -> dict[str, Any]:
+    from fetaledge.workflows import verify_on_devices
+
     document = verify_on_devices.gate_on_targets(
         bundle, data, [PI], variants=None, threads=1, engines=(), progress=lambda line: None
     )
@@ -157,7 +166,8 @@ def test_the_right_pictures_without_their_spacing_are_refused(
 def test_a_device_without_the_measure_that_the_gate_had_does_not_pass(
     bundle: Path, data: Path, measured: Callable[..., None]
 ) -> None:
-    measured([replace(score, measures={"hc_mm": replace(score.measures["hc_mm"], value=None)}) for score in scores_of(data)])
+    scores = scores_of(data)
+    measured([replace(one, measures={"hc_mm": replace(one.measures["hc_mm"], value=None)}) for one in scores])
     result = gate(bundle, data)
     assert not result["passed"] and result["notes"] == [KNOWN]
     assert result["reasons"] == ["2 new failures, 0 allowed: 000_HC, 001_HC", UNKNOWN]
@@ -177,6 +187,9 @@ def test_what_the_gate_could_not_judge_either_is_said(
 @pytest.fixture
 def tested(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A self-test here that fails; the threads of each."""
+
+    from fetaledge.workflows import verify_on_devices
+
     asked: list[int] = []
 
     def verify_bundle(bundle: Any, variants: Sequence[Variant], threads: int = 1) -> list[VariantVerdict]:
@@ -195,6 +208,8 @@ def test_this_machine_as_a_target_is_verified_as_without_one(bundle: Path, teste
 
 
 def test_this_machine_is_verified_beside_devices(bundle: Path, tested: list[int]) -> None:
+    from fetaledge.workflows import verify_on_devices
+
     document = verify_on_devices.verify_on_targets(
         bundle, ["local"], variants=None, engines=(), progress=lambda line: None
     )
@@ -206,3 +221,25 @@ def test_this_machine_is_verified_beside_devices(bundle: Path, tested: list[int]
 def test_threads_that_the_golden_frames_would_not_use_are_refused(bundle: Path, call: Call) -> None:
     code, _, err = call("verify", bundle, "--target", PI, "--target", "local", "--threads", 4)
     assert code == UsageError.exit_code == 2 and "--threads 4" in err and "--data" in err
+
+
+@pytest.mark.parametrize("format_name", formats())
+def test_every_engine_states_its_version(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, format_name: str
+) -> None:
+    from fetaledge.workflows import verify_on_devices
+
+    folder = write_bundle(tmp_path / "bundle", scores_of(data))
+    manifest = Manifest.read(folder)
+    name = f"{format_name}-int8"
+    variants = (with_changes(manifest.variants[0], name=name, format=format_name),)
+    with_changes(manifest, variants=variants).write(folder)
+    versions = {engine_package(format_name): "9.9"}
+
+    def deploy(folder: Path, target: Target, **_: Any) -> Deployment:
+        return Deployment(target, "/there", ("python3",), False, (name,), {}, versions, {})
+
+    monkeypatch.setattr(verify_on_devices, "deploy", deploy)
+    document = verify_on_devices.verify_on_targets(folder, [PI], variants=None, engines=(), progress=lambda line: None)
+    (result,) = document["results"]
+    assert (result["variant"], result["engine_version"], result["result"]) == (name, "9.9", "ok")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +14,9 @@ import pytest
 from fetaledge_runtimes.__main__ import main
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.ellipse import Ellipse
-from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.frames.read import read_frames
-from fetaledge_runtimes.frames.spacing import read_spacing
 from fetaledge_runtimes.predictor import Predictor
 
 
@@ -64,6 +64,23 @@ def test_samples_and_predictions(
         assert entry["values"]["hc_mm"] == prediction.measures["hc_mm"]
 
 
+def test_only_the_variants_own_files_are_checked(
+    bundle_folder: Path, frame_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A process that is timed reads no other variant: of a large bundle that would take longer than its samples."""
+    copied = tmp_path / "bundle"
+    shutil.copytree(bundle_folder, copied)
+    with (copied / "onnx-fp32.onnx").open("ab") as stream:
+        stream.write(b"altered")
+    arguments = ("--frames", frame_folder, "--samples", 0)
+    assert bench(capsys, copied, *arguments, "--variant", "openvino-fp32")["variant"] == "openvino-fp32"
+    assert Bundle.open(copied, ["openvino-fp32"]).variant("openvino-fp32").format == "openvino"
+    for named in ((), ("--variant", "onnx-fp32")):
+        assert main(["bench", str(copied), *map(str, arguments), *named]) != 0
+    with pytest.raises(UsageError, match="no variant 'onnx-fp8'"):
+        Bundle.open(copied, ["onnx-fp8"])
+
+
 def test_no_samples_means_accuracy_alone(
     bundle_folder: Path, frame_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,39 +95,6 @@ def test_frames_take_their_spacing_from_the_table(frame_folder: Path) -> None:
     assert [frame.pixel_mm for frame in list(read_frames(frame_folder))] == [(0.1, 0.2), None, None]
     (frame_folder / "pixels.csv").unlink()
     assert [frame.pixel_mm for frame in list(read_frames(frame_folder))] == [None] * 3
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("", r"pixels\.csv has the columns \(none\)"),
-        ("filename,spacing\na.png,1\n", r"has the columns filename, spacing; .*filename,pixel_mm"),
-        ("name,pixel_mm\na.png,1\n", "has the columns name, pixel_mm"),
-        ("filename,pixel_mm\na.png,zero\n", "line 2 gives zero"),
-        ("filename,pixel_mm\nb.png,0.2\na.png,0\n", "line 3 gives 0 "),
-        ("filename,pixel_mm\na.png,-0.1\n", "line 2 gives -0.1"),
-        ("filename,pixel_mm\na.png,nan\n", "line 2 gives nan"),
-        ("filename,pixel_mm\na.png\n", "line 2 gives nothing"),
-        ("filename,row_mm,column_mm\na.png,0.1,9\n", "line 2 gives 0.1, 9"),
-        ("filename,pixel_mm\na.png,0.1\na.png,0.2\n", r"line 3 names a\.png again"),
-    ],
-)
-def test_a_bad_table_names_its_line(text: str, complaint: str, tmp_path: Path) -> None:
-    path = tmp_path / "pixels.csv"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=complaint):
-        read_spacing(path)
-
-
-def test_a_table_that_is_no_text(tmp_path: Path) -> None:
-    (tmp_path / "pixels.csv").write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(InputError, match="cannot be read as a table"):
-        read_spacing(tmp_path / "pixels.csv")
-
-
-def test_a_table_from_a_spreadsheet_with_its_byte_order_mark(tmp_path: Path) -> None:
-    (tmp_path / "pixels.csv").write_bytes(b"\xef\xbb\xbffilename,pixel_mm\r\na.png,0.1\r\n")
-    assert read_spacing(tmp_path / "pixels.csv") == {"a.png": (0.1, 0.1)}
 
 
 def test_no_folder_and_no_frames(bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

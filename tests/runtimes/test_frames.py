@@ -15,7 +15,8 @@ import pytest
 from PIL import Image as Pillow
 
 from fetaledge_runtimes.errors import InputError, UsageError
-from fetaledge_runtimes.frames.images import MAX_PIXELS, read_grey, to_uint8
+from fetaledge_runtimes.frames.depth import to_uint8
+from fetaledge_runtimes.frames.images import MAX_PIXELS, read_grey
 from fetaledge_runtimes.frames.read import read_frames
 
 HC18 = Path(__file__).parents[3] / "shared" / "hc18" / "training_set"
@@ -171,7 +172,7 @@ def png_that_claims(width: int, height: int) -> bytes:
 
 
 def test_no_pixels_and_far_too_many(tmp_path: Path, scan: np.ndarray) -> None:
-    refused(put(tmp_path / "none.png", png_that_claims(0, 0)), "0x0")
+    refused(put(tmp_path / "none.png", png_that_claims(0, 0)), "states no pixels")
     refused(put(tmp_path / "bomb.png", png_that_claims(60000, 60000)), "64 megapixels")
     assert MAX_PIXELS == 64_000_000
     jpeg = bytearray(encode(Pillow.fromarray(scan), "jpeg"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fetaledge_runtimes.quiet import ENVIRONMENT, quiet
+from fetaledge_runtimes.quiet import ENVIRONMENT, quiet, silenced
 
 USE_EVERYTHING = """
 import sys
@@ -30,7 +31,7 @@ print("openvino_telemetry" in sys.modules and sys.modules["openvino_telemetry"] 
 """
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_nothing_is_written_under_the_home_folder(bundle_folder: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -53,7 +54,7 @@ def test_nothing_is_written_under_the_home_folder(bundle_folder: Path, tmp_path:
 
 def printed(code: str, *arguments: str, **changes: str | None) -> list[str]:
     """What a fresh process prints; ``changes``: of its environment, None where a variable is taken out."""
-    environment = {**os.environ, **{name: "" for name in changes}}
+    environment = {**os.environ, **dict.fromkeys(changes, "")}
     for name, value in changes.items():
         environment.pop(name)
         if value is not None:
@@ -125,3 +126,13 @@ def test_a_system_without_user_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     quiet()
     assert os.environ["MPLCONFIGDIR"].endswith("fetaledge-matplotlib-somebody")
+
+
+def test_silence_leaves_no_file_open() -> None:
+    """Warnings are errors in these tests: an unclosed file would be one."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with silenced():
+            print("not seen")
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fetaledge_benchmarks.cost.emulation import RELEASES, pi_root, qemu_command
 from fetaledge_benchmarks.cost.qemu_plugin import plugin_path
-from fetaledge_devices.deploy.engine_choice import Choice, choose
+from fetaledge_devices.deploy.engine_choice import EngineChoice, choose
 from fetaledge_devices.targets.failure_text import error_line, signal_name
 from fetaledge_devices.wheels.unpack import unpacked
 from fetaledge_runtimes.bundle import Bundle, Variant
@@ -22,7 +22,7 @@ from fetaledge_runtimes.errors import TargetError
 if TYPE_CHECKING:
     from fetaledge_devices.facts.model import Platform
 
-PROGRAM = Path(__file__).with_name("inference.py")
+PROGRAM = Path(__file__).with_name("counted_inference.py")
 RELEASE = "bookworm"
 WARMUP = 1
 TIMEOUT_S = 3600.0
@@ -46,7 +46,7 @@ class Counts:
     """What one inference executed, all threads together.
 
     Attributes:
-        executed: instructions by class, by the names of ``counting.c``.
+        executed: instructions by class, by the names of ``count.c``.
         read: bytes that its loads brought into registers, from whichever cache or memory.
         written: bytes that its stores took.
         threads: that executed anything within the window.
@@ -93,7 +93,7 @@ def prepare(bundle: Bundle, variant: Variant, cpu: str) -> Prepared:
         TargetError: mmdebstrap is missing, or the network is away.
         OutputError: the cache cannot be written.
     """
-    choice: Choice = choose(bundle.manifest, (variant,), _platform(cpu))
+    choice: EngineChoice = choose(bundle.manifest, (variant,), _platform(cpu))
     if variant.name in choice.refused:
         raise CountingFailed(choice.refused[variant.name])
     sites = tuple(unpacked(wheel) for wheel in choice.wheels)

@@ -1,4 +1,4 @@
-"""Bringing a bundle to a device, with everything it needs to run there, and proving it before it is used."""
+"""Deploy a bundle to a device: send it with all that it needs, test it there, then put it to use."""
 
 from __future__ import annotations
 

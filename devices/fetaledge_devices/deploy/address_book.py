@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 from fetaledge_devices.cache import folder
 from fetaledge_runtimes.errors import FetalEdgeError, OutputError
-from fetaledge_runtimes.files import read_json, write_json
-
-SCHEMA = "fetaledge/target/1"
+from fetaledge_runtimes.records import Document, read_document, write_document
 
 
-def remember(address: str, facts: dict[str, Any]) -> None:
-    """Note a target's address and some facts about it. Raises OutputError where the cache cannot be written."""
-    write_json(_note(address), {"schema": SCHEMA, "address": address, **facts})
+class KnownTarget(Document, kw_only=True, frozen=True):
+    """A target in the address book.
+
+    Attributes:
+        bundle, variants: what was deployed there last; None and empty where nobody noted it.
+    """
+
+    schema: str = "fetaledge/target/1"
+    address: str
+    bundle: str | None = None
+    variants: tuple[str, ...] = ()
+
+
+def remember(target: KnownTarget) -> None:
+    """Note a target, in place of what was noted of its address. Raises OutputError where the cache is read-only."""
+    write_document(_note(target.address), target)
 
 
 def forget(address: str) -> None:
@@ -27,17 +37,15 @@ def forget(address: str) -> None:
         raise OutputError(f"cannot delete {note}: {error.strerror}", "delete it: the target is gone") from None
 
 
-def known_targets() -> list[dict[str, Any]]:
-    """What was noted, by address; a note that cannot be read is left out."""
+def known_targets() -> list[KnownTarget]:
+    """The notes, by address; one that cannot be read is left out."""
     notes = []
     for path in folder("targets").glob("*.json"):
         try:
-            note = read_json(path)
+            notes.append(read_document(path, KnownTarget, "note of a target"))
         except FetalEdgeError:
             continue
-        if isinstance(note, dict) and note.get("schema") == SCHEMA and isinstance(note.get("address"), str):
-            notes.append(note)
-    return sorted(notes, key=lambda note: str(note["address"]))
+    return sorted(notes, key=lambda note: note.address)
 
 
 def _note(address: str) -> Path:

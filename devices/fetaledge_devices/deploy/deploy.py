@@ -1,4 +1,4 @@
-"""Deploying: everything a bundle needs is brought to a device, proved there, and only then put to use."""
+"""Deploying: send a bundle and all that it needs to a device, test it there, and only then put it to use."""
 
 from __future__ import annotations
 
@@ -8,29 +8,25 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from fetaledge_devices.deploy.address_book import remember
-from fetaledge_devices.deploy.deployment import Deployment, in_place
+from fetaledge_devices.deploy.address_book import KnownTarget, remember
+from fetaledge_devices.deploy.deployment import Deployment, deploy_locally
 from fetaledge_devices.deploy.device_store import Inventory, Store, unpacked_mb
-from fetaledge_devices.deploy.engine_choice import Choice, choose, choose_native
-from fetaledge_devices.deploy.known_faults import known_faults
-from fetaledge_devices.deploy.release import Contents
-from fetaledge_devices.deploy.self_test import Refusal, probe, probe_native
-from fetaledge_devices.targets.address import parse_address
+from fetaledge_devices.deploy.engine_choice import EngineChoice, choose, choose_native
+from fetaledge_devices.deploy.release import Release, ReleaseRecord
+from fetaledge_devices.deploy.self_test import self_test
+from fetaledge_devices.facts.model import Platform
+from fetaledge_devices.native_runner import build
+from fetaledge_devices.native_runner.build import Runner
+from fetaledge_devices.targets import open_target
 from fetaledge_devices.targets.base import ConnectionLost, Target
-from fetaledge_devices.targets.remote import RemoteTarget
-from fetaledge_devices.wheels.pins import ENGINES, pinned_versions
+from fetaledge_devices.targets.remote import RemoteTarget, is_remote
+from fetaledge_devices.wheels.pins import pinned_versions
 from fetaledge_devices.wheels.wheel_tags import describe
 from fetaledge_runtimes.bundle import Bundle, Variant, choose_variants
-from fetaledge_runtimes.errors import GateFailed, OutputError, TargetError, UsageError
+from fetaledge_runtimes.errors import GateFailed, InputError, OutputError, TargetError, UsageError
 from fetaledge_runtimes.files import sha256
-
-if TYPE_CHECKING:
-    from fetaledge_devices.facts.model import Platform
-    from fetaledge_devices.native_runner.build import Runner
-
-SCHEMA = "fetaledge/release/1"
+from fetaledge_runtimes.records import from_json, to_text
 
 
 def deploy(
@@ -41,6 +37,7 @@ def deploy(
     engines: Sequence[str] = (),
     strict: bool = True,
     again: bool = False,
+    ignore_memory: bool = False,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Deployment:
     """Bring a bundle to a target with the engines that it needs, and run its golden frames there.
@@ -56,6 +53,7 @@ def deploy(
             uses already stays the one it uses.
         again: test again what was tested there before and has not changed since; packages that were damaged there
             are brought again.
+        ignore_memory: also try what is estimated to need more memory than the device has available.
         progress: called with one line before each step that takes long.
 
     Raises:
@@ -68,14 +66,16 @@ def deploy(
     pinned = pinned_versions(engines)
     bundle = Bundle.open(bundle_folder)
     chosen = choose_variants(bundle, variants)
-    if not isinstance(target, RemoteTarget):
+    if not is_remote(target):
         if strict:
             check_engines(engines, [target.name])
-        return in_place(bundle, chosen, target, pinned)
+        return deploy_locally(bundle, chosen, target, pinned)
     with target.session():
         named = tuple(variants or ()) if strict else ()
         try:
-            return _Deploying(bundle, chosen, target, tuple(engines), named, strict, again, progress).deploy()
+            return _Deploying(
+                bundle, chosen, target, tuple(engines), named, strict, again, ignore_memory, progress
+            ).deploy()
         finally:
             with suppress(TargetError):  # a connection that is lost says so itself
                 target.remove()
@@ -87,7 +87,7 @@ def check_engines(engines: Sequence[str], targets: Sequence[str]) -> None:
     Raises:
         UsageError: with the one that was given.
     """
-    if pinned_versions(engines) and all(parse_address(target).kind == "local" for target in targets):
+    if pinned_versions(engines) and all(open_target(target).is_local for target in targets):
         raise UsageError(
             f"the engine {engines[0]!r} was given for this machine, where what is installed is used",
             "install that version here, or name a device",
@@ -105,6 +105,7 @@ class _Deploying:
     named: tuple[str, ...]
     strict: bool
     again: bool
+    ignore_memory: bool
     progress: Callable[[str], None]
     sent_mb: float = 0.0
     checked: bool = False  # the packages there were compared with what was unpacked
@@ -116,138 +117,120 @@ class _Deploying:
             self.progress("its folder lies in memory or on an overlay: a restart may take the deployment away")
         runner = self._runner(platform)
         choice = self._choose(platform, runner)
-        self._insist(TargetError, choice.refused, bool(choice.variants))
-        contents = Contents.of(self.bundle, choice, runner, platform)
+        self._raise_if_refused(TargetError, choice.refused, bool(choice.variants))
+        release = Release.of(self.bundle, choice, runner, platform)
         if not choice.variants:
-            return self._deployment(contents, None)
-        store = Store(self.target, platform.system == "android")
-        inventory = self._checked(store, contents) if self.again else store.inventory()
-        return self._reuse(store, inventory, contents) or self._renew(store, inventory, contents)
+            return self._deployment(release, None)
+        store = Store(self.target, platform.is_android)
+        inventory = self._checked(store, release) if self.again else store.inventory()
+        return self._reuse(store, inventory, release) or self._renew(store, inventory, release)
 
     def _runner(self, platform: Platform) -> Runner | None:
-        if platform.system != "android":
+        if not platform.is_android:
             return None
-        from fetaledge_devices.native_runner.build import LIBRARIES, build_runner
-
         if platform.machine != "aarch64":
             raise TargetError(
                 f"{self.target.name} is a phone with {platform.machine} programs where 64-bit Arm was expected",
                 "the native runner has no build for it",
             )
-        formats = [name for name in LIBRARIES if any(variant.format == name for variant in self.chosen)]
-        return build_runner(formats, self.engines, self.progress) if formats else None
+        formats = [name for name in build.LIBRARIES if any(variant.format == name for variant in self.chosen)]
+        return build.build_runner(formats, self.engines, self.progress) if formats else None
 
-    def _choose(self, platform: Platform, runner: Runner | None) -> Choice:
-        if platform.system == "android":
+    def _choose(self, platform: Platform, runner: Runner | None) -> EngineChoice:
+        if platform.is_android:
             versions = {} if runner is None else runner.versions
-            return choose_native(self.bundle.manifest, self.chosen, platform, versions)
-        return choose(self.bundle.manifest, self.chosen, platform, self.engines)
+            return choose_native(
+                self.bundle.manifest, self.chosen, platform, versions, ignore_memory=self.ignore_memory
+            )
+        return choose(self.bundle.manifest, self.chosen, platform, self.engines, ignore_memory=self.ignore_memory)
 
-    def _checked(self, store: Store, contents: Contents) -> Inventory:
+    def _checked(self, store: Store, release: Release) -> Inventory:
         """What lies there, without the unpacked packages that were damaged since."""
         inventory = store.inventory()
-        damaged = store.damaged([name for name in contents.sites if name in inventory.sites])
+        damaged = store.damaged([name for name in release.sites if name in inventory.sites])
         if damaged:
             self.progress(f"damaged there, and brought again: {', '.join(sorted(damaged))}")
         self.checked = True
         return replace(inventory, sites=inventory.sites - damaged)
 
-    def _send(self, store: Store, inventory: Inventory, contents: Contents) -> None:
+    def _send(self, store: Store, inventory: Inventory, release: Release) -> None:
         """Bring what is missing: the files of bundle and runner, wheels that are not unpacked yet."""
-        wheels = {sha256(wheel): name for name, wheel in contents.sites.items() if name not in inventory.sites}
-        candidates = [variant.name for variant in contents.choice.variants]
-        wanted = {**contents.files(candidates), **{content: contents.sites[name] for content, name in wheels.items()}}
+        wheels = {sha256(wheel): name for name, wheel in release.sites.items() if name not in inventory.sites}
+        candidates = [variant.name for variant in release.choice.variants]
+        wanted = {**release.files(candidates), **{content: release.sites[name] for content, name in wheels.items()}}
         missing = store.missing(wanted)
-        unpacked = sum(unpacked_mb(contents.sites[name]) for name in wheels.values())
+        unpacked = sum(unpacked_mb(release.sites[name]) for name in wheels.values())
         size_mb = sum(path.stat().st_size for path in missing.values()) / 1e6
         if missing:
             self.progress(f"sending {len(missing)} files, {size_mb:.1f} MB")
-            store.send(missing, size_mb + unpacked, contents.platform.free_mb)
+            store.send(missing, size_mb + unpacked, release.platform.free_mb)
             self.sent_mb += size_mb
         if wheels:
             self.progress(f"unpacking {len(wheels)} packages")
             store.unpack(wheels)
 
-    def _reuse(self, store: Store, inventory: Inventory, contents: Contents) -> Deployment | None:
+    def _reuse(self, store: Store, inventory: Inventory, release: Release) -> Deployment | None:
         """A release of the very same files that was tested on this device before, if it is still whole.
 
         A variant that failed for a reason that may have passed has no result there, and is tested again.
         """
-        release = inventory.keys.get(contents.key())
-        earlier = _earlier(store, release) if release is not None and not self.again else None
-        if release is None or earlier is None or not inventory.sites.issuperset(contents.sites):
+        identifier = inventory.keys.get(release.key())
+        earlier = _earlier(store, identifier) if identifier is not None and not self.again else None
+        if identifier is None or earlier is None or not inventory.sites.issuperset(release.sites):
             return None
-        passed = earlier["variants"]
-        refused = {name: f"{reason} (tested earlier)" for name, reason in earlier["refused"].items()}
-        untested = [v for v in contents.choice.variants if v.name not in passed and v.name not in refused]
-        if untested or any(name in refused for name in self.named) or store.missing(contents.files(passed)):
+        passed = earlier.variants
+        refused = {name: f"{reason} (tested earlier)" for name, reason in earlier.refused.items()}
+        untested = [v for v in release.choice.variants if v.name not in passed and v.name not in refused]
+        if untested or any(name in refused for name in self.named) or store.missing(release.files(passed)):
             return None
-        current = self.strict or release == inventory.current
-        if self.strict and release != inventory.current:
-            store.switch(release, inventory.current)
-        return self._deployment(contents, release, passed, refused, False, current)
+        current = self.strict or identifier == inventory.current
+        if self.strict and identifier != inventory.current:
+            store.switch(identifier, inventory.current)
+        return self._deployment(release, identifier, passed, refused, False, current)
 
-    def _renew(self, store: Store, inventory: Inventory, contents: Contents) -> Deployment:
+    def _renew(self, store: Store, inventory: Inventory, release: Release) -> Deployment:
         """Build a release beside what is there, test it, give it its name, and switch over."""
-        self._send(store, inventory, contents)
-        key = contents.key()
-        release = next(
+        self._send(store, inventory, release)
+        key = release.key()
+        identifier = next(
             name
             for name in (f"{key[:12]}-{number}" for number in range(len(inventory.releases) + 1))
             if name not in inventory.releases
         )
-        partial = f"{release}.partial"
-        runner = {} if contents.runner is None else {"runner": contents.for_runner()}
-        tests = {f"tests/{n}": contents.for_test(v.name) for n, v in enumerate(contents.choice.variants)}
+        partial = f"{identifier}.partial"
+        runner = {} if release.runner is None else {"runner": release.for_runner()}
+        tests = {f"tests/{n}": release.for_test(v.name) for n, v in enumerate(release.choice.variants)}
         store.begin(partial, {**runner, **tests})
-        failed = self._test(contents, partial)
+        failed = self_test(self.bundle, self.target, release, partial, self.progress)
         lasting = {name: refusal.reason for name, refusal in failed.items() if refusal.lasting}
         if len(lasting) < len(failed) and not self.checked:
-            sound = self._checked(store, contents)
-            if not sound.sites.issuperset(contents.sites):
-                return self._renew(store, sound, contents)
+            sound = self._checked(store, release)
+            if not sound.sites.issuperset(release.sites):
+                return self._renew(store, sound, release)
         refused = {name: refusal.reason for name, refusal in failed.items()}
-        passed = [variant.name for variant in contents.choice.variants if variant.name not in refused]
+        passed = [variant.name for variant in release.choice.variants if variant.name not in refused]
         if not passed or any(name in refused for name in self.named):
             store.script(f"rm -rf releases/{partial}")
-            self._insist(GateFailed, refused, bool(passed))
-            return self._deployment(contents, None, refused=refused)
+            self._raise_if_refused(GateFailed, refused, bool(passed))
+            return self._deployment(release, None, refused=refused)
         texts = {
-            "needs": contents.needs(passed),
-            "release.json": json.dumps({"schema": SCHEMA, "variants": passed, "refused": lasting}),
+            "needs": release.needs(passed),
+            "release.json": to_text(ReleaseRecord(variants=tuple(passed), refused=lasting)),
             "key": key,
         }
-        if contents.runner is None:
-            texts["run"] = f'#!/bin/sh\nexec {shlex.join(contents.worker(self.target.root, release))} "$@"\n'
-        store.finish(partial, release, contents.for_use(passed), texts)
+        if release.runner is None:
+            texts["run"] = f'#!/bin/sh\nexec {shlex.join(release.worker(self.target.root, identifier))} "$@"\n'
+        store.finish(partial, identifier, release.for_use(passed), texts)
         current = self.strict or inventory.current is None
         if current:
-            store.switch(release, inventory.current)
+            store.switch(identifier, inventory.current)
         before = inventory.current if current else inventory.previous
-        store.prune([name for name in (release, inventory.current, before) if name])
-        return self._deployment(contents, release, passed, refused, True, current)
+        store.prune([name for name in (identifier, inventory.current, before) if name])
+        return self._deployment(release, identifier, passed, refused, True, current)
 
-    def _test(self, contents: Contents, release: str) -> dict[str, Refusal]:
-        """Each variant in a bundle and a process of its own; why those that fail do."""
-        refused = {}
-        variants, platform = contents.choice.variants, contents.platform
-        worker = contents.worker(self.target.root, release)
-        for number, variant in enumerate(variants):
-            self.progress(f"self-test {number + 1} of {len(variants)}: {variant.name}")
-            place = f"{self.target.root}/releases/{release}/tests/{number}"
-            package = ENGINES[variant.format]
-            version = contents.choice.versions[package]
-            faults = known_faults(package, version, platform.machine, platform.cpu_parts, variant.precision)
-            if contents.runner is not None:
-                model = f"{place}/{variant.files[0].file}"
-                refusal = probe_native(self.target, worker, model, self.bundle, variant, f"{package} {version}", faults)
-            else:
-                refusal = probe(self.target, worker, place, variant, f"{package} {version}", faults)
-            if refusal is not None:
-                refused[variant.name] = refusal
-        return refused
-
-    def _insist(self, kind: type[TargetError] | type[GateFailed], refused: dict[str, str], any_left: bool) -> None:
+    def _raise_if_refused(
+        self, kind: type[TargetError] | type[GateFailed], refused: dict[str, str], any_left: bool
+    ) -> None:
         """Raise where a variant that the user named is refused, or where none is left."""
         if not self.strict or not refused:
             return
@@ -261,24 +244,26 @@ class _Deploying:
 
     def _deployment(
         self,
-        contents: Contents,
-        release: str | None,
+        release: Release,
+        identifier: str | None,
         variants: Sequence[str] = (),
         refused: dict[str, str] | None = None,
         tested: bool = True,
         current: bool = False,
     ) -> Deployment:
-        if release is not None:
+        if identifier is not None:
             try:
-                remember(self.target.name, {"bundle": self.bundle.manifest.name, "variants": list(variants)})
+                remember(
+                    KnownTarget(address=self.target.name, bundle=self.bundle.manifest.name, variants=tuple(variants))
+                )
             except OutputError as error:  # the device has switched over already
                 self.progress(f"deployed, but `fetaledge devices` will not list it: {error}")
-        choice = contents.choice
+        choice = release.choice
         return Deployment(
             target=self.target,
-            place=f"{self.target.root}/releases/{release}/bundle" if release else "",
-            worker=contents.worker(self.target.root, release or ""),
-            native=contents.platform.system == "android",
+            place=f"{self.target.root}/releases/{identifier}/bundle" if identifier else "",
+            worker=release.worker(self.target.root, identifier or ""),
+            native=release.platform.is_android,
             variants=tuple(variants),
             refused={**choice.refused, **(refused or {})},
             versions=choice.versions,
@@ -289,12 +274,12 @@ class _Deploying:
         )
 
 
-def _earlier(store: Store, release: str) -> dict[str, Any] | None:
+def _earlier(store: Store, identifier: str) -> ReleaseRecord | None:
     """What the self-test of a release found; None where that is missing or cannot be read."""
     try:
-        document: dict[str, Any] = json.loads(store.script(f"cat releases/{release}/release.json"))
-        return document if document["schema"] == SCHEMA and document["variants"] else None
+        text = store.script(f"cat releases/{identifier}/release.json")
+        return from_json(json.loads(text), ReleaseRecord, "release.json")
     except ConnectionLost:
         raise
-    except (TargetError, ValueError, KeyError, TypeError):
+    except (TargetError, InputError, ValueError):
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from fetaledge_devices.targets.base import Target
-from fetaledge_devices.wheels.pins import ENGINES
+from fetaledge_devices.wheels.pins import engine_package
 from fetaledge_runtimes.bundle import Bundle, Variant
 from fetaledge_runtimes.engines.registry import is_installed
 
@@ -43,7 +43,7 @@ class Deployment:
     current: bool = True
 
 
-def in_place(
+def deploy_locally(
     bundle: Bundle, variants: Sequence[Variant], target: Target, pinned: Mapping[str, str] | None = None
 ) -> Deployment:
     """A deployment on this machine: nothing is copied, and what is installed is used.
@@ -53,14 +53,14 @@ def in_place(
     """
     usable = [variant for variant in variants if is_installed(variant.format)]
     versions = {}
-    for package in sorted({ENGINES[variant.format] for variant in usable}):
+    for package in sorted({engine_package(variant.format) for variant in usable}):
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:  # a predecessor provides the engine
             continue
     notes: dict[str, tuple[str, ...]] = {}
     for variant in usable:
-        package = ENGINES[variant.format]
+        package = engine_package(variant.format)
         pin, installed = (pinned or {}).get(package), versions.get(package)
         if pin is not None and pin != f"{package}=={installed}":
             here = f"{package} {installed}" if installed else "another package"

@@ -15,16 +15,12 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from fetaledge_devices.targets.base import Completed
+from fetaledge_devices.targets.remote import RemoteTarget
 from fetaledge_runtimes.errors import TargetError
-from fetaledge_runtimes.files import sha256
 
-if TYPE_CHECKING:
-    from fetaledge_devices.targets.base import Completed
-    from fetaledge_devices.targets.remote import RemoteTarget
-
-TIMEOUT_S = 1800.0
+STORE_TIMEOUT_S = 1800.0
 MARGIN_MB = 50
 LEFT_OUT = "tests"  # folders of a wheel that no program needs
 SUMS = "fetaledge-crc32.json"  # in an unpacked wheel: path -> CRC-32 of its content
@@ -125,7 +121,7 @@ class Store:
     def script(self, text: str) -> str:
         """Run a script in the folder; its output. Raises TargetError where it fails."""
         root = shlex.quote(self.target.root)
-        done = self.target.shell(f"umask 077\nmkdir -p {root} && cd {root} || exit 99\n{text}", TIMEOUT_S)
+        done = self.target.shell(f"umask 077\nmkdir -p {root} && cd {root} || exit 99\n{text}", STORE_TIMEOUT_S)
         return self._succeeded(done)
 
     def _succeeded(self, done: Completed) -> str:
@@ -195,7 +191,7 @@ class Store:
         """What a script for the device's own Python prints. It ends with this process and with the connection."""
         try:
             command = ["python3", "-I", "-S", "-c", script, self.target.root, *words]
-            return self._succeeded(self.target.run(command, TIMEOUT_S))
+            return self._succeeded(self.target.run(command, STORE_TIMEOUT_S))
         except TimeoutError as error:
             raise TargetError(f"{self.target.name}: {doing} {error}", "is its storage sound?") from None
 
@@ -239,11 +235,6 @@ def _made(place: str, folder: Folder) -> str:
     lines += [f"ln -sf {up}store/{content} {shlex.quote(f'{place}/{name}')}" for name, content in folder.links.items()]
     lines += [f"printf %s {shlex.quote(t)} >{shlex.quote(f'{place}/{name}')}" for name, t in folder.texts.items()]
     return "\n".join(lines)
-
-
-def site_name(wheel: Path) -> str:
-    """The folder that a wheel is unpacked into: of its name, version and content."""
-    return f"{'-'.join(wheel.name.split('-')[:2])}-{sha256(wheel)[:12]}"
 
 
 def unpacked_mb(wheel: Path) -> float:

@@ -5,23 +5,39 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
 
-from fetaledge_devices.deploy.device_store import Folder, site_name
-from fetaledge_devices.deploy.engine_choice import Choice
+from msgspec import Meta
+from msgspec.structs import replace
+
+from fetaledge_devices.deploy.device_store import Folder
+from fetaledge_devices.deploy.engine_choice import EngineChoice
+from fetaledge_devices.facts.model import Platform
+from fetaledge_devices.native_runner.build import Runner
+from fetaledge_devices.wheels.unpack import site_name
 from fetaledge_runtimes.bundle import MANIFEST, Bundle, StoredFile
 from fetaledge_runtimes.files import sha256
+from fetaledge_runtimes.records import Document, to_text
 from fetaledge_runtimes.selftest import GOLDEN
 
-if TYPE_CHECKING:
-    from fetaledge_devices.facts.model import Platform
-    from fetaledge_devices.native_runner.build import Runner
+
+class ReleaseRecord(Document, kw_only=True, frozen=True):
+    """``release.json`` on a device: what the self-test of a release found.
+
+    Attributes:
+        variants: that passed, at least one.
+        refused: variant -> why it failed, where it would fail again.
+    """
+
+    schema: str = "fetaledge/release/1"
+    variants: Annotated[tuple[str, ...], Meta(min_length=1)]
+    refused: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
-class Contents:
+class Release:
     """The parts of a release of ``bundle`` with the variants of ``choice`` for a device.
 
     Attributes:
@@ -30,14 +46,14 @@ class Contents:
     """
 
     bundle: Bundle
-    choice: Choice
+    choice: EngineChoice
     runner: Runner | None
     platform: Platform
     sites: dict[str, Path]
     runner_files: dict[str, Path]
 
     @classmethod
-    def of(cls, bundle: Bundle, choice: Choice, runner: Runner | None, platform: Platform) -> Contents:
+    def of(cls, bundle: Bundle, choice: EngineChoice, runner: Runner | None, platform: Platform) -> Release:
         sites = {site_name(wheel): wheel for wheel in choice.wheels}
         files = {} if runner is None else {sha256(path): path for path in runner.files.values()}
         return cls(bundle, choice, runner, platform, sites, files)
@@ -95,4 +111,4 @@ class Contents:
             others=tuple(stored for stored in self.bundle.manifest.others if whole or stored.file == GOLDEN),
         )
         links = {stored.file: stored.sha256 for stored in self._stored(variants, whole)}
-        return Folder(links, {MANIFEST: json.dumps(asdict(manifest), indent=1, ensure_ascii=False) + "\n"})
+        return Folder(links, {MANIFEST: to_text(manifest) + "\n"})

@@ -6,7 +6,7 @@ import shlex
 
 from fetaledge_devices.deploy.address_book import forget
 from fetaledge_devices.targets.base import Target
-from fetaledge_devices.targets.remote import RemoteTarget
+from fetaledge_devices.targets.remote import is_remote
 from fetaledge_runtimes.errors import TargetError
 
 
@@ -16,7 +16,7 @@ def remove(target: Target) -> bool:
     Raises:
         TargetError: the device cannot be reached, and is forgotten; it is lost, or measuring for somebody.
     """
-    if not isinstance(target, RemoteTarget):
+    if not is_remote(target):
         return False
     try:
         root = shlex.quote(target.root)

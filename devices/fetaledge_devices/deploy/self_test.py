@@ -1,25 +1,27 @@
-"""The self-test of one variant on a device, in a process of its own: a crash becomes a sentence."""
+"""The self-test on a device, each variant in a process of its own: a crash becomes a sentence."""
 
 from __future__ import annotations
 
 import json
 import signal
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from fetaledge_devices.deploy.known_faults import Fault
+from fetaledge_devices.deploy.known_faults import Fault, known_faults
+from fetaledge_devices.deploy.release import Release
 from fetaledge_devices.native_runner.exchange import read_logits, write_prepared
 from fetaledge_devices.targets.base import Completed, Target
 from fetaledge_devices.targets.failure_text import failure_text
+from fetaledge_devices.targets.remote import RemoteTarget
+from fetaledge_devices.targets.transfer import temporary_folder
+from fetaledge_devices.wheels.pins import engine_package
 from fetaledge_runtimes.bundle import Bundle, Variant
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.predictor import interpret
 from fetaledge_runtimes.selftest import compare_golden, golden_frames
 from fetaledge_runtimes.tasks.registry import task_named
 
-TIMEOUT_S = 1800.0
+SELF_TEST_TIMEOUT_S = 1800.0
 SHOWN = 3  # golden frames that differ
 
 
@@ -36,6 +38,33 @@ class Refusal:
     lasting: bool
 
 
+def self_test(
+    bundle: Bundle, target: RemoteTarget, release: Release, identifier: str, progress: Callable[[str], None]
+) -> dict[str, Refusal]:
+    """Test each variant of a release that lies in ``releases/IDENTIFIER`` there; why those that fail do.
+
+    Raises:
+        TargetError: the target was lost.
+    """
+    refused = {}
+    variants, platform = release.choice.variants, release.platform
+    worker = release.worker(target.root, identifier)
+    for number, variant in enumerate(variants):
+        progress(f"self-test {number + 1} of {len(variants)}: {variant.name}")
+        place = f"{target.root}/releases/{identifier}/tests/{number}"
+        package = engine_package(variant.format)
+        version = release.choice.versions[package]
+        faults = known_faults(package, version, platform.machine, platform.cpu_parts, variant.precision)
+        if release.runner is not None:
+            model = f"{place}/{variant.files[0].file}"
+            refusal = probe_native(target, worker, model, bundle, variant, f"{package} {version}", faults)
+        else:
+            refusal = probe(target, worker, place, variant, f"{package} {version}", faults)
+        if refusal is not None:
+            refused[variant.name] = refusal
+    return refused
+
+
 def probe(
     target: Target, worker: Sequence[str], place: str, variant: Variant, engine: str, faults: Sequence[Fault]
 ) -> Refusal | None:
@@ -49,7 +78,7 @@ def probe(
         TargetError: the target was lost.
     """
     try:
-        done = target.run([*worker, "verify", place, "--variant", variant.name, "--json"], TIMEOUT_S)
+        done = target.run([*worker, "verify", place, "--variant", variant.name, "--json"], SELF_TEST_TIMEOUT_S)
     except TimeoutError as error:
         return Refusal(f"the self-test {error}", False)
     if done.returncode < 0:
@@ -80,8 +109,8 @@ def probe_native(
     """
     grid, output = bundle.manifest.input, bundle.manifest.output
     frames = golden_frames(bundle, variant.name)
-    with tempfile.TemporaryDirectory(prefix="fetaledge-golden-") as name:
-        given, answered = Path(name) / "frames", Path(name) / "logits"
+    with temporary_folder("fetaledge-golden-") as folder:
+        given, answered = folder / "frames", folder / "logits"
         given.mkdir()
         answered.mkdir()
         named = [(f"{number:03d}", frame) for number, frame in enumerate(frames)]
@@ -89,7 +118,7 @@ def probe_native(
         place, into = target.send(given), target.send(answered)
         command = [*worker, model, "--frames", place, "--threads", "1", "--samples", "0", "--warmup", "0"]
         try:
-            done = target.run([*command, "--masks", into], TIMEOUT_S)
+            done = target.run([*command, "--masks", into], SELF_TEST_TIMEOUT_S)
         except TimeoutError as error:
             return Refusal(f"the self-test {error}", False)
         if done.returncode < 0:

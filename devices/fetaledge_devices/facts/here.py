@@ -13,7 +13,7 @@ from fetaledge_devices.facts.parse import EMULATED_BOARDS, parse_conditions, par
 from fetaledge_devices.facts.scripts import CONDITIONS_SCRIPT, FACTS_SCRIPT
 from fetaledge_runtimes.errors import TargetError
 
-TIMEOUT_S = 60.0
+SHELL_TIMEOUT_S = 60.0
 
 
 def read_facts() -> Facts:
@@ -53,7 +53,7 @@ def _ask(script: str) -> str:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=TIMEOUT_S,
+            timeout=SHELL_TIMEOUT_S,
             check=False,
         ).stdout
     except (OSError, subprocess.TimeoutExpired) as error:

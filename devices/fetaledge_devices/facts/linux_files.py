@@ -12,10 +12,10 @@ FLAGS_OF_INTEREST = (
     "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16",
     "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2",
 )  # fmt: skip
-CORES = "/sys/devices/system/cpu"
-CPUFREQ = CORES + "/cpu{}/cpufreq"
-CAPACITY = CORES + "/cpu{}/cpu_capacity"
-THROTTLE = CORES + "/cpu{}/thermal_throttle/{}_throttle_count"
+CPU_FOLDER = "/sys/devices/system/cpu"
+CPUFREQ = CPU_FOLDER + "/cpu{}/cpufreq"
+CAPACITY = CPU_FOLDER + "/cpu{}/cpu_capacity"
+THROTTLE = CPU_FOLDER + "/cpu{}/thermal_throttle/{}_throttle_count"
 THERMAL = "/sys/class/thermal/thermal_zone{}/temp"
 ZONES = 16
 PLAUSIBLE_C = (-40.0, 150.0)
@@ -27,7 +27,7 @@ def read_conditions(read: Reader, cores: int) -> Conditions:
     folder = CPUFREQ.format(0)
     counts = [read(THROTTLE.format(core, kind)) for core in range(cores) for kind in ("core", "package")]
     events = [int(count) for count in counts if count and count.strip().isdigit()]
-    online = _stripped(read(f"{CORES}/online"))
+    online = _stripped(read(f"{CPU_FOLDER}/online"))
     return Conditions(
         governor=_stripped(read(f"{folder}/scaling_governor")),
         driver=_stripped(read(f"{folder}/scaling_driver")),

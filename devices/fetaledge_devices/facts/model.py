@@ -1,18 +1,19 @@
-"""What a machine is and how it is doing, read from the text files in which Linux tells it.
-
-Nothing here names the machine or its user. A reader returns the text of a file or None.
-"""
+"""What a machine is and how it is doing. Nothing here names the machine or its user."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
+
+from fetaledge_runtimes.records import Part, to_json
 
 Clocks = tuple[int | None, ...]
 
 
-@dataclass(frozen=True)
-class Battery:
+class Battery(Part, frozen=True, kw_only=False):
     """A phone's battery at one moment.
 
     Attributes:
@@ -32,8 +33,7 @@ class Battery:
     supply_ma: float | None = None
 
 
-@dataclass(frozen=True)
-class Conditions:
+class Conditions(Part, frozen=True, kw_only=False):
     """The state of a machine at one moment; None where it cannot be read.
 
     Attributes:
@@ -44,7 +44,7 @@ class Conditions:
         cores_online: how many cores run.
         clock_khz, clock_limit_khz, clock_max_khz: by core number, its clock now, the highest that the system allows
             now, and the highest of its kind.
-        throttled: a Raspberry Pi's word (``vcgencmd get_throttled``, see ``device.throttle_words``).
+        throttled: a Raspberry Pi's word (``vcgencmd get_throttled``, see :func:`throttle_words`).
         throttle_history: whether that word also tells what was since the start; False where only the kernel's file
             could be read, which forgets after two seconds.
         thermal_status: Android's, 0 (none) to 6 (shutdown).
@@ -63,13 +63,49 @@ class Conditions:
     throttled: int | None = None
     thermal_status: int | None = None
     battery: Battery | None = None
-    boot_id: str | None = None
+    boot_id: str | None | UnsetType = UNSET
     throttle_history: bool | None = None
     screen_on: bool | None = None
 
+    def for_record(self) -> Conditions:
+        """All of it, except what could tell machines apart."""
+        return replace(self, boot_id=UNSET)
+
     def document(self) -> dict[str, Any]:
-        """All of it for a record, except what could tell machines apart."""
-        return {name: value for name, value in asdict(self).items() if name != "boot_id"}
+        """:meth:`for_record` as JSON."""
+        return to_json(self.for_record())
+
+
+class Machine(Part, frozen=True, kw_only=True):
+    """What a machine is, for a record; None where that cannot be read.
+
+    Attributes:
+        model, soc, cpu: as the machine names its board or make, its chip and its cores.
+        architecture: of its programs.
+        cores, cores_usable: in all, and those that a process may use.
+        core_max_mhz: by core number, the highest clock.
+        flags: the instruction sets of interest that it has.
+        virtual: it is a virtual machine.
+        memory_mb: 10⁶ bytes.
+        governor: of the first core's clock.
+        os, kernel, libc, python: names and versions.
+    """
+
+    model: str | None = None
+    soc: str | None = None
+    cpu: str | None = None
+    architecture: str | None = None
+    cores: int | None = None
+    cores_usable: int | None = None
+    core_max_mhz: tuple[int | None, ...] | None = None
+    flags: tuple[str, ...] = ()
+    virtual: bool | None = None
+    memory_mb: int | None = None
+    governor: str | None = None
+    os: str | None = None
+    kernel: str | None = None
+    libc: str | None = None
+    python: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,13 +138,18 @@ class Platform:
     python_path: str | None = None
     volatile: bool = False
 
+    @property
+    def is_android(self) -> bool:
+        """Its programs are Android's: no Python, toybox in place of the usual tools, another C library."""
+        return self.system == "android"
+
 
 @dataclass(frozen=True)
 class Facts:
     """What a machine is, and how it is doing now.
 
     Attributes:
-        machine: JSON-able facts that do not change during a measurement.
+        machine: facts that do not change during a measurement, as the JSON of :class:`Machine`.
         cores: those that a process may use.
         platform: of its programs.
         emulated: its times say nothing about a real device.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fetaledge_devices.facts.cores import designs
 from fetaledge_devices.facts.linux_files import (
-    CORES,
+    CPU_FOLDER,
     FLAGS_OF_INTEREST,
     core_numbers,
     core_speed,
@@ -20,7 +21,7 @@ from fetaledge_devices.facts.linux_files import (
 from fetaledge_devices.facts.model import THROTTLE_SINCE_START, Battery, Clocks, Conditions, Facts, Platform
 from fetaledge_runtimes.errors import TargetError
 
-SIBLINGS = CORES + "/cpu{}/topology/thread_siblings_list"
+SIBLINGS = CPU_FOLDER + "/cpu{}/topology/thread_siblings_list"
 EMULATED_BOARDS = ("linux,dummy-virt", "goldfish", "ranchu")
 WAKEFULNESS = {"Awake": True, "Dreaming": True, "Dozing": False, "Asleep": False}
 """Android's states of power (``PowerManagerInternal``), and whether the screen is on in them."""
@@ -28,7 +29,7 @@ ELF_MACHINES = {"03": "i686", "28": "armv7l", "3e": "x86_64", "b7": "aarch64", "
 
 
 def parse_facts(text: str) -> Facts:
-    """The facts in the output of ``device_scripts.FACTS_SCRIPT``.
+    """The facts in the output of ``scripts.FACTS_SCRIPT``.
 
     Raises:
         TargetError: the output did not arrive whole.
@@ -68,7 +69,7 @@ def parse_facts(text: str) -> Facts:
 
 
 def parse_conditions(text: str) -> Conditions:
-    """The conditions in the output of ``device_scripts.CONDITIONS_SCRIPT``, or of its ``FACTS_SCRIPT``.
+    """The conditions in the output of ``scripts.CONDITIONS_SCRIPT``, or of its ``FACTS_SCRIPT``.
 
     Raises:
         TargetError: the output did not arrive whole.

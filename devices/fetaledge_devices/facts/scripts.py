@@ -65,6 +65,6 @@ command -v getprop >/dev/null && { echo @@PROPERTIES; getprop | grep -E '^\[(PRO
 """
 _FACTS = _FACTS.replace("PROPERTY_NAMES", "|".join(name.replace(".", "[.]") for name in PROPERTIES))
 CONDITIONS_SCRIPT = f"{_START}echo @@FILES; grep . /dev/null {_CONDITION_FILES}{_CONDITIONS}{_END}"
-"""Prints what ``device.parse_conditions`` reads; for before and after each process."""
+"""Prints what ``parse.parse_conditions`` reads; for before and after each process."""
 FACTS_SCRIPT = f"{_START}echo @@FILES; grep . /dev/null {_FACT_FILES} {_CONDITION_FILES}{_CONDITIONS}{_FACTS}{_END}"
-"""Prints what ``device.parse_facts`` reads. Free space is that of the folder ``$ROOT``, made or not."""
+"""Prints what ``parse.parse_facts`` reads. Free space is that of the folder ``$ROOT``, made or not."""

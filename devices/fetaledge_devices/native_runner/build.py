@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sys
@@ -9,18 +10,22 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256 as hasher
 from importlib.util import find_spec
 from pathlib import Path
 
 from fetaledge_devices.cache import folder
+from fetaledge_devices.facts.model import Platform
 from fetaledge_devices.native_runner import glibc
 from fetaledge_devices.native_runner.build_tools import run_tool
-from fetaledge_runtimes.errors import FetalEdgeError, OutputError, TargetError, UsageError
-from fetaledge_runtimes.files import atomic_folder, read_json, sha256, write_json
+from fetaledge_devices.wheels.pins import pinned_versions
+from fetaledge_devices.wheels.resolve import resolve
+from fetaledge_runtimes.errors import InputError, OutputError, TargetError, UsageError
+from fetaledge_runtimes.files import atomic_folder, sha256
+from fetaledge_runtimes.records import Document, read_document, schema_of, write_document
 
-SCHEMA = "fetaledge/android-runner/1"
-SOURCES = ("engine.h", "frames.h", "runner.c", "frames.c", "litert.c", "onnx.c")
+SOURCES = (
+    "engine.h", "errors.h", "frames.h", "runner.c", "engine.c", "errors.c", "frames.c", "litert.c", "onnx.c",
+)  # fmt: skip
 BINARY = "runner"
 RECORD = "runner.json"
 NOTICE = "NOTICE.txt"
@@ -46,6 +51,21 @@ LIBRARIES: Mapping[str, EngineLibrary] = {
     "onnx": EngineLibrary("onnxruntime", "1.31.1", "onnxruntime/capi/libonnxruntime.so.", "libonnxruntime.so", "MIT"),
 }
 """By a model's format. litert.c declares the functions of this very version of LiteRT; onnx.c runs from 1.21 on."""
+
+
+class RunnerRecord(Document, kw_only=True, frozen=True):
+    """``runner.json`` beside a runner that was built.
+
+    Attributes:
+        files: name -> hex SHA-256.
+        versions: engine package -> version.
+        runtime: Debian package -> version, of the C libraries.
+    """
+
+    schema: str = "fetaledge/android-runner/1"
+    files: dict[str, str]
+    versions: dict[str, str]
+    runtime: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -105,8 +125,6 @@ def _library(format_name: str) -> EngineLibrary:
 
 
 def _pinned(library: EngineLibrary, engines: Sequence[str]) -> EngineLibrary:
-    from fetaledge_devices.wheels.pins import pinned_versions
-
     pin = pinned_versions(engines).get(library.package)
     version = pin.partition("==")[2] if pin else library.version
     if library.package == LIBRARIES["tflite"].package and version != library.version:
@@ -115,9 +133,10 @@ def _pinned(library: EngineLibrary, engines: Sequence[str]) -> EngineLibrary:
 
 
 def _key(libraries: Iterable[EngineLibrary]) -> str:
-    """Names the build by all that went into it, apart from what :mod:`glibc` finds."""
-    parts = [SCHEMA, TRIPLE, *glibc.PACKAGES, *(f"{each.package}=={each.version}" for each in libraries)]
-    digest = hasher("\n".join(parts).encode())
+    """The name of a build: a digest of all that goes into it, apart from what :mod:`glibc` finds."""
+    packages = [f"{each.package}=={each.version}" for each in libraries]
+    parts = [schema_of(RunnerRecord), TRIPLE, *glibc.PACKAGES, *packages]
+    digest = hashlib.sha256("\n".join(parts).encode())
     for name in SOURCES:
         digest.update(_source(name).read_bytes())
     return digest.hexdigest()[:16]
@@ -130,15 +149,12 @@ def _source(name: str) -> Path:
 def _kept(place: Path) -> Runner | None:
     """The runner of an earlier build, if it is whole and unaltered."""
     try:
-        document = read_json(place / RECORD)
-        files = {str(name): place / str(name) for name in document["files"]}
-        if document["schema"] != SCHEMA or any(
-            sha256(files[name]) != hash_ for name, hash_ in document["files"].items()
-        ):
+        record = read_document(place / RECORD, RunnerRecord, "native runner")
+        if any(sha256(place / name) != digest for name, digest in record.files.items()):
             return None
-        return Runner(files, {str(package): str(version) for package, version in document["versions"].items()})
-    except (FetalEdgeError, OSError, KeyError, TypeError, AttributeError):
+    except (InputError, OSError):
         return None
+    return Runner({name: place / name for name in record.files}, record.versions)
 
 
 def _build(place: Path, libraries: Mapping[str, EngineLibrary]) -> None:
@@ -148,15 +164,12 @@ def _build(place: Path, libraries: Mapping[str, EngineLibrary]) -> None:
     packages = glibc.gather(place)
     names = sorted(path.name for path in place.iterdir())
     _write_notice(place / NOTICE, list(libraries.values()), packages)
-    write_json(
-        place / RECORD,
-        {
-            "schema": SCHEMA,
-            "files": {name: sha256(place / name) for name in (*names, NOTICE)},
-            "versions": {library.package: library.version for library in libraries.values()},
-            "runtime": packages,
-        },
+    record = RunnerRecord(
+        files={name: sha256(place / name) for name in (*names, NOTICE)},
+        versions={library.package: library.version for library in libraries.values()},
+        runtime=packages,
     )
+    write_document(place / RECORD, record)
 
 
 def compile_runner(binary: Path, triple: str = TRIPLE) -> None:
@@ -183,9 +196,6 @@ def compile_runner(binary: Path, triple: str = TRIPLE) -> None:
 
 
 def _wheels(libraries: Sequence[EngineLibrary]) -> tuple[Path, ...]:
-    from fetaledge_devices.facts.model import Platform
-    from fetaledge_devices.wheels.resolve import resolve
-
     brought = Platform(
         system="linux",
         machine="aarch64",

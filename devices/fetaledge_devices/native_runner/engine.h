@@ -20,14 +20,6 @@ struct engine {
 
 extern const struct engine litert, onnx;
 
-enum { USAGE = 2, UNUSABLE = 3 };
-
-/* Ends the process: one line on standard error. */
-_Noreturn void fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* The last error that the engine itself wrote, after ": ", or nothing. */
-const char *engine_said(void);
-
 /* Quits unless the shapes are those of one grey frame and of logits in four dimensions. */
 void check_shapes(const char *path, int right_types, const int64_t *input, size_t inputs, const int64_t *output,
                   size_t outputs, int channel_last, struct model *model);

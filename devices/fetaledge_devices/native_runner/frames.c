@@ -9,9 +9,10 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "errors.h"
 #include "frames.h"
 
-void *room(size_t count, size_t size)
+void *allocate(size_t count, size_t size)
 {
     void *memory = calloc(count ? count : 1, size);
     if (!memory) fail(UNUSABLE, "no memory is left for %zu values of %zu bytes", count, size);
@@ -41,7 +42,7 @@ char **list_frames(const char *folder, int *count)
     *count = scandir(folder, &entries, is_frame, by_name);
     if (*count < 0) fail(UNUSABLE, "%s cannot be read: %s", folder, strerror(errno));
     if (*count == 0) fail(UNUSABLE, "%s holds no frame, expected was NAME.raw", folder);
-    char **names = room((size_t)*count, sizeof *names);
+    char **names = allocate((size_t)*count, sizeof *names);
     for (int i = 0; i < *count; i++) {
         names[i] = entries[i]->d_name;
         names[i][strlen(names[i]) - 4] = 0;

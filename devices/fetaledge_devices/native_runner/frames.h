@@ -9,7 +9,7 @@ enum { PATH_LENGTH = 4096 };
 struct model;
 
 /* Zeroed memory, or the end of the process. */
-void *room(size_t count, size_t size);
+void *allocate(size_t count, size_t size);
 
 /* Names of the frames in a folder, without their suffix, in order. */
 char **list_frames(const char *folder, int *count);

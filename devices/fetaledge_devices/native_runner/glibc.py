@@ -29,7 +29,7 @@ FILES = {
     "libgcc_s.so.1": "libgcc-s1-arm64-cross",
 }
 INSIDE = "usr/aarch64-linux-gnu/lib"
-TIMEOUT_S = 600.0
+PACKAGES_TIMEOUT_S = 600.0
 ELSEWHERE = (
     "run python -m fetaledge_devices.native_runner on Debian 12 or newer, or Ubuntu (a container will do), "
     "and copy the cache's folder android-runner from there"
@@ -49,12 +49,12 @@ def gather(place: Path) -> dict[str, str]:
             )
     with tempfile.TemporaryDirectory(prefix="fetaledge-") as name:
         folder = Path(name)
-        fetched = run_tool(["apt-get", "download", "-qq", *PACKAGES], TIMEOUT_S, cwd=folder)
+        fetched = run_tool(["apt-get", "download", "-qq", *PACKAGES], PACKAGES_TIMEOUT_S, cwd=folder)
         archives = {path.name.split("_")[0]: path for path in sorted(folder.glob("*.deb"))}
         if missing := [package for package in PACKAGES if package not in archives]:
             raise _refusal(missing, fetched.stderr)
         for package, archive in archives.items():
-            unpacked = run_tool(["dpkg-deb", "--extract", str(archive), str(folder / "root")], TIMEOUT_S)
+            unpacked = run_tool(["dpkg-deb", "--extract", str(archive), str(folder / "root")], PACKAGES_TIMEOUT_S)
             if unpacked.returncode != 0:
                 raise TargetError(f"{package} cannot be unpacked: {unpacked.stderr.strip()}", "free some space")
         for file in FILES:

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "errors.h"
 #include "frames.h"
 
 #ifndef LITERT_VERSION
@@ -94,14 +95,14 @@ static void open_model(struct model *model, const char *path, int threads)
     check_shapes(path, taken.element == UINT8 && given.element == FLOAT32, input, taken.rank, output, given.rank, 1,
                  model);
 
-    char *text = room(64, 1); /* LiteRT keeps it, and frees it with the options */
+    char *text = allocate(64, 1); /* LiteRT keeps it, and frees it with the options */
     snprintf(text, 64, "num_threads = %d\n", threads);
     CALL(path, CreateOptions, &options);
     CALL(path, SetOptionsHardwareAccelerators, options, CPU);
     CALL(path, CreateOpaqueOptions, "xnnpack", text, free, &opaque);
     CALL(path, AddOpaqueOptions, options, opaque);
 
-    struct state *state = room(1, sizeof *state);
+    struct state *state = allocate(1, sizeof *state);
     state->path = path;
     CALL(path, CreateCompiledModel, environment, file, options, &state->compiled);
     CALL(path, GetCompiledModelInputBufferRequirements, state->compiled, 0, 0, &needs);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "engine.h"
+#include "errors.h"
 #include "frames.h"
 
 enum { INTERFACE = 21, LOG_ERRORS = 3, FLOAT32 = 1, UINT8 = 2, ARENA = 1, DEFAULT_MEMORY = 0, RANKS = 4 };
@@ -88,7 +89,7 @@ static void open_model(struct model *model, const char *path, int threads)
     if (!table) fail(UNUSABLE, "ONNX Runtime %s is older than 1.21", base->version());
 
     Handle environment, options, allocator;
-    struct state *state = room(1, sizeof *state);
+    struct state *state = allocate(1, sizeof *state);
     state->path = path;
     CALL(path, CREATE_ENV, (int, const char *, Handle *), LOG_ERRORS, "fetaledge", &environment);
     CALL(path, DISABLE_TELEMETRY_EVENTS, (Handle), environment);

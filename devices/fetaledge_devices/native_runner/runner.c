@@ -7,79 +7,22 @@
  * document of the schema fetaledge/samples/1 is printed. Research software, not a medical device.
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "engine.h"
+#include "errors.h"
 #include "frames.h"
 
 enum { MOST = 10000000 };
 
 static const struct engine *const engines[] = {&litert, &onnx};
-
-static int errors = STDERR_FILENO;
-
-void fail(int code, const char *format, ...)
-{
-    char text[2 * PATH_LENGTH];
-    va_list values;
-    va_start(values, format);
-    vsnprintf(text, sizeof text, format, values);
-    va_end(values);
-    dprintf(errors, "error: %s\n", text);
-    _exit(code); /* engines' threads may still run: no destructors */
-}
-
-void *library(const char *file)
-{
-    void *loaded = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-    if (!loaded) fail(UNUSABLE, "%s cannot be loaded: %s", file, dlerror());
-    return loaded;
-}
-
-void *symbol(void *loaded, const char *name)
-{
-    void *found = dlsym(loaded, name);
-    if (!found) fail(UNUSABLE, "the engine's library has no %s: it is of another version than this runner", name);
-    return found;
-}
-
-void check_shapes(const char *path, int right_types, const int64_t *input, size_t inputs, const int64_t *output,
-                  size_t outputs, int channel_last, struct model *model)
-{
-    int right = right_types && inputs == 4 && outputs == 4 && input[0] == 1 && output[0] == 1 &&
-                input[channel_last ? 3 : 1] == 1;
-    for (size_t i = 0; right && i < 4; i++) right = input[i] > 0 && output[i] > 0;
-    if (!right)
-        fail(UNUSABLE, "%s does not take one uint8 frame of a fixed size and give float32 logits in 4 dimensions",
-             path);
-    int grid = channel_last ? 1 : 2;
-    model->height = (size_t)input[grid], model->width = (size_t)input[grid + 1];
-    model->rows = (size_t)output[grid], model->columns = (size_t)output[grid + 1];
-    model->classes = (size_t)output[channel_last ? 3 : 1];
-}
-
-void channels_first(const struct model *model, const float *logits, float *given)
-{
-    size_t pixels = model->rows * model->columns, classes = model->classes;
-    if (classes == 1) {
-        memcpy(given, logits, pixels * sizeof *given);
-        return;
-    }
-    for (size_t c = 0; c < classes; c++)
-        for (size_t i = 0; i < pixels; i++) given[c * pixels + i] = logits[i * classes + c];
-}
 
 static double now_ms(void)
 {
@@ -122,32 +65,6 @@ static void print_stem(const char *path)
         else
             putchar(*c);
     putchar('"');
-}
-
-/* Keeps what engines say while they work from standard error: an error of this program is one line. */
-static void hide_errors(void)
-{
-    int kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), sink = memfd_create("errors", MFD_CLOEXEC);
-    if (kept < 0 || sink < 0) return;
-    errors = kept;
-    dup2(sink, STDERR_FILENO);
-    close(sink);
-}
-
-const char *engine_said(void)
-{
-    static char line[512];
-    static char found[sizeof line + 2];
-    int hidden = errors == STDERR_FILENO ? -1 : dup(STDERR_FILENO);
-    FILE *said = hidden < 0 ? NULL : fdopen(hidden, "r");
-    if (!said) return found;
-    rewind(said);
-    while (fgets(line, sizeof line, said)) {
-        line[strcspn(line, "\n")] = 0;
-        if (strncasecmp(line, "error", 5) == 0) snprintf(found, sizeof found, ": %s", line);
-    }
-    fclose(said);
-    return found;
 }
 
 int main(int count, char **arguments)
@@ -196,9 +113,9 @@ int main(int count, char **arguments)
 
     if (masks && mkdir(masks, 0755) != 0 && errno != EEXIST) /* as the Python worker does */
         fail(UNUSABLE, "the folder %s cannot be made: %s", masks, strerror(errno));
-    uint8_t *frame = room(model.height * model.width, 1);
+    uint8_t *frame = allocate(model.height * model.width, 1);
     size_t values = model.classes * model.rows * model.columns;
-    float *logits = room(values, sizeof *logits);
+    float *logits = allocate(values, sizeof *logits);
     for (int i = 0; i < names_count; i++) {
         read_frame(frames, names[i], &model, frame);
         engine->run(&model, frame, logits);
@@ -207,7 +124,7 @@ int main(int count, char **arguments)
 
     /* What is timed is what the Python engines' call takes, `kernel` in the records: the frame copied into the engine,
      * the network executed, the logits copied out as (C, h, w). Reading the file is not in it. */
-    double *kernel_ms = room((size_t)samples, sizeof *kernel_ms);
+    double *kernel_ms = allocate((size_t)samples, sizeof *kernel_ms);
     if (samples == 0) warmup = 0;
     for (long i = 0; i < warmup; i++) {
         read_frame(frames, names[i % names_count], &model, frame);

@@ -8,12 +8,12 @@ import shlex
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
-from fetaledge_devices.targets.address import Address
-from fetaledge_devices.targets.base import Completed, ConnectionLost
+from fetaledge_devices.targets.address import behind_kind, check_part
+from fetaledge_devices.targets.base import Completed, ConnectionLost, WorkerKind
 from fetaledge_devices.targets.error_messages import ADB, explain, last_line
-from fetaledge_devices.targets.processes import Programs
+from fetaledge_devices.targets.processes import Processes
 from fetaledge_devices.targets.remote import RemoteTarget
 from fetaledge_runtimes.errors import TargetError
 
@@ -40,7 +40,7 @@ def list_adb() -> list[Phone]:
     Raises:
         TargetError: adb is not installed or does not run.
     """
-    lines = (re.fullmatch(rf"(\S.*?)\s+({STATES})\b(.*)", line) for line in _device_lines(Programs()))
+    lines = (re.fullmatch(rf"(\S.*?)\s+({STATES})\b(.*)", line) for line in _device_lines(Processes()))
     return [Phone(line[1], line[2], _model(line[3])) for line in lines if line]
 
 
@@ -51,12 +51,24 @@ def adb_command() -> list[str]:
 class AdbTarget(RemoteTarget):
     """A phone, by its serial."""
 
-    kinds = ADB
+    kind: ClassVar[str] = "adb"
+    form: ClassVar[str] = "adb://SERIAL"
+    worker_kind: ClassVar[WorkerKind] = "native"
+    failures = ADB
 
-    def __init__(self, name: str, address: Address) -> None:
+    def __init__(self, name: str, serial: str) -> None:
         super().__init__(name)
-        self.serial = address.host
+        self.serial = serial
         self._looked = 0.0
+
+    @classmethod
+    def at(cls, address: str) -> Self:
+        return cls(address, check_part(address, "serial", behind_kind(address), cls.form))
+
+    @classmethod
+    def found(cls) -> list[str]:
+        """The phones that adb sees, in whatever state."""
+        return [f"{cls.kind}://{phone.serial}" for phone in list_adb()]
 
     @property
     def root(self) -> str:
@@ -69,7 +81,7 @@ class AdbTarget(RemoteTarget):
         state = self._state()
         if state in (None, "offline") and re.fullmatch(r".+:[0-9]+", self.serial):
             with suppress(TimeoutError):
-                self.programs.run([*adb_command(), "connect", self.serial], 20, last=True)
+                self.processes.run([*adb_command(), "connect", self.serial], 20, last=True)
             state = self._state()
         if state != "device":
             raise self.failure(state or "not found")
@@ -82,7 +94,7 @@ class AdbTarget(RemoteTarget):
         """A phone that hangs keeps its connection for hours where it is reached over the network."""
         for _ in range(ALIVE_COUNT):
             with suppress(TimeoutError):
-                self.programs.run(self.shell_command(":"), ALIVE_S)
+                self.processes.run(self.shell_command(":"), ALIVE_S)
                 return
         raise self.lost("does not answer any more")
 
@@ -100,20 +112,20 @@ class AdbTarget(RemoteTarget):
 
     def _state(self) -> str | None:
         pattern = re.compile(rf"{re.escape(self.serial)}\s+({STATES})\b.*")
-        found = (pattern.fullmatch(line) for line in _device_lines(self.programs))
+        found = (pattern.fullmatch(line) for line in _device_lines(self.processes))
         states = {line[1] for line in found if line}
         if len(states) > 1:
             raise TargetError(f"adb shows {self.name} in several states: {', '.join(sorted(states))}", "unplug one")
         return next(iter(states), None)
 
     def _adb(self, arguments: list[str], timeout_s: float) -> Completed:
-        return self.programs.run([*adb_command(), *arguments], timeout_s)
+        return self.processes.run([*adb_command(), *arguments], timeout_s)
 
 
-def _device_lines(programs: Programs) -> list[str]:
+def _device_lines(processes: Processes) -> list[str]:
     hint = "try `adb kill-server`, then `adb devices`"
     try:
-        answer = programs.run([*adb_command(), "devices", "-l"], 30, last=True)
+        answer = processes.run([*adb_command(), "devices", "-l"], 30, last=True)
     except TimeoutError as error:
         raise TargetError(f"adb {error}", hint) from None
     if answer.returncode:

@@ -1,4 +1,4 @@
-"""The interface of a target: where rows are measured. A new one is one file with these five verbs."""
+"""The interface of a target. A new kind is one file with these five verbs, and one entry in ``targets/__init__.py``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Literal, Self
 
 from fetaledge_devices.facts.model import Conditions, Facts
 from fetaledge_runtimes.errors import TargetError
+
+WorkerKind = Literal["python", "native"]
+"""``python`` reads frames and writes masks; ``native`` reads frames on the network's grid and writes logits."""
 
 
 class ConnectionLost(TargetError):
@@ -39,14 +42,36 @@ class Target(ABC):
     where it was reached before. A target is closed after use, or used in a ``with`` statement.
 
     Attributes:
-        name: as the user wrote it (``local``, ``ssh://pi@host``, …).
+        kind: the word that its addresses begin with: ``local``, ``ssh`` or ``adb``.
+        form: how its addresses are written, for messages.
+        is_local: it is this machine, where nothing is copied and what is installed is used.
+        worker_kind: of the worker that such a machine is given.
+        name: its address as the user wrote it (``local``, ``ssh://pi@host``, …).
         worker: the command that starts fetaledge_runtimes there, without its arguments; empty before it is deployed.
         emulated: True where wall-clock times say nothing about a real device; known after :meth:`facts`.
     """
 
+    kind: ClassVar[str]
+    form: ClassVar[str]
+    is_local: ClassVar[bool] = False
+    worker_kind: ClassVar[WorkerKind] = "python"
     name: str
     worker: tuple[str, ...]
     emulated: bool = False
+
+    @classmethod
+    @abstractmethod
+    def at(cls, address: str) -> Self:
+        """The target of an address of this kind; nothing is connected to yet.
+
+        Raises:
+            UsageError: no target can have such an address.
+        """
+
+    @classmethod
+    def found(cls) -> list[str]:
+        """The addresses of such targets that can be found without a name. Raises TargetError where nobody tells."""
+        return []
 
     @abstractmethod
     def facts(self) -> Facts:

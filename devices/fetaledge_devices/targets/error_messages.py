@@ -104,9 +104,11 @@ ADB = (
     ),
 )
 
+NO_SPACE = r"No space left on device|not enough space|Disk quota exceeded"
+
 # What the file system of a device says, to any program.
 DEVICE = (
-    Failure(r"No space left on device|not enough space|Disk quota exceeded", "no space is left on {name}", "free some"),
+    Failure(NO_SPACE, "no space is left on {name}", "free some"),
     Failure(r"Read-only file system", "{root} on {name} is on a read-only file system", "make it writable"),
     Failure(
         r"Permission denied(?! \([a-z])|Operation not permitted",

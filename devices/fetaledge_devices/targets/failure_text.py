@@ -34,8 +34,8 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def without(text: str, hidden: Mapping[str, str]) -> str:
-    """``text`` with each of the machine's paths replaced by what stands for it."""
-    for path in sorted(hidden, key=len, reverse=True):
-        text = text.replace(path, hidden[path])
+def redact(text: str, replacements: Mapping[str, str]) -> str:
+    """Replace each of the machine's paths in ``text`` by the word that stands for it; the longest path first."""
+    for path in sorted(replacements, key=len, reverse=True):
+        text = text.replace(path, replacements[path])
     return text

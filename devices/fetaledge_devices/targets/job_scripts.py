@@ -1,8 +1,8 @@
-"""What a device's shell is told: POSIX sh that dash, Android's mksh and busybox all understand, with toybox's programs.
+"""Scripts for a device's shell: POSIX sh for dash, Android's mksh and busybox, with toybox's programs.
 
 A script reaches its shell through standard input, so that no login shell ever reads more of it than a constant line.
 Its values (``root``, ``token``, …) are set in front of it, each quoted once. ``mark`` is a word nobody else prints:
-what a login shell says of itself stays outside, and an exit code is told apart from a connection that was lost.
+it separates what a login shell prints, and an exit code from a lost connection.
 """
 
 from __future__ import annotations

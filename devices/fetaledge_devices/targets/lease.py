@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from fetaledge_devices.targets.base import Cancelled
-from fetaledge_devices.targets.processes import Programs
+from fetaledge_devices.targets.processes import Processes
 from fetaledge_runtimes.errors import TargetError
 
 LEASE_S = 600
@@ -25,14 +25,14 @@ class Lease:
     def __init__(self) -> None:
         self._until = 0.0
         self._over = threading.Event()
-        self._programs = Programs()
+        self._processes = Processes()
         self._thread: threading.Thread | None = None
 
-    def begin(self, renew: Callable[[Programs], bool]) -> None:
+    def begin(self, renew: Callable[[Processes], bool]) -> None:
         """``renew`` tells whether it did; it is called in a thread of its own."""
         self._over = threading.Event()
-        self._programs = Programs()
-        self._thread = threading.Thread(target=self._keep, args=(renew, self._over, self._programs), daemon=True)
+        self._processes = Processes()
+        self._thread = threading.Thread(target=self._keep, args=(renew, self._over, self._processes), daemon=True)
         self._thread.start()
 
     def held(self, seconds: float) -> None:
@@ -42,7 +42,7 @@ class Lease:
     def stop(self) -> None:
         """Renew no more."""
         self._over.set()
-        self._programs.cancel()
+        self._processes.cancel()
 
     def end(self) -> None:
         """Renew no more; nothing of it runs here any longer."""
@@ -51,9 +51,9 @@ class Lease:
             self._thread.join()
             self._thread = None
 
-    def _keep(self, renew: Callable[[Programs], bool], over: threading.Event, programs: Programs) -> None:
+    def _keep(self, renew: Callable[[Processes], bool], over: threading.Event, processes: Processes) -> None:
         while not over.wait(min(POLL_S, RENEW_S / 10)):
             if self._until - time.monotonic() < LEASE_S - RENEW_S:
                 with suppress(TargetError, TimeoutError, Cancelled):
-                    if renew(programs):
+                    if renew(processes):
                         self.held(LEASE_S)

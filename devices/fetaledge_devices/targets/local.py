@@ -11,21 +11,33 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar, Self
 
 from fetaledge_devices.facts import here
 from fetaledge_devices.facts.model import Conditions, Facts
 from fetaledge_devices.targets.base import Cancelled, Completed, Target
-from fetaledge_runtimes.errors import TargetError
+from fetaledge_devices.targets.transfer import SPACE_HERE
+from fetaledge_runtimes.errors import OutputError, TargetError, UsageError
 
 
 class LocalTarget(Target):
     """Folders stay where they are; each command is a process of its own, killed with its parent's Ctrl-C."""
 
+    kind: ClassVar[str] = "local"
+    form: ClassVar[str] = "local"
+    is_local: ClassVar[bool] = True
+
     def __init__(self) -> None:
-        self.name = "local"
+        self.name = self.form
         self.worker = (sys.executable, "-m", "fetaledge_runtimes")
         self._cancelled = threading.Event()
         self._process: subprocess.Popen[str] | None = None
+
+    @classmethod
+    def at(cls, address: str) -> Self:
+        if address != cls.form:
+            raise UsageError(f"the target {address!r} names more than this machine", f"write {cls.form}")
+        return cls()
 
     def facts(self) -> Facts:
         self.pause(0)
@@ -72,8 +84,12 @@ class LocalTarget(Target):
 
     def fetch(self, place: str, folder: Path) -> None:
         self.pause(0)
-        if Path(place) != folder.resolve():
+        if Path(place) == folder.resolve():
+            return
+        try:
             shutil.copytree(place, folder, dirs_exist_ok=True)
+        except (OSError, shutil.Error) as error:
+            raise OutputError(f"cannot copy {place} into {folder}: {error}", SPACE_HERE) from None
 
     def remove(self) -> None:
         """Nothing was copied, so nothing is deleted."""

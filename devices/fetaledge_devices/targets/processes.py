@@ -1,4 +1,4 @@
-"""Programs of this machine (``ssh``, ``rsync``, ``adb``), each in a process group of its own that can be ended."""
+"""Processes of this machine (``ssh``, ``rsync``, ``adb``), each in a process group of its own that can be ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENVIRONMENT = {"LC_ALL": "C"}
 CHECK_S = 30.0
 
 
-class Programs:
+class Processes:
     """Those that were started for one target and have not ended."""
 
     def __init__(self) -> None:

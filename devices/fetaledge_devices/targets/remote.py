@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeGuard
 
 from fetaledge_devices.facts.model import Conditions, Facts
+from fetaledge_devices.facts.parse import parse_conditions, parse_facts
+from fetaledge_devices.facts.scripts import CONDITIONS_SCRIPT, FACTS_SCRIPT
 from fetaledge_devices.targets import job_scripts, lease
-from fetaledge_devices.targets.base import Completed, ConnectionLost
+from fetaledge_devices.targets.base import Completed, ConnectionLost, Target
 from fetaledge_devices.targets.shell import ShellTarget
-from fetaledge_devices.targets.transfer import hash_commands, read_hashes, stage
+from fetaledge_devices.targets.transfer import (
+    check_space,
+    check_written,
+    hash_commands,
+    read_hashes,
+    stage,
+    temporary_folder,
+)
 from fetaledge_runtimes.errors import OutputError, TargetError
+from fetaledge_runtimes.files import sha256
 
 SLOWEST_BYTES_PER_S = 50_000
 
@@ -42,17 +52,11 @@ class RemoteTarget(ShellTarget):
     # What follows from it.
 
     def facts(self) -> Facts:
-        from fetaledge_devices.facts.parse import parse_facts
-        from fetaledge_devices.facts.scripts import FACTS_SCRIPT
-
         facts = parse_facts(self.shell(job_scripts.assigned({"ROOT": self.root}) + FACTS_SCRIPT).stdout)
         self.emulated = facts.emulated
         return facts
 
     def conditions(self) -> Conditions:
-        from fetaledge_devices.facts.parse import parse_conditions
-        from fetaledge_devices.facts.scripts import CONDITIONS_SCRIPT
-
         return parse_conditions(self.shell(CONDITIONS_SCRIPT).stdout)
 
     def push(self, files: Mapping[str, Path]) -> None:
@@ -63,12 +67,12 @@ class RemoteTarget(ShellTarget):
         """
         if not files:
             return
-        with tempfile.TemporaryDirectory(prefix="fetaledge-stage-") as name:
-            size = stage(files, Path(name))
+        with temporary_folder("fetaledge-stage-") as folder:
+            size = stage(files, folder)
             limit_s = 60 + size / SLOWEST_BYTES_PER_S
             self.checked(f"umask 077; mkdir -p {shlex.quote(self.root)}", limit_s)
             try:
-                answer = self.upload(Path(name), limit_s)
+                answer = self.upload(folder, limit_s)
             except TimeoutError as error:
                 raise self.lost(f"copying to it {error}") from None
         if answer.returncode:
@@ -82,8 +86,6 @@ class RemoteTarget(ShellTarget):
 
     def send(self, folder: Path) -> str:
         """Bring a folder to ``root/jobs/TOKEN/NUMBER``, its files checked by hash."""
-        from fetaledge_runtimes.files import sha256
-
         self._count += 1
         place = f"jobs/{self.token}/{self._count}"
         inside = sorted(path for path in folder.rglob("*"))
@@ -104,8 +106,11 @@ class RemoteTarget(ShellTarget):
         )
 
     def fetch(self, place: str, folder: Path) -> None:
-        from fetaledge_runtimes.files import sha256
+        """Copy a folder from there, its files checked by hash.
 
+        Raises:
+            OutputError: ``folder`` cannot be written, or its disk is full.
+        """
         script = f"cd {shlex.quote(place)} && {{ du -sk . || echo 0; }} && find . -type f -exec sha256sum {{}} +"
         said = self._hashed(script)
         there = read_hashes(said)
@@ -114,6 +119,7 @@ class RemoteTarget(ShellTarget):
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
+        check_space(folder, size)
         try:
             answer = self.download(place, folder, 660 + size / SLOWEST_BYTES_PER_S)
         except TimeoutError as error:
@@ -121,6 +127,7 @@ class RemoteTarget(ShellTarget):
         for name, right in there.items():
             if not (folder / name).is_file() or sha256(folder / name) != right:
                 if answer.returncode:
+                    check_written(folder, answer.stderr + answer.stdout)
                     raise self._device_failure(answer.stderr + answer.stdout)
                 raise TargetError(f"{name} came from {self.name} with other bytes than there", "try again")
         if place.startswith(f"{self.root}/jobs/{self.token}/"):
@@ -161,7 +168,7 @@ class RemoteTarget(ShellTarget):
         try:
             line = self.shell_command(job_scripts.read_and_run(len(script.encode())))
             self._lease.held(timeout_s + 60)
-            answer = self._unframed(self.programs.run(line, timeout_s, text=script, hold=True, check=self.check_alive))
+            answer = self._unframed(self.processes.run(line, timeout_s, text=script, hold=True, check=self.check_alive))
             self._lease.held(lease.LEASE_S)
         except ConnectionLost:
             self._lease.held(0)
@@ -174,3 +181,8 @@ class RemoteTarget(ShellTarget):
             raise
         self._orphans = False
         return answer
+
+
+def is_remote(target: Target) -> TypeGuard[RemoteTarget]:
+    """Whether a target is reached by a shell, and a bundle has to be brought there."""
+    return not target.is_local

@@ -14,7 +14,7 @@ from fetaledge_devices.targets import job_scripts, lease
 from fetaledge_devices.targets.base import Cancelled, Completed, ConnectionLost, Target
 from fetaledge_devices.targets.error_messages import DEVICE, Failure, explain, last_line
 from fetaledge_devices.targets.lease import Lease
-from fetaledge_devices.targets.processes import Programs
+from fetaledge_devices.targets.processes import Processes
 from fetaledge_runtimes.errors import TargetError
 
 STOP_S = 20.0
@@ -26,16 +26,16 @@ class ShellTarget(Target):
     Raises of every method: TargetError where the device cannot be reached, ConnectionLost where it was reached before.
 
     Attributes:
-        kinds: what the programs that reach it say when they fail.
+        failures: what the programs that reach it say when they fail.
     """
 
-    kinds: tuple[Failure, ...]
+    failures: tuple[Failure, ...]
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.worker = ()
         self.token = secrets.token_hex(6)
-        self.programs = Programs()
+        self.processes = Processes()
         self.reached = False
         self._mark = f"@@{self.token}"
         self._sessions = 0
@@ -98,7 +98,7 @@ class ShellTarget(Target):
                 return self._stop()
             if time.monotonic() >= until:
                 return False
-            if self.programs.cancelled.wait(min(2.0, max(0.0, until - time.monotonic()))):
+            if self.processes.cancelled.wait(min(2.0, max(0.0, until - time.monotonic()))):
                 raise Cancelled
 
     def close(self) -> None:
@@ -106,11 +106,11 @@ class ShellTarget(Target):
             self._release()
 
     def cancel(self) -> None:
-        self.programs.cancel()
+        self.processes.cancel()
         self._lease.stop()
 
     def pause(self, seconds: float) -> None:
-        if self.programs.cancelled.wait(seconds):
+        if self.processes.cancelled.wait(seconds):
             raise Cancelled
 
     def checked(self, script: str, timeout_s: float = 60.0) -> Completed:
@@ -133,19 +133,19 @@ class ShellTarget(Target):
         line = self.shell_command(job_scripts.read_and_run())
         started = time.monotonic()
         try:
-            answer = self._unframed(self.programs.run(line, timeout_s, text=framed, last=last))
+            answer = self._unframed(self.processes.run(line, timeout_s, text=framed, last=last))
         except TimeoutError:
             raise self.lost(f"did not answer within {timeout_s:.0f} s") from None
         if owned:
             self._lease.held(lease.LEASE_S - (time.monotonic() - started))
         return answer
 
-    def _renewal(self) -> Callable[[Programs], bool]:
+    def _renewal(self) -> Callable[[Processes], bool]:
         """What renews the lease from another thread: it never connects, as the thread beside it may."""
         line = self.shell_command(job_scripts.read_and_run())
         script = job_scripts.owned(self._values(seconds=lease.LEASE_S), job_scripts.framed("true", self._mark))
         done = f"{self._mark} end 0"
-        return lambda programs: done in programs.run(line, STOP_S, text=script).stdout
+        return lambda processes: done in processes.run(line, STOP_S, text=script).stdout
 
     def _unframed(self, answer: Completed) -> Completed:
         if f"\n{self._mark} refused\n" in answer.stdout:
@@ -216,7 +216,7 @@ class ShellTarget(Target):
         free = re.search(r"(\d+)\s+\d+%\s+/[^\n]*$", self.shell(f"df -Pk {shlex.quote(self.root)}").stdout)
         if free and int(free[1]) * 1024 <= min(size, 1_000_000):
             return TargetError(f"no space is left on {self.name}", "free some")
-        if explain(self.kinds, text, name="", where=""):
+        if explain(self.failures, text, name="", where=""):
             return self.failure(text)
         lines = [line for line in text.splitlines() if "rror" in line] or [last_line(text)]
         return TargetError(f"{self.name} says: {lines[0].strip() or 'nothing, and fails'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import shlex
 import shutil
@@ -11,16 +12,19 @@ import tempfile
 import time
 import weakref
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar, Self
 
-from fetaledge_devices.targets.address import Address
+from fetaledge_devices.targets.address import behind_kind, check_part
 from fetaledge_devices.targets.base import Cancelled, Completed, ConnectionLost
 from fetaledge_devices.targets.error_messages import SSH, explain, last_line
 from fetaledge_devices.targets.processes import end_program, start
 from fetaledge_devices.targets.remote import RemoteTarget
-from fetaledge_runtimes.errors import TargetError
+from fetaledge_devices.targets.transfer import SPACE_HERE
+from fetaledge_runtimes.errors import OutputError, TargetError, UsageError
 
+FORM = "ssh://[user@]host[:port]"
 CONNECT_S = 15
 ALIVE_S = 10
 ALIVE_COUNT = 3
@@ -54,6 +58,42 @@ exec {ssh} $subsystem {host} "$@"
 """
 
 
+@dataclass(frozen=True)
+class SshAddress:
+    """``host``: a host name, an alias of ssh_config or an IP address; nothing is decoded."""
+
+    host: str
+    user: str | None = None
+    port: int | None = None
+
+    @classmethod
+    def parse(cls, address: str) -> SshAddress:
+        """The parts of ``ssh://[user@]host[:port]``.
+
+        Raises:
+            UsageError: a part is empty, begins with ``-`` or holds a control character, or there is no such port.
+        """
+        user, at, host = behind_kind(address).rpartition("@")
+        host, port = _split_port(address, host)
+        host = check_part(address, "host", host, FORM)
+        return cls(host, check_part(address, "user", user, FORM) if at else None, port)
+
+
+def _split_port(address: str, host: str) -> tuple[str, int | None]:
+    bracketed = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", host, re.DOTALL)
+    if bracketed:
+        name, digits = bracketed.groups()
+    elif host.count(":") == 1:
+        name, _, digits = host.partition(":")
+    else:
+        name, digits = host, None
+    if digits is None:
+        return name, None
+    if not re.fullmatch(r"[0-9]{1,5}", digits) or not 1 <= int(digits) <= 65535:
+        raise UsageError(f"the target {address!r} has no port between 1 and 65535 behind the colon", f"write {FORM}")
+    return name, int(digits)
+
+
 class SshTarget(RemoteTarget):
     """One connection carries everything; it lives for as long as this process holds one of its pipes.
 
@@ -62,16 +102,22 @@ class SshTarget(RemoteTarget):
         private: the folder with the connection's socket, while there is one.
     """
 
+    kind: ClassVar[str] = "ssh"
+    form: ClassVar[str] = FORM
+    failures = SSH
     alive_s = ALIVE_S
-    kinds = SSH
 
-    def __init__(self, name: str, address: Address) -> None:
+    def __init__(self, name: str, address: SshAddress) -> None:
         super().__init__(name)
         self.address = address
         self._home = ""
         self.private: Path | None = None
         self._master: subprocess.Popen[bytes] | None = None
         self._rsync = shutil.which("rsync") is not None
+
+    @classmethod
+    def at(cls, address: str) -> Self:
+        return cls(address, SshAddress.parse(address))
 
     @property
     def root(self) -> str:
@@ -110,19 +156,19 @@ class SshTarget(RemoteTarget):
         self.connect()
         if self._rsync:
             into = f"device:{self.root}/"
-            answer = self.programs.run([*self._rsync_command(), f"{folder}/", into], timeout_s)
+            answer = self.processes.run([*self._rsync_command(), f"{folder}/", into], timeout_s)
             if not self._lacks_rsync(answer):
                 return answer
         entries = sorted(str(entry) for entry in folder.iterdir())
-        return self.programs.run([*self._scp_command(), *entries, f"device:{self.root}/"], timeout_s)
+        return self.processes.run([*self._scp_command(), *entries, f"device:{self.root}/"], timeout_s)
 
     def download(self, place: str, folder: Path, timeout_s: float) -> Completed:
         self.connect()
         if self._rsync:
-            answer = self.programs.run([*self._rsync_command(), f"device:{place}/", f"{folder}/"], timeout_s)
+            answer = self.processes.run([*self._rsync_command(), f"device:{place}/", f"{folder}/"], timeout_s)
             if not self._lacks_rsync(answer):
                 return answer
-        return self.programs.run([*self._scp_command(), f"device:{place}/.", f"{folder}/"], timeout_s)
+        return self.processes.run([*self._scp_command(), f"device:{place}/.", f"{folder}/"], timeout_s)
 
     def failure(self, text: str) -> TargetError:
         messages = text
@@ -157,13 +203,16 @@ class SshTarget(RemoteTarget):
             base = tempfile.gettempdir()
             short = base if len(base) < 60 else "/tmp"
             _sweep(Path(short))
-            self.private = Path(tempfile.mkdtemp(prefix="fetaledge-ssh-", dir=short))
-            weakref.finalize(self, shutil.rmtree, self.private, ignore_errors=True)
-            host = shlex.join(self._host())
-            script = TRANSPORT.format(ssh=shlex.join(self._ssh("no")), host=host)
-            transport = self.private / "transport"
-            transport.write_text(script, encoding="utf-8")
-            transport.chmod(0o700)
+            try:
+                self.private = Path(tempfile.mkdtemp(prefix="fetaledge-ssh-", dir=short))
+                weakref.finalize(self, shutil.rmtree, self.private, ignore_errors=True)
+                host = shlex.join(self._host())
+                script = TRANSPORT.format(ssh=shlex.join(self._ssh("no")), host=host)
+                transport = self.private / "transport"
+                transport.write_text(script, encoding="utf-8")
+                transport.chmod(0o700)
+            except OSError as error:
+                raise OutputError(f"cannot write into {short} on this machine: {error}", SPACE_HERE) from None
         return self.private
 
     def _ssh(self, master: str) -> list[str]:
@@ -201,9 +250,9 @@ class SshTarget(RemoteTarget):
         assert pipe is not None
         until = time.monotonic() + 2 * CONNECT_S
         text = b""
-        cleaning = self.programs.cancelled.is_set()
+        cleaning = self.processes.cancelled.is_set()
         while time.monotonic() < until:
-            if self.programs.cancelled.is_set() and not cleaning:
+            if self.processes.cancelled.is_set() and not cleaning:
                 end_program(process)
                 raise Cancelled
             if not select.select([pipe], [], [], 0.2)[0]:

@@ -6,12 +6,48 @@ import os
 import re
 import shlex
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from fetaledge_devices.targets.error_messages import NO_SPACE
 from fetaledge_runtimes.errors import OutputError
 
 BYTES_OF_NAMES = 30_000
+SPACE_HERE = "free some space here"
+
+
+@contextmanager
+def temporary_folder(prefix: str) -> Iterator[Path]:
+    """A folder of this machine for files on their way. Raises OutputError where it cannot be made."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=prefix)
+    except OSError as error:
+        raise OutputError(f"cannot make a temporary folder on this machine: {error}", SPACE_HERE) from None
+    with folder as name:
+        yield Path(name)
+
+
+def check_space(folder: Path, size: int) -> None:
+    """Raise OutputError where a folder of this machine has no room for ``size`` bytes more, or cannot be written."""
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"cannot write into {folder} on this machine", "choose a folder that you may write to")
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        sizes = f"{size / 1e6:.0f} MB are needed and {free / 1e6:.0f} MB are free"
+        raise OutputError(f"no space is left in {folder} on this machine: {sizes}", SPACE_HERE)
+
+
+def check_written(folder: Path, said: str) -> None:
+    """Raise OutputError where a copy into a folder of this machine failed as its disk is full.
+
+    Args:
+        said: the messages of the program that copied. What it copies from it only reads, so that they are about
+            ``folder``.
+    """
+    if re.search(NO_SPACE, said):
+        raise OutputError(f"no space is left in {folder} on this machine", SPACE_HERE)
 
 
 def stage(files: Mapping[str, Path], folder: Path) -> int:
@@ -29,7 +65,9 @@ def stage(files: Mapping[str, Path], folder: Path) -> int:
                 shutil.copy2(path, place)
             size += place.stat().st_size
         except OSError as error:
-            raise OutputError(f"cannot prepare {path} for sending: {error.strerror}", "is space left here?") from None
+            raise OutputError(
+                f"cannot prepare {path} for sending: {error.strerror} in {folder} on this machine", SPACE_HERE
+            ) from None
     return size
 
 

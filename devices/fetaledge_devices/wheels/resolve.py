@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -9,20 +10,19 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from hashlib import sha256 as hasher
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+
+from packaging.utils import parse_wheel_filename
 
 from fetaledge_devices.cache import folder
+from fetaledge_devices.facts.model import Platform
+from fetaledge_devices.wheels.pins import package_of
 from fetaledge_devices.wheels.wheel_tags import WheelTags, wheel_tags
-from fetaledge_runtimes.errors import FetalEdgeError, OutputError, TargetError
-from fetaledge_runtimes.files import read_json, sha256, write_json
+from fetaledge_runtimes.errors import FetalEdgeError, InputError, OutputError, TargetError
+from fetaledge_runtimes.files import sha256
+from fetaledge_runtimes.records import Document, read_document, write_document
 
-if TYPE_CHECKING:
-    from fetaledge_devices.facts.model import Platform
-
-SCHEMA = "fetaledge/wheels/1"
-TIMEOUT_S = 1800.0
+PIP_TIMEOUT_S = 1800.0
 # Settings of pip that speak of this machine's packages, not of a device's.
 NOT_FOR_DEVICES = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "PIP_NO_BINARY", "PIP_PRE", "PIP_USER", "PIP_REQUIREMENT")
 NO_NETWORK = re.compile(
@@ -32,6 +32,23 @@ NO_NETWORK = re.compile(
 )
 UNSATISFIED = re.compile(r"Could not find a version that satisfies the requirement (\S+).*?\(from versions: (.*?)\)")
 _ONE_AT_A_TIME = threading.Lock()  # devices side by side share one download
+
+
+class ResolvedWheel(Document, kw_only=True, frozen=True, rename={"tags": "for"}):
+    """What is known of one requirement on one kind of device.
+
+    Attributes:
+        tags: of the device, for people.
+        file, sha256: of the wheel beside the note that fulfils it.
+        versions: where there is no such wheel, those that there were instead.
+    """
+
+    schema: str = "fetaledge/wheels/1"
+    requirement: str
+    tags: str
+    file: str | None = None
+    sha256: str | None = None
+    versions: tuple[str, ...] | None = None
 
 
 class NoSuchWheel(TargetError):
@@ -69,10 +86,12 @@ def _resolve(tags: WheelTags, requirements: Sequence[str]) -> tuple[Path, ...]:
     missing = [requirement for requirement, wheel in found.items() if wheel is None]
     try:
         for requirement, wheel in _download(tags, missing).items() if missing else ():
-            _write(notes[requirement], tags, requirement, {"file": wheel.name, "sha256": sha256(wheel)})
+            note = ResolvedWheel(requirement=requirement, tags=str(tags), file=wheel.name, sha256=sha256(wheel))
+            write_document(notes[requirement], note)
             found[requirement] = wheel
     except NoSuchWheel as error:
-        _write(_note(tags, error.requirement), tags, error.requirement, {"versions": error.versions})
+        absent = ResolvedWheel(requirement=error.requirement, tags=str(tags), versions=error.versions)
+        write_document(_note(tags, error.requirement), absent)
         raise
     except Unreachable:
         for requirement in missing:
@@ -84,46 +103,37 @@ def _resolve(tags: WheelTags, requirements: Sequence[str]) -> tuple[Path, ...]:
 
 
 def name_and_version(wheel: Path) -> tuple[str, str]:
-    """The distribution's name, with dashes, and its version, from a wheel's file name (PEP 427)."""
-    name, version = wheel.name.split("-")[:2]
-    return _normal(name), version
-
-
-def package_of(requirement: str) -> str:
-    """The distribution that a requirement names: ``onnxruntime`` of ``onnxruntime==1.31.1``."""
-    return _normal(re.split(r"[^\w.-]", requirement.strip(), maxsplit=1)[0])
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    """The package's name, with dashes, and its version, from a wheel's file name (PEP 427)."""
+    name, version, _, _ = parse_wheel_filename(wheel.name)
+    return name, str(version)
 
 
 def _note(tags: WheelTags, requirement: str) -> Path:
     """Where it is written down which wheel fulfils a requirement."""
-    key = hasher("\n".join((tags.python, *tags.platforms, requirement)).encode()).hexdigest()
+    key = hashlib.sha256("\n".join((tags.python, *tags.platforms, requirement)).encode()).hexdigest()
     return folder("wheels") / f"{key[:32]}.json"
 
 
-def _write(note: Path, tags: WheelTags, requirement: str, found: dict[str, Any]) -> None:
-    write_json(note, {"schema": SCHEMA, "requirement": requirement, "for": str(tags), **found})
+def _read(path: Path) -> ResolvedWheel | None:
+    try:
+        return read_document(path, ResolvedWheel, "note of a wheel")
+    except InputError:
+        return None
 
 
-def _kept(note: Path) -> Path | None:
+def _kept(path: Path) -> Path | None:
     """The wheel that an earlier call noted, if it is still there and unaltered."""
-    try:
-        document: dict[str, Any] = read_json(note)
-        wheel, expected = note.parent / str(document["file"]), document["sha256"]
-    except (FetalEdgeError, KeyError, TypeError):
+    note = _read(path)
+    if note is None or note.file is None:
         return None
-    return wheel if wheel.is_file() and sha256(wheel) == expected else None
+    wheel = path.parent / note.file
+    return wheel if wheel.is_file() and sha256(wheel) == note.sha256 else None
 
 
-def _absent(note: Path) -> list[str] | None:
+def _absent(path: Path) -> tuple[str, ...] | None:
     """What an earlier call found instead where there was no such wheel; believed while nobody can be asked."""
-    try:
-        return [str(version) for version in read_json(note)["versions"]]
-    except (FetalEdgeError, KeyError, TypeError):
-        return None
+    note = _read(path)
+    return None if note is None else note.versions
 
 
 def _download(tags: WheelTags, requirements: Sequence[str]) -> dict[str, Path]:
@@ -144,7 +154,7 @@ def _download(tags: WheelTags, requirements: Sequence[str]) -> dict[str, Path]:
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=TIMEOUT_S,
+                timeout=PIP_TIMEOUT_S,
                 check=False,
             )
             wheels = {name_and_version(wheel)[0]: wheel for wheel in Path(name).glob("*.whl")}
@@ -154,7 +164,7 @@ def _download(tags: WheelTags, requirements: Sequence[str]) -> dict[str, Path]:
                 text: wheels[package_of(text)].replace(kept / wheels[package_of(text)].name) for text in requirements
             }
     except subprocess.TimeoutExpired:
-        raise TargetError(f"no answer from the package index within {TIMEOUT_S:.0f} s", "try again") from None
+        raise TargetError(f"no answer from the package index within {PIP_TIMEOUT_S:.0f} s", "try again") from None
     except OSError as error:
         raise OutputError(f"cannot write {kept}: {error.strerror}", "free some space, or set FETALEDGE_CACHE") from None
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
+import fetaledge_runtimes
 from fetaledge_devices.cache import folder
 from fetaledge_runtimes.files import atomic_path
 
@@ -19,8 +21,6 @@ def runtimes_wheel() -> Path:
     Raises:
         OutputError: the cache cannot be written.
     """
-    import fetaledge_runtimes
-
     version = fetaledge_runtimes.__version__
     package = Path(fetaledge_runtimes.__file__).parent
     info = f"fetaledge_runtimes-{version}.dist-info"
@@ -31,6 +31,9 @@ def runtimes_wheel() -> Path:
     }
     files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: fetaledge-runtimes\nVersion: {version}\n".encode()
     files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: fetaledge\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    entry_points = metadata.distribution("fetaledge-runtimes").read_text("entry_points.txt")
+    if entry_points:  # by which tasks and engines are found on the device
+        files[f"{info}/entry_points.txt"] = entry_points.encode()
     record = [f"{name},sha256={_digest(content)},{len(content)}\n" for name, content in files.items()]
     files[f"{info}/RECORD"] = "".join([*record, f"{info}/RECORD,,\n"]).encode()
     wheel = folder("wheels") / f"fetaledge_runtimes-{version}-py3-none-any.whl"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import zipfile
 from pathlib import Path
 
 from fetaledge_devices.cache import folder
+from fetaledge_devices.wheels.resolve import name_and_version
 from fetaledge_runtimes.errors import OutputError
-from fetaledge_runtimes.files import sha256
+from fetaledge_runtimes.files import atomic_folder, sha256
+
+
+def site_name(wheel: Path) -> str:
+    """The folder that a wheel is unpacked into: of its name, version and content."""
+    name, version = name_and_version(wheel)
+    return f"{name.replace('-', '_')}-{version}-{sha256(wheel)[:12]}"
 
 
 def unpacked(wheel: Path) -> Path:
@@ -18,19 +23,13 @@ def unpacked(wheel: Path) -> Path:
     Raises:
         OutputError: the cache cannot be written.
     """
-    place = folder("cost") / f"{wheel.stem.split('-py')[0].split('-cp')[0]}-{sha256(wheel)[:16]}"
+    place = folder("cost") / site_name(wheel)
     if place.is_dir():
         return place
-    partial = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
     try:
-        with zipfile.ZipFile(wheel) as archive:
+        with atomic_folder(place) as partial, zipfile.ZipFile(wheel) as archive:
             archive.extractall(partial)
-        partial.chmod(0o755)
-        if not place.is_dir():  # another process may have been faster
-            partial.rename(place)
-    except (OSError, zipfile.BadZipFile) as error:
-        if not place.is_dir():
+    except (OSError, OutputError, zipfile.BadZipFile) as error:
+        if not place.is_dir():  # else another process was faster
             raise OutputError(f"{wheel.name} cannot be unpacked into {place}: {error}", "free some space") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return place

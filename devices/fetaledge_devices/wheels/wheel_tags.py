@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from fetaledge_devices.facts.model import Platform
 from fetaledge_runtimes.errors import TargetError
-
-if TYPE_CHECKING:
-    from fetaledge_devices.facts.model import Platform
 
 OLDEST_PYTHON = (3, 11)  # fetaledge-runtimes' own
 OLDEST_GLIBC = 17  # of manylinux2014, below which no engine has a wheel
@@ -49,8 +46,10 @@ def wheel_tags(platform: Platform) -> WheelTags:
     if platform.python is None:
         raise TargetError("the device has no python3", "install the package python3 there, 3.11 or newer")
     if platform.python < OLDEST_PYTHON:
-        had = ".".join(map(str, platform.python))
-        raise TargetError(f"the device has Python {had} where 3.11 is the oldest", "update it to Debian 12 or newer")
+        version = ".".join(map(str, platform.python))
+        raise TargetError(
+            f"the device has Python {version} where 3.11 is the oldest", "update it to Debian 12 or newer"
+        )
     python = "{}{}".format(*platform.python)
     names = [f"manylinux_2_{number}" for number in range(minor, OLDEST_GLIBC - 1, -1)]
     return WheelTags(

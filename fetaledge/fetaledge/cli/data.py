@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from fetaledge.cli.options import TASK
 from fetaledge.cli.output import print_json, say
 
 app = typer.Typer(help="Make and check labelled frames.", no_args_is_help=True)
@@ -20,16 +21,9 @@ def phantom(
     force: bool = typer.Option(False, "--force", help="Replace an earlier folder of phantoms."),
 ) -> None:
     """Write synthetic labelled frames whose head circumference, or angle of progression, is known exactly."""
-    from fetaledge_runtimes.errors import UsageError
-    from fetaledge_runtimes.tasks.registry import task_names
+    from fetaledge.phantoms.registry import phantom_of
 
-    if task not in task_names():
-        raise UsageError(f"there are no phantoms of the task {task!r}", f"choose {' or '.join(task_names())}")
-    if task == "head":
-        from fetaledge.phantoms.head import write_head_phantoms as write
-    else:
-        from fetaledge.phantoms.ps_fh import write_psfh_phantoms as write
-    write(folder, count, seed, force)
+    phantom_of(task).write(folder, count, seed, force=force)
     say(f"wrote {count} synthetic frames to {folder}; a score on them says nothing about clinical accuracy")
 
 
@@ -37,6 +31,7 @@ def phantom(
 def check(
     folder: Path = typer.Argument(..., metavar="DIR", help="A data set: HC18's layout, PSFHS's, or images/ + masks/."),
     sheet: Path | None = typer.Option(None, metavar="FILE", help="Write a contact sheet here, a PNG."),
+    task: str | None = TASK,
     force: bool = typer.Option(False, "--force", help="Replace an earlier FILE."),
     as_json: bool = typer.Option(False, "--json", help="Print one document."),
 ) -> None:
@@ -44,21 +39,22 @@ def check(
     from fetaledge.data.check import check_dataset, summary_lines, write_sheet
     from fetaledge.data.layouts.open import open_dataset
     from fetaledge_runtimes.files import refuse_existing
+    from fetaledge_runtimes.records import to_json
 
     if sheet is not None:
         refuse_existing(sheet, force)
-    dataset = open_dataset(folder, strict=False)
+    dataset = open_dataset(folder, strict=False, task=task, progress=say)
     report = check_dataset(dataset)
     if as_json:
-        print_json(report)
+        print_json(to_json(report))
     else:
-        for problem in report["problems"]:
-            print(f"{problem['file']}: {problem['message']}")
+        for problem in report.problems:
+            print(problem)
         print("\n".join(summary_lines(report)))
-    if sheet is not None and report["usable"]:
+    if sheet is not None and report.usable:
         write_sheet(dataset, report, sheet)
         say(f"wrote {sheet}")
-    if report["problems"] or not report["usable"]:
+    if report.problems or not report.usable:
         raise typer.Exit(3)
 
 
@@ -66,6 +62,7 @@ def check(
 def heatmap(
     folder: Path = typer.Argument(..., metavar="DIR", help="A data set: HC18's layout, PSFHS's, or images/ + masks/."),
     out: Path = typer.Option(..., metavar="FILE", help="The picture to write, a PNG."),
+    task: str | None = TASK,
     force: bool = typer.Option(False, "--force", help="Replace an earlier FILE."),
 ) -> None:
     """Draw where each structure lies: the share of frames that mark it at each place."""
@@ -74,5 +71,5 @@ def heatmap(
     from fetaledge_runtimes.files import refuse_existing
 
     refuse_existing(out, force)
-    draw_frequencies(class_frequencies(open_dataset(folder)), out)
+    draw_frequencies(class_frequencies(open_dataset(folder, task=task, progress=say)), out)
     say(f"wrote {out}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,34 +13,39 @@ from fetaledge.cli.output import print_json, print_table, say
 if TYPE_CHECKING:
     from fetaledge_devices.deploy import Deployment
 
-SCHEMA = "fetaledge/deployment/1"
-
 
 def deploy(
-    bundle: Path | None = typer.Argument(None, metavar="[BUNDLE]", help="What to bring there; not with --remove."),
+    bundle: Path | None = typer.Argument(None, metavar="[BUNDLE]", help="Bundle to deploy; not with --remove."),
     target: list[str] = typer.Option(
-        ..., help="ssh://[user@]host[:port], adb://SERIAL or local; more than once for several."
+        ..., help="Device: ssh://[user@]host[:port], adb://SERIAL or local. Repeat it for several."
     ),
     variant: list[str] = typer.Option(
-        [], help="One that must run there; more than once for several (default: all that can)."
+        [], help="Variant that must run there. Repeat it for several (default: all that can)."
     ),
     engine: list[str] = typer.Option(
-        [], metavar="PACKAGE==VERSION", help="Keep to this version, such as onnxruntime==1.22.0."
+        [], metavar="PACKAGE==VERSION", help="Version of an engine to use, such as onnxruntime==1.22.0."
     ),
-    again: bool = typer.Option(False, "--again", help="Repeat the self-test where nothing changed since, and repair."),
+    again: bool = typer.Option(
+        False, "--again", help="Repeat the self-test even if nothing changed, and replace damaged packages."
+    ),
+    ignore_memory: bool = typer.Option(
+        False, "--ignore-memory", help="Try variants that seem to need more memory than the device has available."
+    ),
     remove: bool = typer.Option(
         False,
         "--remove",
-        help="Delete fetaledge's folder there, whole, and nothing else; forget a device that is gone.",
+        help="Delete fetaledge's folder there, and nothing else. Forget a device that is gone.",
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one document."),
 ) -> None:
-    """Bring a bundle and its engines to a device, test it there with the golden frames, and switch over to it."""
+    """Send a bundle and its engines to a device, test them there with the golden frames, then switch over."""
     from fetaledge_devices.deploy import check_engines
     from fetaledge_devices.deploy import deploy as deploy_to
     from fetaledge_devices.deploy import remove as remove_from
+    from fetaledge_devices.deploy.answer import DeployAnswer, TargetAnswer
     from fetaledge_devices.targets import open_target
     from fetaledge_runtimes.errors import FetalEdgeError, UsageError
+    from fetaledge_runtimes.records import to_json
 
     if remove == (bundle is not None):
         raise UsageError(
@@ -51,7 +56,7 @@ def deploy(
         raise UsageError("--variant or --engine were given with --remove", "--remove deletes all of it")
     check_engines(engine, target)
     targets = [open_target(address) for address in dict.fromkeys(target)]
-    entries: list[dict[str, Any]] = []
+    answers: list[TargetAnswer] = []
     errors: list[FetalEdgeError] = []
     for place in targets:
         with place:
@@ -59,7 +64,7 @@ def deploy(
                 if bundle is None:
                     there = remove_from(place)
                     say(f"{place.name}: {'removed' if there else 'nothing was there'}")
-                    entries.append({"target": place.name, "removed": there})
+                    answers.append(TargetAnswer(target=place.name, removed=there))
                     continue
                 found = deploy_to(
                     bundle,
@@ -67,23 +72,25 @@ def deploy(
                     variants=variant or None,
                     engines=engine,
                     again=again,
+                    ignore_memory=ignore_memory,
                     progress=partial(_say, place.name),
                 )
             except FetalEdgeError as error:
                 errors.append(error)
-                entries.append({"target": place.name, "error": str(error)})
+                answers.append(TargetAnswer(target=place.name, error=str(error)))
                 if len(targets) > 1:
                     say(f"error: {error}")
                 continue
-        entries.append(_entry(found))
+        answers.append(TargetAnswer.of(found))
         if not as_json:
             _print(found)
     if as_json:
-        print_json({"schema": SCHEMA, "bundle": None if bundle is None else str(bundle), "targets": entries})
+        print_json(to_json(DeployAnswer(bundle=None if bundle is None else str(bundle), targets=tuple(answers))))
     if len(errors) == 1 and len(targets) == 1:
         raise errors[0]
     if errors:
-        failed = FetalEdgeError(f"{len(errors)} of {len(targets)} targets failed", "the lines above say why")
+        names = ", ".join(answer.target for answer in answers if answer.error)
+        failed = FetalEdgeError(f"{len(errors)} of {len(targets)} targets failed: {names}")
         failed.exit_code = errors[0].exit_code
         raise failed
 
@@ -92,25 +99,10 @@ def _say(target: str, line: str) -> None:
     say(f"{target}: {line}")
 
 
-def _entry(found: Deployment) -> dict[str, Any]:
-    return {
-        "target": found.target.name,
-        "emulated": found.target.emulated,
-        "place": found.place,
-        "variants": list(found.variants),
-        "refused": found.refused,
-        "engines": found.versions,
-        "notes": {name: list(notes) for name, notes in found.notes.items()},
-        "sent_mb": found.sent_mb,
-        "tested": found.tested,
-        "worker": list(found.worker),
-    }
-
-
 def _print(found: Deployment) -> None:
     notes = {name: "; ".join(texts) for name, texts in found.notes.items()}
     rows = [(name, "passed" if found.tested else "passed earlier", notes.get(name, "")) for name in found.variants]
-    if found.target.name == "local":
+    if found.target.is_local:
         rows = [(name, "installed", "") for name in found.variants]
     rows += [(name, "refused", reason) for name, reason in found.refused.items()]
     print_table(("variant", "self-test", "details"), rows)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from fetaledge.cli.options import TASK
 from fetaledge.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from fetaledge.data.dataset import Dataset
     from fetaledge.runs.run import Run
     from fetaledge_runtimes.tasks.task import Task
+
+
+class SplitName(StrEnum):
+    """The frames that a model is scored on: all, or one side of its run's split."""
+
+    ALL = "all"
+    TRAIN = "train"
+    VALIDATION = "validation"
+
 
 CHALLENGE_HEADER = (
     *("as the challenge", "n", "Dice FH", "PS", "all", "HD px FH", "PS", "all", "ASD px FH", "PS", "all"),
@@ -21,15 +32,18 @@ CHALLENGE_HEADER = (
 
 
 def evaluate(
-    model: Path | None = typer.Argument(None, metavar="RUN|BUNDLE", help="What to score; left out with --masks."),
+    model: Path | None = typer.Argument(
+        None, metavar="RUN|BUNDLE", help="The run or bundle to score; leave it out with --masks."
+    ),
     data: Path = typer.Option(..., help="Labelled frames."),
+    task: str | None = TASK,
     masks: Path | None = typer.Option(
         None, metavar="DIR", help="Score the masks of this folder, PNG or .mha, named like the frames."
     ),
-    variant: list[str] = typer.Option([], help="A bundle's variant; more than once for several (default: all)."),
-    split: str | None = typer.Option(
+    variant: list[str] = typer.Option([], help="A variant of the bundle; repeat it for several (default: all)."),
+    split: SplitName | None = typer.Option(
         None,
-        help="all, train or validation, as the run wrote it down (default: validation of its own data, all of other).",
+        help="Frames to score, as the run divided its data (default: validation of its own data, all of other data).",
     ),
     challenge: bool = typer.Option(
         False, "--challenge", help="Score as the challenge PS-FH-AOP does, beside our own metrics (task ps-fh)."
@@ -37,7 +51,7 @@ def evaluate(
     fold: int | None = typer.Option(None, help="One fold of a SAM run, from 1 (default: all folds together)."),
     base: Path | None = typer.Option(None, metavar="FILE|DIR", help="A SAM run's base, if it was moved."),
     force: bool = typer.Option(False, "--force", help="Go on with a base of other weights than the run's."),
-    threads: int = typer.Option(1, help="Threads of the engine."),
+    threads: int = typer.Option(1, help="Number of threads of the engine."),
     as_json: bool = typer.Option(False, "--json", help="Print the records as one document."),
 ) -> None:
     """Score a run, a bundle, or another system's masks: Dice, IoU, HD95, ASSD, HC in mm or AoP in degrees."""
@@ -48,7 +62,7 @@ def evaluate(
 
     if (model is None) == (masks is None):
         raise UsageError("evaluate scores either a run or bundle, or --masks", "give one of them")
-    dataset = open_dataset(data, images_optional=masks is not None)
+    dataset = open_dataset(data, images_optional=masks is not None, task=task, progress=say)
     if challenge and dataset.task.challenge is None:
         raise UsageError(
             f"--challenge scores symphysis and head, and {data} is labelled for the task {dataset.task.name}",
@@ -57,7 +71,7 @@ def evaluate(
     if masks is not None:
         from fetaledge.runs.evaluate import evaluate_masks
 
-        if split not in (None, "all") or variant:
+        if split not in (None, SplitName.ALL) or variant:
             raise UsageError("--masks are scored on all frames of --data", "leave --split and --variant out")
         if fold is not None or base is not None or force:
             raise UsageError("--masks need no model", "leave --fold, --base and --force out")

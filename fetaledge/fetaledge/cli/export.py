@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from fetaledge.cli.options import TASK
 from fetaledge.cli.output import print_table, say
 from fetaledge_runtimes.errors import UsageError
 
@@ -17,6 +18,7 @@ def export(
         ...,
         help="The run's own data (calibration from its training subjects, gate on the others), or other frames.",
     ),
+    task: str | None = TASK,
     int8: bool = typer.Option(False, "--int8", help="Add int8 variants."),
     fp16: bool = typer.Option(False, "--fp16", help="Add fp16 variants."),
     formats: list[str] = typer.Option(
@@ -72,6 +74,7 @@ def export(
         progress=say,
         fold=fold,
         base=base,
+        task=task,
     )
     print_table(*result.table())
     if result.synthetic:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from fetaledge.cli.options import TASK
 from fetaledge.cli.output import print_json, print_table, say
 
 
@@ -19,6 +20,7 @@ def verify(
     data: Path | None = typer.Option(
         None, metavar="DIR", help="With --target: the data set of the export; repeats the gate on its frames there."
     ),
+    task: str | None = TASK,
     engine: list[str] = typer.Option([], metavar="PIN", help="An engine's version there: onnxruntime==1.22.0."),
     as_json: bool = typer.Option(False, "--json", help="Print one document."),
 ) -> None:
@@ -26,7 +28,7 @@ def verify(
     from fetaledge_runtimes.errors import UsageError
 
     if target and data is not None:
-        _gate_there(bundle, variant, threads, target, engine, data, as_json)
+        _gate_there(bundle, variant, threads, target, engine, data, task, as_json)
     elif set(target) <= {"local"}:
         if data is not None or engine:
             raise UsageError("--data and --engine are for devices", "name one with --target")
@@ -78,14 +80,28 @@ def _verify_there(bundle: Path, names: list[str], targets: list[str], engines: l
 
 
 def _gate_there(
-    bundle: Path, names: list[str], threads: int, targets: list[str], engines: list[str], data: Path, as_json: bool
+    bundle: Path,
+    names: list[str],
+    threads: int,
+    targets: list[str],
+    engines: list[str],
+    data: Path,
+    labelled_for: str | None,
+    as_json: bool,
 ) -> None:
     from fetaledge.workflows.verify_on_devices import gate_on_targets
     from fetaledge_export.results import change_cells, change_header
     from fetaledge_runtimes.tasks.registry import task_named
 
     document = gate_on_targets(
-        bundle, data, targets, variants=names or None, threads=threads, engines=engines, progress=say
+        bundle,
+        data,
+        targets,
+        variants=names or None,
+        threads=threads,
+        engines=engines,
+        progress=say,
+        labelled_for=labelled_for,
     )
     task = task_named(document["task"])
     if as_json:

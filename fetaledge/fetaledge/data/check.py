@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,17 +14,68 @@ from fetaledge.data.dataset import Dataset, Problem
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.files import atomic_path
 from fetaledge_runtimes.frames.frame import LabelledFrame
-from fetaledge_runtimes.tasks.registry import all_measures, task_named
+from fetaledge_runtimes.records import Document, Part
+from fetaledge_runtimes.tasks.registry import task_named
 from fetaledge_runtimes.tasks.task import Measured, Task
 
-SCHEMA = "fetaledge/data/1"
 SHEET_FRAMES = 24
 COLOURS = ((80, 220, 255), (255, 160, 60), (120, 255, 120), (255, 120, 255))
 """BGR of the structures, the last one first."""
 
 
-def check_dataset(dataset: Dataset) -> dict[str, Any]:
-    """Read every item; the document ``fetaledge/data/1``.
+class Range(Part, kw_only=True, frozen=True):
+    """The spread of ``n`` values."""
+
+    n: int
+    min: float
+    median: float
+    max: float
+
+
+class DataCheck(Document, kw_only=True, frozen=True):
+    """What ``fetaledge data check`` finds in a data set.
+
+    Attributes:
+        folder: the data set's name.
+        task: what its labels mark; ``assumption`` says how that was inferred, if it was.
+        synthetic: whether they are phantoms.
+        attribution, licence: of the data, where they are known.
+        usable: frames without a problem; ``names`` are theirs, ``subjects`` counts whose they are.
+        without_spacing: usable frames without millimetres.
+        bits: usable frames by the depth that their grey levels were scaled from.
+        sizes: usable frames by width×height.
+        structures: usable frames that mark each structure.
+        pixel_mm: rows' spacing in mm.
+        measures: of the labels or as the data set states them, by key, such as ``hc_mm``.
+        hc_mm, aop_deg: the same two once more, as earlier versions wrote them.
+        statuses: usable frames by the status of their measure.
+        problems: what is unusable and why.
+    """
+
+    schema: str = "fetaledge/data/1"
+    folder: str
+    task: str
+    assumption: str | None = None
+    synthetic: bool
+    attribution: str | None = None
+    licence: str | None = None
+    usable: int
+    subjects: int
+    without_spacing: int
+    bits: dict[str, int] = {}
+    sizes: dict[str, int]
+    pixel_mm: Range | None
+    structures: dict[str, int]
+    measures: dict[str, Range | None] = {}
+    hc_mm: Range | None = None
+    aop_deg: Range | None = None
+    statuses: dict[str, int]
+    problems: tuple[Problem, ...]
+    names: tuple[str, ...]
+
+
+def check_dataset(dataset: Dataset) -> DataCheck:
+    """Read every item, and say what is unusable.
 
     Besides files that cannot be read, a measure that its own label contradicts is a problem (a wrong spacing, or a
     label of another frame): by more than the measure's tolerance (HC 2 mm, angle of progression 5 degrees), unless the
@@ -34,6 +83,7 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
     """
     problems = list(dataset.problems)
     sizes: Counter[str] = Counter()
+    depths: Counter[str] = Counter()
     spacings: list[float] = []
     task = dataset.task
     values: dict[str, list[float]] = {measure.key: [] for measure in task.measures}
@@ -53,6 +103,7 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
             continue
         height, width = labelled.mask.shape
         sizes[f"{width}×{height}"] += 1
+        depths[str(labelled.frame.bits)] += 1
         if item.pixel_mm:
             spacings.append(item.pixel_mm[0])
         statuses[measured.status] += 1
@@ -61,23 +112,28 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
             known += [] if value is None else [value]
         structures.update(name for label, name in _foreground(task) if (labelled.mask == label).any())
         usable.append(item.name)
-    return {
-        "schema": SCHEMA,
-        "folder": dataset.name,
-        "task": task.name,
-        "synthetic": dataset.synthetic,
-        "usable": len(usable),
-        "subjects": len({item.subject for item in dataset.items if item.name in set(usable)}),
-        "without_spacing": len(usable) - len(spacings),
-        "sizes": dict(sizes.most_common()),
-        "pixel_mm": _range(spacings),
-        "structures": dict(structures),
-        **{measure.key: None for measure in all_measures()},
-        **{key: _range(known) for key, known in values.items()},
-        "statuses": dict(statuses.most_common()),
-        "problems": [asdict(problem) for problem in problems],
-        "names": usable,
-    }
+    measures = {key: _range(known) for key, known in values.items()}
+    return DataCheck(
+        folder=dataset.name,
+        task=task.name,
+        assumption=dataset.assumption,
+        synthetic=dataset.synthetic,
+        attribution=dataset.attribution,
+        licence=dataset.licence,
+        usable=len(usable),
+        subjects=len({item.subject for item in dataset.items if item.name in set(usable)}),
+        without_spacing=len(usable) - len(spacings),
+        bits=dict(depths.most_common()),
+        sizes=dict(sizes.most_common()),
+        pixel_mm=_range(spacings),
+        structures=dict(structures),
+        measures=measures,
+        hc_mm=measures.get("hc_mm"),
+        aop_deg=measures.get("aop_deg"),
+        statuses=dict(statuses.most_common()),
+        problems=tuple(problems),
+        names=tuple(usable),
+    )
 
 
 def _foreground(task: Task) -> list[tuple[int, str]]:
@@ -96,41 +152,44 @@ def _contradiction(task: Task, labelled: LabelledFrame, measured: Measured) -> s
     return None
 
 
-def _range(values: list[float]) -> dict[str, float] | None:
+def _range(values: list[float]) -> Range | None:
     if not values:
         return None
-    return {"n": len(values), "min": min(values), "median": statistics.median(values), "max": max(values)}
+    return Range(n=len(values), min=min(values), median=statistics.median(values), max=max(values))
 
 
-def summary_lines(report: dict[str, Any]) -> list[str]:
+def summary_lines(report: DataCheck) -> list[str]:
     """The summary as lines for people."""
-    kind = "synthetic frames" if report["synthetic"] else "frames"
-    lines = [f"{report['usable']} usable {kind} of {report['subjects']} subjects, {len(report['problems'])} problems"]
-    if report["sizes"]:
-        shown = list(report["sizes"].items())[:4]
-        others = len(report["sizes"]) - len(shown)
+    kind = "synthetic frames" if report.synthetic else "frames"
+    lines = [f"{report.usable} usable {kind} of {report.subjects} subjects, {len(report.problems)} problems"]
+    if report.sizes:
+        shown = list(report.sizes.items())[:4]
+        others = len(report.sizes) - len(shown)
         lines.append(
             "sizes: " + ", ".join(f"{size} ({n})" for size, n in shown) + (f", {others} others" if others else "")
         )
-    task = task_named(report["task"])
-    measures = [(measure.key, measure.title, 1, measure.unit_name) for measure in task.measures]
-    for key, name, digits, unit in (("pixel_mm", "spacing", 3, "mm"), *measures):
-        if report[key]:
-            low, middle, high = (f"{report[key][part]:.{digits}f}" for part in ("min", "median", "max"))
-            lines.append(f"{name}: {low} to {high} {unit}, median {middle} (n = {report[key]['n']})")
+    deep = [f"{bits} bits ({n})" for bits, n in report.bits.items() if bits != "8"]
+    if deep:
+        lines.append(f"grey levels were scaled from {', '.join(deep)}")
+    task = task_named(report.task)
+    measures = [(report.measures.get(measure.key), measure.title, 1, measure.unit_name) for measure in task.measures]
+    for values, name, digits, unit in ((report.pixel_mm, "spacing", 3, "mm"), *measures):
+        if values:
+            low, middle, high = (f"{value:.{digits}f}" for value in (values.min, values.median, values.max))
+            lines.append(f"{name}: {low} to {high} {unit}, median {middle} (n = {values.n})")
     if task.structures:
-        lines.insert(1, "frames with: " + ", ".join(f"{name} {n}" for name, n in report["structures"].items()))
-    if report["statuses"]:
+        lines.insert(1, "frames with: " + ", ".join(f"{name} {n}" for name, n in report.structures.items()))
+    if report.statuses:
         name = task.measure_of_tables.name
-        lines.append(f"{name} of the labels by status: " + ", ".join(f"{w} {n}" for w, n in report["statuses"].items()))
-    if report["without_spacing"] and not task.structures:
-        lines.append(f"{report['without_spacing']} frames have no spacing: no millimetres from them")
+        lines.append(f"{name} of the labels by status: " + ", ".join(f"{w} {n}" for w, n in report.statuses.items()))
+    if report.without_spacing and not task.structures:
+        lines.append(f"{report.without_spacing} frames have no spacing: no millimetres from them")
     return lines
 
 
-def write_sheet(dataset: Dataset, report: dict[str, Any], path: Path) -> None:
+def write_sheet(dataset: Dataset, report: DataCheck, path: Path) -> None:
     """A PNG of up to 24 usable frames, evenly picked, with their labels' borders drawn in."""
-    wanted = set(report["names"])
+    wanted = set(report.names)
     items = [item for item in dataset.items if item.name in wanted]
     picked = [items[i] for i in np.linspace(0, len(items) - 1, min(SHEET_FRAMES, len(items))).round().astype(int)]
     images = []

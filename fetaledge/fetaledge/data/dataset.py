@@ -6,13 +6,19 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
-from fetaledge_runtimes.errors import InputError
+from fetaledge.data.note import read_note
+from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.frames.depth import Depth, Stored
 from fetaledge_runtimes.frames.frame import Frame, Image, LabelledFrame
-from fetaledge_runtimes.frames.images import read_grey
+from fetaledge_runtimes.frames.images import read_stored
+from fetaledge_runtimes.records import Part
+from fetaledge_runtimes.tasks.registry import task_named, task_names
 from fetaledge_runtimes.tasks.task import Task
 
 FIRST_STATED = "hc_mm"
@@ -23,7 +29,13 @@ FIRST_STATED = "hc_mm"
 class Item:
     """One labelled frame on disk.
 
-    ``pixel_mm`` is (row, column) in mm or None; ``stated``: measures that the data set states, by key.
+    Attributes:
+        name: unique within its data set: the file's stem.
+        subject: whose frame it is.
+        image: the file of the frame.
+        label: the file of its mask or outline.
+        pixel_mm: (row, column) spacing in mm, or None.
+        stated: measures that the data set states, by key.
     """
 
     name: str
@@ -34,12 +46,21 @@ class Item:
     stated: Mapping[str, float] = field(default_factory=dict)
 
     def content_hash(self) -> str:
-        """16 hex digits of the SHA-256 of the image file: the same for a renamed copy."""
-        return hashlib.sha256(_content(self.image)).hexdigest()[:16]
+        """16 hex digits of the SHA-256 of the image file: the same for a renamed copy. It is computed once."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> str:
+        return _short_hash(_content(self.image))
+
+    def read(self) -> bytes:
+        """The content of the image file; its hash is kept. Raises InputError."""
+        content = _content(self.image)
+        self.__dict__["_hash"] = _short_hash(content)
+        return content
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Part, kw_only=False, frozen=True):
     """Something unusable: the file, and what is wrong with it."""
 
     file: str
@@ -50,27 +71,64 @@ class Problem:
 
 
 class Dataset(ABC):
-    """Labelled frames of one folder, each read when it is asked for.
+    """Labelled frames of one folder, each read when it is asked for. A subclass is a layout.
+
+    A layout is registered in the entry-point group ``fetaledge.layouts``. It gives :meth:`recognises`, :meth:`scan`,
+    :meth:`read_mask` and the constants below; for images that :func:`read_stored` cannot read also :meth:`read_stored`,
+    and where the labels alone tell the task :meth:`infer_task`.
 
     Attributes:
-        name: the folder's name.
+        PRECEDENCE: layouts are asked in this order whether they recognise a folder, the lowest number first.
+        EXPECTS: what a folder of this layout holds, for the message about a folder that none recognises.
+        TASK: what the labels mark; None where that is inferred or chosen.
+        ATTRIBUTION: how to cite the published data that this layout belongs to, or None.
+        LICENCE: of these data, or None.
+        name: the folder's name, or what ``dataset.json`` says.
         items: what is usable as far as names and tables tell.
         problems: what is not; :func:`open_dataset` raises on the first.
         synthetic: True for phantoms.
+        attribution: how to cite these frames; None where it is unknown, and for phantoms.
+        licence: of these frames, or None.
         images_optional: an absent image is no problem; black pixels of the label's size stand in for it.
     """
 
-    def __init__(self, folder: Path, images_optional: bool = False) -> None:
+    PRECEDENCE: ClassVar[int] = 100
+    EXPECTS: ClassVar[str]
+    TASK: ClassVar[Task | None] = None
+    ATTRIBUTION: ClassVar[str | None] = None
+    LICENCE: ClassVar[str | None] = None
+
+    def __init__(self, folder: Path, images_optional: bool = False, task: str | None = None) -> None:
+        """List a folder of this layout.
+
+        Args:
+            folder: of the data set.
+            images_optional: see the attribute.
+            task: what the labels mark; None to take the layout's task, or infer it.
+
+        Raises:
+            UsageError: there is no such task, or the layout is of another.
+            InputError: a table or note in the folder cannot be used.
+        """
+        if task is not None and task not in task_names():
+            raise UsageError(f"there is no task {task!r}", f"choose {' or '.join(task_names())}")
+        if task is not None and self.TASK is not None and task != self.TASK.name:
+            raise UsageError(f"{folder} is labelled for the task {self.TASK.name}, not {task}", "leave --task out")
         self.folder = folder
         self.images_optional = images_optional
-        self.name = folder.resolve().name
+        self.chosen_task = None if task is None else task_named(task)
+        note = read_note(folder)
+        self.name = note.name or folder.resolve().name
         self.synthetic = (folder / "phantom.json").is_file()
+        known = self.synthetic or note.attribution or note.licence
+        self.attribution = note.attribution if known else self.ATTRIBUTION
+        self.licence = note.licence if known else self.LICENCE
         self.problems: list[Problem] = []
         self.items = self.scan()
 
-    @staticmethod
+    @classmethod
     @abstractmethod
-    def recognises(folder: Path) -> bool:
+    def recognises(cls, folder: Path) -> bool:
         """Whether the folder has this layout."""
 
     @abstractmethod
@@ -81,14 +139,39 @@ class Dataset(ABC):
     def read_mask(self, item: Item) -> Image:
         """Mask ``uint8 (H, W)`` of the task's classes. Raises InputError where the label is unusable."""
 
+    def read_stored(self, path: Path) -> Stored:
+        """An image as its file stores it, grey ``(H, W)``. Raises InputError where it is unusable."""
+        return read_stored(path)
+
+    def infer_task(self) -> tuple[Task, str]:
+        """The task that the labels show, and a sentence that says why; only of a layout without a fixed ``TASK``."""
+        raise NotImplementedError
+
+    @cached_property
+    def _inferred(self) -> tuple[Task, str]:
+        return self.infer_task()
+
     @property
-    @abstractmethod
     def task(self) -> Task:
         """What the labels mark."""
+        return self.chosen_task or self.TASK or self._inferred[0]
+
+    @property
+    def assumption(self) -> str | None:
+        """A sentence that says how the task was inferred; None where it was chosen or is the layout's."""
+        return None if self.chosen_task or self.TASK else self._inferred[1]
+
+    @cached_property
+    def depth(self) -> Depth:
+        """The depth that images of more than 8 bits share."""
+        return Depth([item.image for item in self.items], self.read_stored)
 
     def read_image(self, item: Item) -> Image:
         """Pixels ``uint8 (H, W)``. Raises InputError where the image is unusable."""
-        return read_grey(item.image)
+        return self._read(item)[0]
+
+    def _read(self, item: Item) -> tuple[Image, int]:
+        return self.depth.scale(self.read_stored(item.image), item.image)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -110,7 +193,7 @@ class Dataset(ABC):
         """
         mask = self.read_mask(item)
         stand_in = self.images_optional and not item.image.is_file()
-        pixels = np.zeros_like(mask) if stand_in else self.read_image(item)
+        pixels, bits = (np.zeros_like(mask), 8) if stand_in else self._read(item)
         if mask.shape != pixels.shape:
             raise InputError(
                 f"{item.label} is {mask.shape[1]}×{mask.shape[0]}, "
@@ -119,7 +202,7 @@ class Dataset(ABC):
             )
         if not self.task.may_be_empty and not mask.any():
             raise InputError(f"{item.label} marks no pixel", "draw the structure, or leave the frame out")
-        frame = Frame(pixels, item.pixel_mm, str(item.image))
+        frame = Frame(pixels, item.pixel_mm, str(item.image), bits=bits)
         return LabelledFrame(frame, mask, item.name, item.subject, self.synthetic, item.stated)
 
     def only(self, names: Iterable[str]) -> Subset:
@@ -138,15 +221,33 @@ class Dataset(ABC):
         return Subset(self, tuple(item for item in self.items if item.name in wanted))
 
     def fingerprint(self) -> str:
-        """Hex SHA-256 over everything that is known of every item: names, numbers, and what image and label contain."""
+        """Hex SHA-256 over everything that is known of every item: names, numbers, and what image and label contain.
+
+        Every file is read once, when this is first asked for; the items' content hashes come of the same reading.
+        """
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256()
         for item in self.items:
             others = (value for key, value in item.stated.items() if key != FIRST_STATED)
             stated = (item.stated.get(FIRST_STATED), *others)
             digest.update(repr((item.name, item.subject, item.pixel_mm, *stated)).encode())
-            digest.update(_content(item.image))
+            digest.update(item.read())
             digest.update(_content(item.label))
         return digest.hexdigest()
+
+    def facts(self) -> dict[str, Any]:
+        """What a run keeps of its data, as JSON's types."""
+        return {
+            "name": self.name,
+            "frames": len(self),
+            "fingerprint": self.fingerprint(),
+            "synthetic": self.synthetic,
+            "attribution": self.attribution,
+            "licence": self.licence,
+        }
 
 
 @dataclass(frozen=True)
@@ -179,3 +280,7 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}", "check its permissions") from error
+
+
+def _short_hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -1,1 +1,1 @@
-"""Networks and what of them is trained."""
+"""Networks, and the parts of them that are trained."""

@@ -1,4 +1,4 @@
-"""What a network costs to run, as a number that no machine changes."""
+"""The cost of running a network, counted in multiply-adds: a number that no machine changes."""
 
 from __future__ import annotations
 

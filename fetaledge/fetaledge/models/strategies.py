@@ -7,17 +7,43 @@ segmentation head stays frozen at its random start, as the published parameter c
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from torch import nn
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from fetaledge_runtimes.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class StrategyName(StrEnum):
+    """The names of the strategies."""
+
+    DECODER = "decoder"
+    ENCODER = "encoder"
+    DECODER_1 = "decoder-1"
+    DECODER_1_2 = "decoder-1-2"
+    DECODER_1_3 = "decoder-1-3"
+    DECODER_3_5 = "decoder-3-5"
+    DECODER_5 = "decoder-5"
+    DECODER_RANDOM_ENCODER = "decoder-random-encoder"
+    ENCODER_RANDOM = "encoder-random"
+    BASELINE = "baseline"
+    ALL = "all"
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """The trained parts by the start of their parameters' names, and whether the encoder starts at random."""
+    """One strategy.
 
-    name: str
+    Attributes:
+        name: as the command takes it.
+        letter: in the paper's figure.
+        trains: how the names of the trained parameters start.
+        random_encoder: whether the encoder starts from random weights.
+    """
+
+    name: StrategyName
     letter: str
     trains: tuple[str, ...]
     random_encoder: bool = False
@@ -32,26 +58,26 @@ _DECODER = ("decoder.", "segmentation_head.")
 STRATEGIES = {
     strategy.name: strategy
     for strategy in (
-        Strategy("baseline", "–", ("",), random_encoder=True),
-        Strategy("decoder-random-encoder", "a", _DECODER, random_encoder=True),
-        Strategy("encoder-random", "b", ("encoder.",), random_encoder=True),
-        Strategy("encoder", "c", ("encoder.",)),
-        Strategy("decoder-1", "d", _blocks(0)),
-        Strategy("decoder-1-2", "e", _blocks(0, 1)),
-        Strategy("decoder-1-3", "f", _blocks(0, 1, 2)),
-        Strategy("decoder-3-5", "g", _blocks(2, 3, 4)),
-        Strategy("decoder-5", "h", _blocks(4)),
-        Strategy("decoder", "i", _DECODER),
-        Strategy("all", "", ("",)),
+        Strategy(StrategyName.BASELINE, "–", ("",), random_encoder=True),
+        Strategy(StrategyName.DECODER_RANDOM_ENCODER, "a", _DECODER, random_encoder=True),
+        Strategy(StrategyName.ENCODER_RANDOM, "b", ("encoder.",), random_encoder=True),
+        Strategy(StrategyName.ENCODER, "c", ("encoder.",)),
+        Strategy(StrategyName.DECODER_1, "d", _blocks(0)),
+        Strategy(StrategyName.DECODER_1_2, "e", _blocks(0, 1)),
+        Strategy(StrategyName.DECODER_1_3, "f", _blocks(0, 1, 2)),
+        Strategy(StrategyName.DECODER_3_5, "g", _blocks(2, 3, 4)),
+        Strategy(StrategyName.DECODER_5, "h", _blocks(4)),
+        Strategy(StrategyName.DECODER, "i", _DECODER),
+        Strategy(StrategyName.ALL, "", ("",)),
     )
 }
 
 
 def strategy_named(name: str) -> Strategy:
-    """Raises UsageError where there is no such strategy."""
-    if name not in STRATEGIES:
+    """The strategy of a name. Raises UsageError where there is no such strategy."""
+    if name not in tuple(StrategyName):
         raise UsageError(f"there is no strategy {name!r}", f"choose one of {', '.join(STRATEGIES)}")
-    return STRATEGIES[name]
+    return STRATEGIES[StrategyName(name)]
 
 
 def apply_strategy(network: nn.Module, strategy: Strategy) -> int:
@@ -74,7 +100,9 @@ def apply_strategy(network: nn.Module, strategy: Strategy) -> int:
 
 def freeze_batchnorm(network: nn.Module) -> None:
     """Put the encoder's batch norms in evaluation mode where nothing of them is trained: their statistics stay."""
+    from torch.nn.modules.batchnorm import _BatchNorm
+
     for name, module in network.named_modules():
         trained = any(parameter.requires_grad for parameter in module.parameters())
-        if name.startswith("encoder.") and isinstance(module, nn.modules.batchnorm._BatchNorm) and not trained:
+        if name.startswith("encoder.") and isinstance(module, _BatchNorm) and not trained:
             module.eval()

@@ -1,9 +1,13 @@
-"""Tensors read from a file, and whether they fit a network."""
+"""Reading tensors from a file, and checking that they fit a network."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from fetaledge_runtimes.errors import InputError
 
@@ -14,10 +18,6 @@ def read_tensors(path: Path) -> dict[str, Any]:
     Raises:
         InputError: missing, not safetensors (a pickle is named as such), damaged, or with values that are not finite.
     """
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     if not path.is_file():
         raise InputError(f"{path} does not exist", "pass a .safetensors file")
     with path.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""A remedy for a torchvision wheel whose compiled part cannot load beside a CPU torch."""
+"""Importing torchvision where its compiled part cannot load beside a CPU torch."""
 
 from __future__ import annotations
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from torch import nn
 
+from fetaledge.models.decoder_channels import DECODER_CHANNELS
 from fetaledge.models.plain_unet import PlainUnet
 from fetaledge.models.tensors import check_fit, read_tensors
 from fetaledge.models.torchvision_stub import make_torchvision_importable
 from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.records import Part
 from fetaledge_runtimes.tasks.task import Task
 
-DECODER_CHANNELS = (256, 128, 64, 32, 16)
 HEADS = ("segmentation_head.", "head.")  # of segmentation_models_pytorch's U-Net, and of the plain one
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """What it takes to build the network again.
+class Architecture(Part, frozen=True):
+    """The values that build the network again.
 
     Attributes:
         name: ``unet`` (segmentation_models_pytorch) or ``plain-unet`` (the baseline).
@@ -29,7 +28,7 @@ class Architecture:
         classes: output channels (:func:`logits_of`).
     """
 
-    name: str = "unet"
+    name: Literal["unet", "plain-unet"] = "unet"
     encoder: str = "mobilenet_v2"
     decoder_channels: tuple[int, ...] = DECODER_CHANNELS
     classes: int = 1
@@ -39,7 +38,7 @@ class Architecture:
 
         Raises:
             UsageError: an unknown encoder or an impossible decoder.
-            InputError: the weights cannot be had, or do not fit.
+            InputError: the weights cannot be fetched or read, or do not fit.
         """
         if self.name == "plain-unet":
             return PlainUnet(classes=self.classes)
@@ -79,13 +78,6 @@ class Architecture:
             load_encoder(network, Path(encoder_weights))
         return network
 
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "decoder_channels": list(self.decoder_channels)}
-
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Architecture:
-        return cls(**{**document, "decoder_channels": tuple(document["decoder_channels"])})
-
 
 def logits_of(task: Task) -> int:
     """Output channels of a U-Net: one where there is one structure beside the background, else one for each class."""
@@ -94,7 +86,7 @@ def logits_of(task: Task) -> int:
 
 
 def load_body(network: nn.Module, other: nn.Module) -> list[str]:
-    """Copy into ``network`` what ``other``, the same but for its number of classes, has learnt.
+    """Copy the weights of ``other`` into ``network``, which may differ in its number of classes.
 
     Returns the names of the segmentation head's tensors that do not fit and stay as they are.
     """

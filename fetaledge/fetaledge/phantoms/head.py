@@ -9,11 +9,13 @@ import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
 
 from fetaledge.phantoms.head_anatomy import head_tissue
+from fetaledge.phantoms.phantom import Phantom
 from fetaledge.phantoms.phantom_set import check_request, write_note
 from fetaledge.phantoms.scanner_marks import draw_overlays
 from fetaledge.phantoms.sonogram import sonogram
@@ -116,8 +118,8 @@ def head_phantom_with_truth(seed: int, shape: tuple[int, int] = FRAME_SHAPE) -> 
 def head_phantom(seed: int) -> LabelledFrame:
     """A synthetic fetal head of 14 to 40 weeks under a convex probe.
 
-    HC is drawn from INTERGROWTH-21st for the age, the cephalic index from N(0.78, 0.04), the pixel from what makes the
-    head fit the frame, 0.05 to 0.33 mm at 540 rows; the head lies whole within the frame at any tilt.
+    HC is drawn from INTERGROWTH-21st for the age, the cephalic index from N(0.78, 0.04), the pixel so that
+    the head fits the frame, 0.05 to 0.33 mm at 540 rows; the head lies whole within the frame at any tilt.
 
     Args:
         seed: not negative; the same one gives the same frame.
@@ -157,7 +159,7 @@ def _write_png(path: Path, image: Image) -> None:
     path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
 
 
-def write_head_phantoms(folder: Path, count: int, seed: int, force: bool = False) -> None:
+def write_head_phantoms(folder: Path, count: int, seed: int, *, force: bool = False) -> None:
     """Write ``count`` phantoms in the layout of HC18, each a subject of its own, and ``phantom.json`` beside them.
 
     Args:
@@ -186,3 +188,18 @@ def write_head_phantoms(folder: Path, count: int, seed: int, force: bool = False
         with (partial / TABLE).open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream, lineterminator="\n").writerows(table)
         write_note(partial, "head", count, seed)
+
+
+class HeadPhantoms(Phantom):
+    """Fetal heads, written in the layout of HC18."""
+
+    task: ClassVar[str] = "head"
+
+    def labelled(self, seed: int) -> LabelledFrame:
+        return head_phantom(seed)
+
+    def write(self, folder: Path, count: int, seed: int, *, force: bool = False) -> None:
+        write_head_phantoms(folder, count, seed, force=force)
+
+
+HEAD_PHANTOM = HeadPhantoms()

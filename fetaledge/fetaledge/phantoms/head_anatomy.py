@@ -1,4 +1,4 @@
-"""What the beams of a phantom meet: the mother's abdomen, the amniotic cavity, and a fetal head in it."""
+"""The tissue in the beams of a head phantom: the mother's abdomen, the amniotic cavity, and a fetal head in it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _abdomen(grid: BeamGrid, head: OvalCoordinates, wall_mm: float, rng: np.rand
 
 
 def _brain(head: OvalCoordinates, grid: BeamGrid, ga_weeks: float, rng: np.random.Generator) -> tuple[Map, Map]:
-    """Echo and specular of what lies within the skull, at about the level of the thalami or of the ventricles."""
+    """Echo and specular of the brain, at about the level of the thalami or of the ventricles."""
     a, b, shape, row_mm = head.a, head.b, grid.shape, grid.row_mm
     beam_mm = grid.beam_rad * (grid.probe.radius_mm + float(grid.depth_mm.mean()))
     echo = float(rng.uniform(-23, -12)) + 2.8 * smooth_noise(rng, shape, 0.16 * b / row_mm, 0.22 * b / beam_mm)

@@ -1,4 +1,4 @@
-"""What the beams of a transperineal phantom meet: the perineum, the pubic symphysis, and a fetal head in the pelvis."""
+"""The tissue in the beams of a transperineal phantom: perineum, pubic symphysis, and a fetal head in the pelvis."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _symphysis(
         -17 - echo, 0, 12
     )  # not lost in the dark
     surround = float(np.median(echo[np.abs(oval.outside_mm) < 5]))
-    faint = rng.random() < 0.15  # a symphysis that hardly differs from what lies round it
+    faint = rng.random() < 0.15  # a symphysis that hardly differs from its surroundings
     inside = ramp(oval.outside_mm, 0.8)
     texture = 2.2 * smooth_noise(rng, shape, 4 / row_mm, 5 / row_mm) + 1.5 * smooth_noise(
         rng, shape, 2 / row_mm, 2 / row_mm
@@ -108,7 +108,7 @@ def _symphysis(
 
 
 def _head(echo: Map, specular: Map, loss: Map, head: OvalCoordinates, grid: BeamGrid, rng: np.random.Generator) -> None:
-    """Paint scalp and caput, skull and what little is seen within it."""
+    """Paint scalp, caput, skull and the faint echoes within it."""
     shape, row_mm, b = grid.shape, grid.row_mm, head.b
     scalp_mm = np.float32(rng.uniform(1.5, 7)) * (1 + 0.5 * smooth_noise(rng, shape, 35 / row_mm, 35 / row_mm))
     scalp = ramp(head.outside_mm - scalp_mm.clip(1), 1.2)

@@ -9,10 +9,12 @@ import csv
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from fetaledge.phantoms.pelvic_anatomy import perineal_tissue
+from fetaledge.phantoms.phantom import Phantom
 from fetaledge.phantoms.phantom_set import check_request, write_note
 from fetaledge.phantoms.ps_fh_scene import CASES, Scene, draw_scene
 from fetaledge.phantoms.scanner_marks import draw_overlays
@@ -81,7 +83,7 @@ def _lifted(picture: Image, level: float, least: float) -> Image:
 
 
 def _finished(scene: Scene, case: str, pixel_mm: float, head: Ellipse, mask: Image, rng: np.random.Generator) -> Image:
-    """The picture with what a scanner writes over it, but nothing over the symphysis."""
+    """The picture with a scanner's marks over it, but none over the symphysis."""
     picture = _picture(scene, case, pixel_mm, (mask.shape[0], mask.shape[1]), rng)
     marked = picture.copy()
     top = scene.probe.x_mm / pixel_mm, (scene.probe.y_mm + scene.probe.radius_mm) / pixel_mm
@@ -132,7 +134,7 @@ def _cases(count: int, rng: np.random.Generator) -> list[str]:
     return [cases[index] for index in rng.permutation(count)]
 
 
-def write_psfh_phantoms(folder: Path, count: int, seed: int, force: bool = False) -> None:
+def write_psfh_phantoms(folder: Path, count: int, seed: int, *, force: bool = False) -> None:
     """Write ``count`` phantoms in the layout of PSFHS, each a subject of its own, with their truth beside them.
 
     Args:
@@ -168,3 +170,18 @@ def write_psfh_phantoms(folder: Path, count: int, seed: int, force: bool = False
         with (partial / TABLE).open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream, lineterminator="\n").writerows(table)
         write_note(partial, "ps-fh", count, seed)
+
+
+class PsfhPhantoms(Phantom):
+    """Symphysis and fetal head, written in the layout of PSFHS."""
+
+    task: ClassVar[str] = "ps-fh"
+
+    def labelled(self, seed: int) -> LabelledFrame:
+        return psfh_phantom(seed).labelled
+
+    def write(self, folder: Path, count: int, seed: int, *, force: bool = False) -> None:
+        write_psfh_phantoms(folder, count, seed, force=force)
+
+
+PS_FH_PHANTOM = PsfhPhantoms()

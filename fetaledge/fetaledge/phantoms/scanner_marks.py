@@ -1,4 +1,4 @@
-"""What a scanner draws over its picture: bars, ticks, text, callipers, and the blanks left by de-identification."""
+"""The marks that a scanner draws over its picture: bars, ticks, text, callipers, and blanks of de-identification."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from fetaledge_runtimes.frames.frame import Image
 
 
 def _gain_db(grid: BeamGrid, loss_db_mm: Map, rng: np.random.Generator) -> Map:
-    """What attenuation, imperfectly compensated, and shadow leave of an echo, in dB, ``float32 (R, T)``."""
+    """Change of an echo by imperfectly compensated attenuation and by shadow, in dB, ``float32 (R, T)``."""
     megahertz = float(rng.uniform(3, 6))
     soft = 2 * 0.5 * megahertz / 10  # dB a mm, there and back, at 0.5 dB/(cm MHz)
     residue = soft * float(rng.normal(0, 0.12))
@@ -32,12 +32,12 @@ def sonogram(
     scale: float,
     rng: np.random.Generator,
 ) -> Image:
-    """What a scanner makes of ``tissue``, ``uint8 (H, W)``: speckle, gain, shadow, noise, compression, scan conversion.
+    """A scanner's picture of ``tissue``, ``uint8 (H, W)``: speckle, gain, shadow, noise, compression, scan conversion.
 
     Args:
         tissue: on the beams of ``grid``.
         grid: the beams.
-        focus_mm: the depth of what is looked at, and half its extent.
+        focus_mm: the depth of the structure in focus, and half its extent.
         axial_mm: the limits of the point spread's SD along the beams.
         scale: of the finest grain and of the smoothing, in pixels: 1 for 540 rows of a head.
         rng: for everything else.

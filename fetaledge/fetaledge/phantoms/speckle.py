@@ -1,4 +1,4 @@
-"""Speckle: what an ultrasound beam makes of scatterers that are too small to be seen one by one."""
+"""Speckle: the echo of scatterers that are too small to be seen one by one."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ class Tissue:
 
     Attributes:
         echo_db: of the scatterers, in dB; 0 is the tissue round the womb.
-        loss_db_mm: two-way loss in dB a mm, less what the gain compensation expects of soft tissue.
-        specular: amplitude of what smooth surfaces reflect without speckle.
+        loss_db_mm: two-way loss in dB a mm, less the loss of soft tissue that the gain compensates.
+        specular: amplitude of the reflection of smooth surfaces, without speckle.
     """
 
     echo_db: Map

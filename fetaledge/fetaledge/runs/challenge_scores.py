@@ -6,14 +6,14 @@ frame whose angle cannot be computed counts as one of 0 degrees.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 
 from fetaledge_runtimes.frames.frame import Image
+from fetaledge_runtimes.records import Part
 from fetaledge_runtimes.scores.metrics import nearest_distances
 from fetaledge_runtimes.tasks.challenge_angle import challenge_aop
 from fetaledge_runtimes.tasks.labels import FH, PS
@@ -88,8 +88,47 @@ def _border(mask: Image) -> Image:
     return (mask > cv2.erode(mask, np.ones((3, 3), np.uint8))).astype(np.uint8)
 
 
-def challenge_record(scores: Mapping[str, ChallengeScores]) -> dict[str, Any]:
-    """The challenge's table of all frames, by name: plain means, and the score that ranks its entries (0 to 1).
+class ByPart(Part, kw_only=True, frozen=True):
+    """A value of the head, of the symphysis, and of both as one."""
+
+    fh: float
+    ps: float
+    all: float
+
+
+class ChallengeCase(Part, kw_only=True, frozen=True):
+    """One frame of :class:`ChallengeRecord`."""
+
+    name: str
+    dice: ByPart
+    hd_px: ByPart
+    asd_px: ByPart
+    aop_deg: float
+    aop_true_deg: float
+    aop_error_deg: float
+
+
+class ChallengeRecord(Part, kw_only=True, frozen=True):
+    """The challenge's table, as it stands under ``challenge`` in an evaluation record.
+
+    ``score`` (0 to 1) ranks the challenge's entries, ``without_aop`` counts the frames whose angle cannot be computed,
+    ``resized`` those whose label maps were resampled to ``grid``.
+    """
+
+    cases: int
+    score: float
+    dice: ByPart
+    hd_px: ByPart
+    asd_px: ByPart
+    aop_error_deg: float
+    without_aop: int
+    grid: tuple[int, int]
+    resized: int
+    per_case: tuple[ChallengeCase, ...]
+
+
+def challenge_record(scores: Mapping[str, ChallengeScores]) -> ChallengeRecord:
+    """The challenge's table of all frames, by name: plain means, and the score of :class:`ChallengeRecord`.
 
     Raises:
         ValueError: there are no scores.
@@ -97,29 +136,36 @@ def challenge_record(scores: Mapping[str, ChallengeScores]) -> dict[str, Any]:
     if not scores:
         raise ValueError("there is nothing to score")
     every = list(scores.values())
-    means = {
-        key: {part: float(np.mean([getattr(one, key)[part] for one in every])) for part in PARTS}
-        for key in ("dice", "hd_px", "asd_px")
-    }
     error_deg = float(np.mean([one.aop_error_deg for one in every]))
-    dice, hd_px, asd_px = (float(np.mean(list(means[key].values()))) for key in ("dice", "hd_px", "asd_px"))
-    return {
-        "cases": len(every),
-        "score": 0.25 * dice
+    means = {key: _means([getattr(one, key) for one in every]) for key in ("dice", "hd_px", "asd_px")}
+    dice, hd_px, asd_px = (float(np.mean(list(of.values()))) for of in means.values())
+    return ChallengeRecord(
+        cases=len(every),
+        score=0.25 * dice
         + 0.125 * (1 - hd_px / WORST_PX)
         + 0.125 * (1 - asd_px / WORST_PX)
         + 0.5 * (1 - error_deg / 180),
-        **means,
-        "aop_error_deg": error_deg,
-        "without_aop": sum(one.aop_deg == 0 for one in every),
-        "grid": list(GRID),
-        "resized": sum(one.resized for one in every),
-        "per_case": [
-            {
-                "name": name,
-                **{key: getattr(one, key) for key in ("dice", "hd_px", "asd_px", "aop_deg", "aop_true_deg")},
-                "aop_error_deg": one.aop_error_deg,
-            }
+        dice=ByPart(**means["dice"]),
+        hd_px=ByPart(**means["hd_px"]),
+        asd_px=ByPart(**means["asd_px"]),
+        aop_error_deg=error_deg,
+        without_aop=sum(one.aop_deg == 0 for one in every),
+        grid=GRID,
+        resized=sum(one.resized for one in every),
+        per_case=tuple(
+            ChallengeCase(
+                name=name,
+                dice=ByPart(**one.dice),
+                hd_px=ByPart(**one.hd_px),
+                asd_px=ByPart(**one.asd_px),
+                aop_deg=one.aop_deg,
+                aop_true_deg=one.aop_true_deg,
+                aop_error_deg=one.aop_error_deg,
+            )
             for name, one in scores.items()
-        ],
-    }
+        ),
+    )
+
+
+def _means(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {part: float(np.mean([value[part] for value in values])) for part in PARTS}

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import nn
 
 from fetaledge.data.dataset import Dataset
 from fetaledge.data.layouts.paired_folders import structure_labels
 from fetaledge.data.layouts.psfhs import ENDING, read_label_map, read_mha
 from fetaledge.runs.challenge_scores import ChallengeScores, challenge_record, challenge_scores
 from fetaledge.runs.run import Run
+from fetaledge_export.torch_engine import TorchEngine
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.frames.frame import Image, LabelledFrame, LabelledFrames
 from fetaledge_runtimes.frames.images import read_grey
 from fetaledge_runtimes.predictor import Predictor
+from fetaledge_runtimes.records import to_json
 from fetaledge_runtimes.scores.case import CaseScore, score_case
 from fetaledge_runtimes.scores.record import evaluation_record
 from fetaledge_runtimes.tasks.task import Task
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def check_task(model: Path, task: Task, dataset: Dataset) -> None:
@@ -39,8 +40,6 @@ def run_predictor(run: Run, threads: int, network: nn.Module | None = None) -> P
     Raises:
         UsageError: ``threads`` is below 1.
     """
-    from fetaledge_export.torch_engine import TorchEngine
-
     if threads < 1:
         raise UsageError(f"{threads} threads were asked for", "give 1 or more")
     engine = TorchEngine(network or run.network(), run.scale, run.offset, threads)
@@ -58,8 +57,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """The evaluation record of ``predict`` (a labelled frame to a mask ``uint8 (H, W)``) on ``frames``.
 
-    With ``challenge`` (of a task that a challenge scored) the key ``challenge`` holds
-    :func:`fetaledge.runs.challenge_scores.challenge_record`.
+    With ``challenge`` (of a task that a challenge scored) the key ``challenge`` holds a
+    :class:`fetaledge.runs.challenge_scores.ChallengeRecord`.
     """
     scores: list[CaseScore] = []
     as_challenge: dict[str, ChallengeScores] = {}
@@ -71,7 +70,7 @@ def evaluate(
             as_challenge[case.name] = challenge_scores(mask, case.mask)
         synthetic = synthetic or case.synthetic
     record = evaluation_record(scores, task=task, variant=variant, engine=engine, data=frames.name, synthetic=synthetic)
-    return {**record, "challenge": challenge_record(as_challenge)} if challenge else record
+    return {**record, "challenge": to_json(challenge_record(as_challenge))} if challenge else record
 
 
 def evaluate_run(run: Run, frames: LabelledFrames, threads: int, challenge: bool = False) -> dict[str, Any]:

@@ -2,116 +2,158 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import nn
 
 from fetaledge.data.dataset import Dataset, Subset
 from fetaledge.data.split import choose_frames
-from fetaledge.models.tensors import check_fit, read_tensors
-from fetaledge.models.unet import Architecture
-from fetaledge_runtimes.files import atomic_path, sha256, write_json
+from fetaledge_runtimes.records import Document, Part, to_json
 from fetaledge_runtimes.tasks.registry import task_named
 from fetaledge_runtimes.tasks.task import Task
 
-if TYPE_CHECKING:
-    from torch import nn
-
-SCHEMA = "fetaledge/run/1"
 DOCUMENT, WEIGHTS, LOG, CURVE = "run.json", "model.safetensors", "log.csv", "curve.png"
 RESUME = "resume.ckpt"
 
 
-@dataclass(frozen=True)
-class Run:
-    """An opened run folder; ``document`` is ``run.json``."""
+class Intensity(Part, kw_only=True, frozen=True):
+    """The network sees ``grey (0–255) * scale + offset``."""
+
+    scale: float
+    offset: float
+
+
+class RunData(Part, kw_only=True, frozen=True):
+    """The data set that a run was trained on; attribution and licence where the data state them."""
+
+    name: str
+    frames: int
+    fingerprint: str
+    synthetic: bool
+    attribution: str | None = None
+    licence: str | None = None
+
+
+class Split(Part, kw_only=True, frozen=True):
+    """Names of the frames on each side."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+
+
+class Epoch(Part, kw_only=True, frozen=True):
+    """One epoch: its number from 0, mean losses, validation Dice, last learning rate, and seconds that it took."""
+
+    epoch: int
+    loss: float
+    validation_loss: float
+    dice: float
+    learning_rate: float
+    seconds: float
+
+
+class RunDocument(Document, kw_only=True, frozen=True):
+    """The part of ``run.json`` that runs of every architecture share.
+
+    ``validation`` is the evaluation record of the validation frames without its single cases; an unfinished run has
+    none. ``multiply_adds`` is missing from runs of early versions.
+    """
+
+    schema: str = "fetaledge/run/1"
+    task: str
+    classes: tuple[str, ...]
+    size: tuple[int, int]
+    intensity: Intensity
+    data: RunData
+    trained_parameters: int
+    multiply_adds: int | None = None
+    validation: dict[str, Any] | None = None
+
+    def fixed(self) -> dict[str, Any]:
+        """The values that a resumed run must share with the interrupted one, by the word for each."""
+        data = self.data
+        return {"data": (data.name, data.frames, data.fingerprint, data.synthetic)}
+
+
+class Run(ABC):
+    """An opened run folder.
+
+    Attributes:
+        folder: where it is.
+        document: its ``run.json``.
+    """
 
     folder: Path
-    document: dict[str, Any]
-
-    def check(self) -> None:
-        """Touch everything that is read later; raises what Python raises for a missing or ill-typed value."""
-        document = self.document
-        Architecture.from_json(document["architecture"])
-        _ = self.size, self.scale, self.offset, task_named(str(document["task"])), list(document["classes"])
-        _ = document["data"]["fingerprint"], document["data"]["name"], document["data"]["synthetic"]
-        _ = [list(document["split"][side]) for side in ("train", "validation")], set(document["trained_on"])
-        _ = [document["recipe"][key] for key in ("strategy", "seed", "encoder", "decoder_channels", "intensity")]
+    document: RunDocument
 
     @property
     def name(self) -> str:
+        """The folder's own name."""
         return self.folder.resolve().name
 
     @property
     def task(self) -> Task:
-        """What the network segments. Raises InputError where that task is not installed."""
-        return task_named(str(self.document["task"]))
+        """The task. Raises InputError where it is not installed."""
+        return task_named(self.document.task)
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) of the network's input."""
-        height, width = self.document["size"]
-        return int(height), int(width)
+        """(height, width) of the network's input, pixels."""
+        return self.document.size
 
     @property
     def scale(self) -> float:
-        return float(self.document["intensity"]["scale"])
+        """The network sees ``grey (0–255) * scale + offset``."""
+        return self.document.intensity.scale
 
     @property
     def offset(self) -> float:
-        return float(self.document["intensity"]["offset"])
+        """See :attr:`scale`."""
+        return self.document.intensity.offset
 
     @property
     def nearest(self) -> bool:
         """Whether masks are brought to the frame's grid by the nearest pixel rather than by interpolated logits."""
         return False
 
+    @property
+    @abstractmethod
+    def seed(self) -> int:
+        """The seed of the recipe."""
+
+    @property
+    @abstractmethod
+    def split(self) -> Split:
+        """Names of the frames that this network was trained on, and of those held out."""
+
+    @property
+    @abstractmethod
+    def trained_on(self) -> tuple[str, ...]:
+        """Content hashes of every frame that the network has seen in training."""
+
+    @abstractmethod
     def network(self) -> nn.Module:
         """The trained network in fp32 and evaluation mode.
 
         Raises:
             InputError: the weights are missing, damaged, not finite, or of another architecture.
         """
-        import torch
 
-        path = self.folder / WEIGHTS
-        tensors = {
-            name: tensor.to(torch.float32) if tensor.is_floating_point() else tensor
-            for name, tensor in read_tensors(path).items()
-        }
-        network = Architecture.from_json(self.document["architecture"]).build()
-        check_fit(network.state_dict(), tensors, path, "network")
-        network.load_state_dict(tensors)
-        return network.eval()
+    @abstractmethod
+    def source(self) -> dict[str, Any]:
+        """Facts for a bundle or student of this run: its name, weights and architecture, and the frames it has seen."""
 
     def frames(self, dataset: Dataset, split: str | None) -> Dataset | Subset:
         """The frames of ``dataset`` to score this run on; see :func:`fetaledge.data.split.choose_frames`."""
-        return choose_frames(dataset, split, self.document)
+        return choose_frames(dataset, split, self.seen())
 
-    def source(self) -> dict[str, Any]:
-        """Facts for what is made of this run: what it is, and which frames it has seen."""
-        recipe = self.document.get("recipe", {})
+    def seen(self) -> Mapping[str, Any]:
+        """``data``, ``split`` and ``trained_on`` as JSON."""
         return {
-            "run": self.name,
-            "weights_sha256": sha256(self.folder / WEIGHTS),
-            "architecture": self.document["architecture"],
-            "strategy": recipe.get("strategy"),
-            **{key: self.document[key] for key in ("data", "split", "trained_on")},
+            "data": to_json(self.document.data),
+            "split": {side: list(names) for side, names in to_json(self.split).items()},
+            "trained_on": list(self.trained_on),
         }
-
-
-def write_weights(path: Path, network: nn.Module, *, half: bool = False) -> None:
-    """Write a network's tensors as safetensors, atomically; ``half`` stores floats as fp16."""
-    import torch
-    from safetensors.torch import save
-
-    tensors = {
-        name: (tensor.to(torch.float16) if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
-        for name, tensor in network.state_dict().items()
-    }
-    with atomic_path(path) as partial:
-        partial.write_bytes(save(tensors))
-
-
-def write_document(folder: Path, document: dict[str, Any]) -> None:
-    write_json(folder / DOCUMENT, {"schema": SCHEMA, **document})

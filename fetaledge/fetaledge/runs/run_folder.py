@@ -5,18 +5,22 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from fetaledge.runs.run import CURVE, DOCUMENT, LOG, RESUME, WEIGHTS, write_document
+from fetaledge.runs.open import read_run_document
+from fetaledge.runs.run import CURVE, DOCUMENT, LOG, RESUME, WEIGHTS, RunDocument
 from fetaledge_runtimes.errors import InputError, OutputError, UsageError
-from fetaledge_runtimes.files import read_json, refuse_existing
+from fetaledge_runtimes.files import refuse_existing
+from fetaledge_runtimes.records import write_document
 
 
-def check_folder(out: Path, document: dict[str, Any], fixed: Sequence[str], *, resume: bool, force: bool) -> None:
+def check_folder(out: Path, document: RunDocument, *, resume: bool, force: bool) -> None:
     """Make sure that a run can be written to, or resumed in, the folder; nothing is touched.
 
     Args:
-        fixed: the keys of ``run.json`` that a resumed run must share.
+        out: the folder.
+        document: ``run.json`` of the run that is about to start.
+        resume: go on with an interrupted run.
+        force: replace an earlier run.
 
     Raises:
         InputError: nothing to resume. UsageError: the interrupted run had other values.
@@ -29,19 +33,23 @@ def check_folder(out: Path, document: dict[str, Any], fixed: Sequence[str], *, r
         return
     if not (out / DOCUMENT).is_file():
         raise InputError(f"{out} holds no {DOCUMENT}", "there is nothing to resume: leave --resume out")
-    earlier = read_json(out / DOCUMENT, "run")
-    if "validation" in earlier:
+    earlier = read_run_document(out)
+    if earlier.validation is not None:
         raise InputError(f"{out} is finished", "there is nothing to resume")
-    changed = [key for key in fixed if earlier.get(key) != document[key]]
+    before, now = earlier.fixed(), document.fixed()
+    changed = [name for name in now if before.get(name) != now[name]]
     if changed:
         raise UsageError(f"{out} was started with another {changed[0]}", "resume with the same data and options")
 
 
-def prepare_folder(out: Path, document: dict[str, Any], folders: Sequence[str] = (), *, resume: bool) -> None:
-    """Clear what an earlier run left, or of an interrupted one what was half-written, and write ``run.json``.
+def prepare_folder(out: Path, document: RunDocument, folders: Sequence[str] = (), *, resume: bool) -> None:
+    """Clear an earlier run's files, or an interrupted run's half-written ones, and write ``run.json``.
 
     Args:
+        out: the folder; made where it is missing.
+        document: ``run.json``.
         folders: sub-folders that the run makes, such as its folds'.
+        resume: keep the finished files of the interrupted run.
     """
     if not resume:
         for name in (RESUME, WEIGHTS, CURVE, LOG):
@@ -50,6 +58,6 @@ def prepare_folder(out: Path, document: dict[str, Any], folders: Sequence[str] =
             shutil.rmtree(folder)
     patterns = [f".{Path(name).stem}.*" for name in (RESUME, WEIGHTS, LOG, DOCUMENT)]
     patterns += [f"{name}/.*.*" for name in folders]
-    for partial in (path for pattern in patterns for path in out.glob(pattern)):  # what a killed process was writing
+    for partial in (path for pattern in patterns for path in out.glob(pattern)):  # a killed process was writing it
         partial.unlink()
-    write_document(out, document)
+    write_document(out / DOCUMENT, document)

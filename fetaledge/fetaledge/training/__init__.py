@@ -7,5 +7,5 @@ import logging
 from fetaledge.models.torchvision_stub import make_torchvision_importable
 
 make_torchvision_importable()  # Lightning's metrics import torchvision
-for _noisy in ("torchao", "torch.utils._pytree"):  # what its plugins import warns of kernels that nothing here uses
+for _noisy in ("torchao", "torch.utils._pytree"):  # they warn of kernels that nothing here uses
     logging.getLogger(_noisy).setLevel(logging.ERROR)

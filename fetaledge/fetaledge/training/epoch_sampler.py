@@ -9,7 +9,8 @@ from torch.utils.data import DistributedSampler
 
 
 class EpochSampler(DistributedSampler[Any]):
-    """A seeded shuffle, shared out among processes, that yields (epoch, index)."""
+    """A seeded shuffle, split among processes, that yields (epoch, index)."""
 
     def __iter__(self) -> Iterator[Any]:
-        return ((self.epoch, index) for index in super().__iter__())
+        epoch = self.epoch  # now: workers ask for indices ahead of time
+        return ((epoch, index) for index in super().__iter__())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fetaledge_runtimes.errors import UsageError
+import torch
 
-INTENSITIES = {"unit": (1 / 255, 0.0), "symmetric": (1 / 127.5, -1.0)}
+from fetaledge_runtimes.errors import UsageError
 
 
 def lightning_precision(name: str) -> str:
@@ -24,8 +24,6 @@ def lightning_precision(name: str) -> str:
 
 
 def _has_bf16() -> bool:
-    import torch
-
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     try:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 
 from fetaledge.data.contact_sheet import contact_sheet
 from fetaledge.data.layouts.open import open_dataset
-from fetaledge.phantoms.head import write_head_phantoms
+from fetaledge.phantoms.registry import phantom_of
+from fetaledge.runs.open import open_run
 from fetaledge.workflows.benchmark import benchmark_bundle
 from fetaledge.workflows.export import export_run
-from fetaledge_benchmarks import write_report
+from fetaledge_benchmarks import BenchmarkOptions, BenchmarkRecord, write_report
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import GateFailed, InputError
 from fetaledge_runtimes.files import atomic_folder, atomic_path
@@ -38,7 +38,7 @@ class Shown:
     """What the demo made: the export's result, the benchmark's record, and (file, what it is) to look at."""
 
     export: ExportResult
-    record: dict[str, Any]
+    record: BenchmarkRecord
     files: tuple[tuple[Path, str], ...]
 
 
@@ -58,10 +58,11 @@ def demonstrate(out: Path, run: Path | None, *, force: bool, progress: Callable[
     run = run or REFERENCE_RUN
     if not run.is_dir():
         raise InputError(f"{run} does not exist", "run make demo in the repository, or pass a run with --run")
+    phantom = phantom_of(open_run(run).task.name)
     with atomic_folder(out, force=force, marker="bundle/manifest.json") as folder:
         progress(f"making {FRAMES + UNSEEN} phantoms")
-        write_head_phantoms(folder / "frames", FRAMES, seed=11)
-        write_head_phantoms(folder / "unseen", UNSEEN, seed=12)
+        phantom.write(folder / "frames", FRAMES, 11)
+        phantom.write(folder / "unseen", UNSEEN, 12)
         export = export_run(
             run,
             folder / "bundle",
@@ -77,13 +78,9 @@ def demonstrate(out: Path, run: Path | None, *, force: bool, progress: Callable[
         record = benchmark_bundle(
             folder / "bundle",
             folder / "unseen",
+            BenchmarkOptions(samples=30, rounds=2),
             run_folder=run,
-            variants=None,
-            threads=(1,),
             split="all",
-            samples=30,
-            rounds=2,
-            seed=0,
             progress=progress,
         )
         write_report(record, folder / "report")
@@ -106,14 +103,15 @@ def demonstrate(out: Path, run: Path | None, *, force: bool, progress: Callable[
 def _write_pictures(dataset_folder: Path, folder: Path) -> list[str]:
     """The first frames of a data set as pictures with their ``pixels.csv``, as a user would have them; their names."""
     folder.mkdir()
-    items = open_dataset(dataset_folder).items[:SHOWN]
+    dataset = open_dataset(dataset_folder)
+    shown = [dataset[index] for index in range(SHOWN)]
     rows = ["filename,row_mm,column_mm"]
-    for item in items:
-        shutil.copy(item.image, folder)
-        if item.pixel_mm:
-            rows.append(f"{item.image.name},{item.pixel_mm[0]},{item.pixel_mm[1]}")
+    for labelled in shown:
+        (folder / f"{labelled.name}.png").write_bytes(cv2.imencode(".png", labelled.frame.pixels)[1].tobytes())
+        if labelled.frame.pixel_mm:
+            rows.append(f"{labelled.name}.png,{labelled.frame.pixel_mm[0]},{labelled.frame.pixel_mm[1]}")
     (folder / "pixels.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return [item.name for item in items]
+    return [labelled.name for labelled in shown]
 
 
 def _write_sheet(overlays: list[Path], path: Path) -> None:

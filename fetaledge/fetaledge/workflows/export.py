@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fetaledge.data.dataset import Dataset, Subset
+from fetaledge.data.layouts.hc18 import Hc18
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.data.split import draw_frames, split_by_subject
-from fetaledge.phantoms.head import head_phantom
-from fetaledge.phantoms.ps_fh import psfh_phantom
+from fetaledge.phantoms.registry import phantom_of
 from fetaledge.runs.evaluate import check_task
 from fetaledge.runs.open import open_run
 from fetaledge.runs.run import Run
+from fetaledge.runs.sam_run import SamRun
+from fetaledge.runs.unet_run import UnetRun
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.files import refuse_existing
-from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.plugins import names
-from fetaledge_runtimes.tasks.head import HEAD
-from fetaledge_runtimes.tasks.task import Task
+from fetaledge_runtimes.records import to_json
 
 if TYPE_CHECKING:
     from fetaledge_export.gate import Limits
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 GOLDEN_SEEDS = (901, 902, 903, 904)
 FORMATS = "fetaledge.formats"
-HC18 = "HC18 (van den Heuvel et al. 2018, Zenodo 1327317, CC BY 4.0)"
 
 
 def export_run(
@@ -44,6 +43,7 @@ def export_run(
     progress: Callable[[str], None],
     fold: int | None = None,
     base: Path | None = None,
+    task: str | None = None,
 ) -> ExportResult:
     """Export a run; of a SAM run one fold, merged: ``fold``, from 1, or that of the best validation Dice.
 
@@ -55,6 +55,7 @@ def export_run(
         allow_unmeasured: let a variant in of which the gate could not judge a measure.
         base: where a SAM run's base is, if not where the run says; with ``force`` one of other weights will do.
         force: replace an earlier bundle.
+        task: what the labels mark, if it is not to be inferred.
 
     Raises:
         UsageError, InputError, OutputError: as the run, the data and ``export_bundle`` say.
@@ -67,8 +68,9 @@ def export_run(
     run = _open(run_folder, fold, base, force and base is not None)
     limits.document(run.task)
     refuse_existing(out, force)
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, task=task, progress=progress)
     check_task(run_folder, run.task, dataset)
+    phantom = phantom_of(run.task.name)
     network = run.network()
     calibration, validation = _sides(run, dataset, calibration_frames)
 
@@ -84,7 +86,7 @@ def export_run(
         offset=run.offset,
         calibration=calibration,
         validation=validation,
-        golden=[_golden(run.task, seed) for seed in GOLDEN_SEEDS],
+        golden=[phantom.labelled(seed).frame for seed in GOLDEN_SEEDS],
         source=run.source(),
         data=f"{dataset.name}, {len(validation)} validation frames",
         data_note=_data_note(run, dataset),
@@ -99,43 +101,41 @@ def export_run(
 
 def _open(folder: Path, fold: int | None, base: Path | None, any_base: bool) -> Run:
     run = open_run(folder, fold, base, any_base)
-    if fold is None and run.document["architecture"]["name"] == "sam":
-        from fetaledge.runs.sam_run import SamRun
-
-        assert isinstance(run, SamRun)
-        return open_run(folder, run.best_fold, base, any_base)
-    return run
-
-
-def _golden(task: Task, seed: int) -> Frame:
-    """A phantom for the self-test."""
-    return head_phantom(seed).frame if task is HEAD else psfh_phantom(seed).labelled.frame
+    return open_run(folder, run.best_fold, base, any_base) if fold is None and isinstance(run, SamRun) else run
 
 
 def _sides(run: Run, dataset: Dataset, count: int) -> tuple[Subset, Subset]:
     """(calibration, validation) frames; their subjects never overlap, and nothing is gated on a training frame."""
     frames = run.frames(dataset, None)
-    seed = int(run.document["recipe"]["seed"])
+    seed = run.seed
     if frames is dataset:
         calibration_names, validation_names = split_by_subject(dataset.items, 0.5, seed)
         training, validation = dataset.only(calibration_names), dataset.only(validation_names)
     else:
-        training, validation = (dataset.only(run.document["split"][side]) for side in ("train", "validation"))
+        training, validation = dataset.only(run.split.train), dataset.only(run.split.validation)
     return dataset.only(draw_frames(training.items, min(count, len(training)), seed)), validation
 
 
 def _data_note(run: Run, dataset: Dataset) -> str:
     """Licence and attribution of the data behind a bundle, for its card."""
-    name = run.document["data"]["name"]
-    if run.document["data"]["synthetic"]:
-        trained = "Trained on synthetic frames made by fetaledge."
-    elif name.lower().startswith("hc18"):
-        trained = f"Trained on {HC18}."
-    else:
-        trained = f"Trained on {name}, of whose source and licence nothing was stated."
-    phantoms = run.document["recipe"].get("phantoms")
+    trained = f"Trained on {source_text(to_json(run.document.data))}."
+    phantoms = run.document.recipe.phantoms if isinstance(run, UnetRun) else 0
     mixed = f" {phantoms} synthetic frames were mixed in." if phantoms else ""
-    if dataset.fingerprint() == run.document["data"]["fingerprint"]:
+    if dataset.fingerprint() == run.document.data.fingerprint:
         return f"{trained}{mixed}"
-    kind = "synthetic frames made by fetaledge" if dataset.synthetic else dataset.name
-    return f"{trained}{mixed} Calibrated and gated on other data: {kind}."
+    return f"{trained}{mixed} Calibrated and gated on other data: {source_text(dataset.facts())}."
+
+
+def source_text(data: Mapping[str, Any]) -> str:
+    """How to name and cite the frames of :meth:`Dataset.facts`.
+
+    Runs of earlier versions kept neither attribution nor licence: HC18 was told by its folder's name.
+    """
+    if data["synthetic"]:
+        return "synthetic frames made by fetaledge"
+    attribution, licence = data.get("attribution"), data.get("licence")
+    if not attribution and not licence and data["name"].lower().startswith("hc18"):
+        attribution, licence = Hc18.ATTRIBUTION, Hc18.LICENCE
+    if not attribution and not licence:
+        return f"{data['name']}, of whose source and licence nothing was stated"
+    return f"{attribution or data['name']}, licence: {licence or 'not stated'}"

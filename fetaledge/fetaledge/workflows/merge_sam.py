@@ -15,10 +15,11 @@ from fetaledge_runtimes.files import refuse_existing
 
 
 def merge(source: Path, out: Path, *, fold: int | None, base: str | None, size: int | None, force: bool) -> str:
-    """Write a plain SAM; what was merged, in a few words.
+    """Write a plain SAM; return a few words that name the parts that were merged.
 
     Args:
         source: a SAM run, or a LoRA file of SAMed.
+        out: the file to write, ``.pth`` or ``.safetensors``.
         fold: of the run, from 1; None for the best by validation Dice.
         base: the SAM that it adapts; a run knows its own.
         size: side of the input that a SAMed file's base is resized to; None for the base's own. A run has its own.

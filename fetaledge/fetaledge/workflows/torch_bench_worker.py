@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def _weights(run: Run) -> Path:
     """What training stored; of a SAM run's fold that is what it changed of its base."""
     from fetaledge.runs.run import WEIGHTS
-    from fetaledge.runs.sam_run import FOLD, SamRun, fold_weights
+    from fetaledge.runs.sam_fold import fold_weights
+    from fetaledge.runs.sam_run import FOLD, SamRun
 
     return fold_weights(run.folder / FOLD.format(run.fold)) if isinstance(run, SamRun) else run.folder / WEIGHTS
 

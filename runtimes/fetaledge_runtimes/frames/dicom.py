@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.frames.depth import to_uint8
 from fetaledge_runtimes.frames.frame import Frame, Image
-from fetaledge_runtimes.frames.images import check_size, read_bytes, to_uint8
-from fetaledge_runtimes.frames.spacing import PLAUSIBLE_MM
+from fetaledge_runtimes.frames.images import check_size, read_bytes
+from fetaledge_runtimes.frames.spacing import is_plausible
 
 SUFFIXES = (".dcm", ".dicom")
 INSTALL = 'pip install "fetaledge-runtimes[dicom]"'
@@ -92,12 +93,12 @@ def read_dicom(path: Path | str, pixel_mm: tuple[float, float] | None = None) ->
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 pixels = next(frames, None)
-                grey = None if pixels is None else _grey(pixels, header, pydicom_pixels)[crop]
+                grey, bits = (None, 8) if pixels is None else _grey(pixels, header, pydicom_pixels)
         except Exception as error:  # whatever a decoder raises, the file is what cannot be used
             raise _undecodable(path, index, error) from error
         if grey is None:
             break
-        yield Frame(np.ascontiguousarray(grey), pixel_mm or spacing, str(path), index)
+        yield Frame(np.ascontiguousarray(grey[crop]), pixel_mm or spacing, str(path), index, bits)
         index += 1
     if index < stated:
         raise InputError(f"{path} is cut short: {index} of the {stated} frames that it states", "export it again")
@@ -197,23 +198,24 @@ def _spacing(item: Any) -> tuple[float, float] | None:
     if units != (UNIT_CM, UNIT_CM) or None in deltas:
         return None
     row, column = (abs(float(delta)) * 10 for delta in deltas)
-    low, high = PLAUSIBLE_MM
-    return (row, column) if low <= row <= high and low <= column <= high else None
+    return (row, column) if is_plausible(row, column) else None
 
 
-def _grey(pixels: npt.NDArray[Any], header: Any, pydicom_pixels: Any) -> Image:
-    """One frame as pydicom decodes it, (H, W) or RGB (H, W, 3), to ``uint8 (H, W)``."""
-    bits = int(header.BitsStored)
+def _grey(pixels: npt.NDArray[Any], header: Any, pydicom_pixels: Any) -> tuple[Image, int]:
+    """One frame as pydicom decodes it, (H, W) or RGB (H, W, 3), to ``uint8 (H, W)``, and the depth it had in bits."""
+    bits = max(8, int(header.BitsStored))
     photometric = str(header.PhotometricInterpretation)
     if photometric == "PALETTE COLOR":
         pixels = pydicom_pixels.apply_color_lut(pixels, header)
         bits = pixels.dtype.itemsize * 8
         if bits == 16 and pixels.max() > 255:
             pixels, bits = (pixels >> 8).astype(np.uint8), 8
-    grey = to_uint8(pixels, bits if bits > 8 else 8)
+    grey = to_uint8(pixels, bits)
     if grey.ndim == 3:
         grey = cv2.cvtColor(grey, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
-    return cv2.bitwise_not(grey).astype(np.uint8, copy=False) if photometric == "MONOCHROME1" else grey
+    if photometric == "MONOCHROME1":
+        grey = cv2.bitwise_not(grey).astype(np.uint8, copy=False)
+    return grey, bits
 
 
 def _undecodable(path: Path, index: int, error: Exception) -> InputError:

@@ -22,12 +22,14 @@ class Frame:
         pixel_mm: (row, column) spacing in mm, or None where it is unknown.
         source: the file it came from, as the user named it.
         index: its place in a video or cine, from 0.
+        bits: the depth that its grey levels were scaled from; 8 where they are as stored.
     """
 
     pixels: Image
     pixel_mm: tuple[float, float] | None
     source: str
     index: int = 0
+    bits: int = 8
 
 
 @dataclass(frozen=True, eq=False)

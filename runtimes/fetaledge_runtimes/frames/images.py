@@ -1,48 +1,71 @@
-"""One picture file to grey pixels: PNG, JPEG, BMP, TIFF."""
+"""One picture file to grey pixels: PNG, JPEG, BMP, TIFF. Pillow checks the file, OpenCV decodes it."""
 
 from __future__ import annotations
 
-import zlib
+import threading
+import warnings
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image as Pillow
+from PIL.PngImagePlugin import ChunkStream
+from PIL.TiffImagePlugin import TiffImageFile
 
 from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.frames.depth import Stored, common_bits, to_uint8
 from fetaledge_runtimes.frames.frame import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 MIN_SIDE = 32
 MAX_ASPECT = 10
 MAX_PIXELS = 64_000_000
-STORED_BITS = (8, 10, 12, 16)
 
-PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-JPEG_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-JPEG_START_OF_SCAN = 0xDA
-JPEG_END_OF_IMAGE = b"\xff\xd9"
-BMP_HEADERS = 54
-TIFF_WIDTH, TIFF_HEIGHT, TIFF_SHORT = 256, 257, 3
+FORMATS: dict[str, bytes | tuple[bytes, ...]] = {
+    "PNG": b"\x89PNG",
+    "JPEG": b"\xff\xd8\xff",
+    "BMP": b"BM",
+    "TIFF": (b"II", b"MM"),
+}
+PNG_LAST_CHECKSUM = b"\xaeB`\x82"
+TIFF_BITS, TIFF_MAX_VALUE = 258, 281
 
 # A damaged file is told to the caller by an InputError; OpenCV's own lines on stderr would tell it twice.
 # OpenCV 5 moved the function.
 set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
 set_log_level(0)
 
+_WARNINGS = threading.Lock()
+
 
 class _Damaged(ValueError):
     """What is wrong with the bytes, as the end of a sentence that starts with the file's name."""
 
 
-def read_grey(path: Path | str) -> Image:
-    """Read a PNG, JPEG, BMP or single-page TIFF as ``uint8 (H, W)``.
+def read_grey(path: Path | str, bits: int | None = None) -> Image:
+    """Read a PNG, JPEG, BMP or single-page TIFF as ``uint8 (H, W)``; see :func:`read_stored`.
+
+    Args:
+        path: of the file.
+        bits: depth of more than 8-bit grey levels; if None, the file's own (:func:`common_bits`).
+
+    Raises:
+        InputError: as :func:`read_stored`.
+    """
+    stored = read_stored(path)
+    return to_uint8(stored.pixels, common_bits([stored]) if bits is None else bits)
+
+
+def read_stored(path: Path | str) -> Stored:
+    """Read a PNG, JPEG, BMP or single-page TIFF as ``uint8`` or ``uint16 (H, W)``, with the depth that it states.
 
     The format is told from the content, not from the name. Colour becomes grey with OpenCV's weights (0.299 R, 0.587 G,
     0.114 B); CMYK becomes RGB first; a PNG's transparency is laid on black; an EXIF orientation is applied, so H and W
-    are those of the upright picture. More than 8 bits are scaled by :func:`to_uint8`. A DPI entry is ignored: it says
-    nothing about millimetres of tissue.
+    are those of the upright picture. The depth is PNG's sBIT, or TIFF's BitsPerSample below 16 or MaxSampleValue. A DPI
+    entry is ignored: it says nothing about millimetres of tissue.
 
     Raises:
         InputError: missing, empty, cut short, not a picture, several pages, or no size an ultrasound frame has
@@ -51,13 +74,11 @@ def read_grey(path: Path | str) -> Image:
     path = Path(path)
     data = read_bytes(path)
     try:
-        pixels = _decode(data)
+        stored = _decode(data)
     except _Damaged as error:
         raise InputError(f"{path} {error}", "export or copy it again as PNG, JPEG, BMP or TIFF") from None
-    check_size(pixels.shape[0], pixels.shape[1], str(path))
-    if pixels.ndim == 3:
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
-    return to_uint8(pixels)
+    check_size(stored.pixels.shape[0], stored.pixels.shape[1], str(path))
+    return stored
 
 
 def read_bytes(path: Path, count: int = -1) -> bytes:
@@ -97,39 +118,8 @@ def check_size(height: int, width: int, source: str) -> None:
         )
 
 
-def to_uint8(pixels: npt.NDArray[Any], bits: int | None = None) -> Image:
-    """Scale unsigned whole numbers of any shape linearly to 0-255: 0 stays 0, 2^bits - 1 becomes 255.
-
-    Where ``bits`` is not given it is the smallest of 8, 10, 12 and 16, the depths that scanners store, that holds the
-    largest value: so a 12-bit picture in a 16-bit file is not almost black, and 8-bit values come out unchanged.
-    """
-    if bits is None:
-        largest = int(pixels.max())
-        bits = next(depth for depth in STORED_BITS if largest < 1 << depth)
-    if bits == 8:
-        grey: Image = np.minimum(pixels, 255).astype(np.uint8)
-        return grey
-    scaled = pixels.astype(np.float32) * np.float32(255 / ((1 << bits) - 1))
-    grey = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-    return grey
-
-
-def _decode(data: bytes) -> npt.NDArray[Any]:
-    """``uint8`` or ``uint16``, (H, W) grey or (H, W, 3) BGR, upright."""
-    transparent = False
-    if data.startswith(PNG_MAGIC):
-        transparent = _check_png(data)
-    elif data.startswith(b"\xff\xd8\xff"):
-        _check_jpeg(data)
-    elif data.startswith(b"BM"):
-        _check_bmp(data)
-    elif data.startswith((b"II*\0", b"MM\0*")):
-        _check_tiff(data)
-    elif _looks_like_text(data):
-        raise _Damaged("holds text, not a picture, whatever its name says")
-    else:
-        raise _Damaged("is no PNG, JPEG, BMP or TIFF: its first bytes are of another format")
-
+def _decode(data: bytes) -> Stored:
+    transparent, bits = _check(data)
     encoded = np.frombuffer(data, np.uint8)
     flags = cv2.IMREAD_UNCHANGED if transparent else cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
     pixels: npt.NDArray[Any] | None
@@ -141,7 +131,9 @@ def _decode(data: bytes) -> npt.NDArray[Any]:
         raise _Damaged("cannot be decoded: it is damaged, or of a kind of its format that OpenCV does not know")
     if pixels.dtype not in (np.uint8, np.uint16):
         raise _Damaged(f"holds {pixels.dtype} values where 8-bit or 16-bit grey levels were expected")
-    return _on_black(pixels) if pixels.ndim == 3 and pixels.shape[2] == 4 else pixels
+    if pixels.ndim == 3:
+        pixels = cv2.cvtColor(_on_black(pixels) if pixels.shape[2] == 4 else pixels, cv2.COLOR_BGR2GRAY)
+    return Stored(pixels, bits if pixels.dtype == np.uint16 else None)
 
 
 def _on_black(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -151,88 +143,69 @@ def _on_black(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return blended
 
 
-def _check_png(data: bytes) -> bool:
-    """Walk the chunks to IEND, checking each CRC (some OpenCV versions decode half a file); True where transparent."""
-    transparent = False
-    at = len(PNG_MAGIC)
-    while True:
-        length = int.from_bytes(data[at : at + 4], "big")
-        kind = data[at + 4 : at + 8]
-        end = at + 12 + length
-        if end > len(data):
-            raise _Damaged("is cut short: a PNG that ends before its last chunk")
-        if zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise _Damaged(f"is damaged: the checksum of its PNG chunk {kind!r} is wrong")
-        if kind == b"IHDR" and length == 13:
-            _check_header(int.from_bytes(data[at + 8 : at + 12], "big"), int.from_bytes(data[at + 12 : at + 16], "big"))
-            transparent = data[at + 17] in (4, 6)
-        elif kind == b"tRNS":
-            transparent = True
-        elif kind == b"IEND":
-            return transparent
-        at = end
-
-
-def _check_jpeg(data: bytes) -> None:
-    """Walk the segments to the first scan, then look for the end-of-image marker, which no scan's data can contain."""
-    at = 2
-    while at + 4 <= len(data):
-        if data[at] != 0xFF:
-            raise _Damaged("is damaged: a JPEG with bytes between its segments")
-        marker = data[at + 1]
-        if marker == 0xFF:
-            at += 1
-            continue
-        if marker in JPEG_START_OF_FRAME:
-            _check_header(int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big"))
-        if marker == JPEG_START_OF_SCAN:
-            if data.find(JPEG_END_OF_IMAGE, at) < 0:
-                break
-            return
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    raise _Damaged("is cut short: a JPEG without its end-of-image marker")
-
-
-def _check_bmp(data: bytes) -> None:
-    if len(data) < BMP_HEADERS:
-        raise _Damaged("is cut short: a BMP without its whole header")
-    width = int.from_bytes(data[18:22], "little", signed=True)
-    height = int.from_bytes(data[22:26], "little", signed=True)
-    _check_header(width, abs(height))
-    bits_per_pixel = int.from_bytes(data[28:30], "little")
-    uncompressed = int.from_bytes(data[30:34], "little") in (0, 3)
-    row_bytes = (width * bits_per_pixel + 31) // 32 * 4
-    if uncompressed and int.from_bytes(data[10:14], "little") + row_bytes * abs(height) > len(data):
-        raise _Damaged("is cut short: a BMP with fewer rows than its header says")
-
-
-def _check_tiff(data: bytes) -> None:
-    """The directory and the number of pages: where a strip is missing OpenCV gives no picture at all."""
-    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
-
-    def number(at: int, size: int) -> int:
-        return int.from_bytes(data[at : at + size], order)
-
-    directory = number(4, 4)
-    entries = number(directory, 2)
-    end = directory + 2 + 12 * entries
-    if end + 4 > len(data):
-        raise _Damaged("is cut short: a TIFF without its whole directory")
-    values = {
-        number(entry, 2): number(entry + 8, 2 if number(entry + 2, 2) == TIFF_SHORT else 4)
-        for entry in range(directory + 2, end, 12)
-    }
-    _check_header(values.get(TIFF_WIDTH, 0), values.get(TIFF_HEIGHT, 0))
-    if number(end, 4):
+def _check(data: bytes) -> tuple[bool, int | None]:
+    """Refuse what is damaged, too large or of several pages; (whether it is transparent, the depth it states)."""
+    stream = BytesIO(data)
+    try:
+        with _WARNINGS, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a picture above Pillow's own pixel limit, a damaged TIFF directory
+            image = Pillow.open(stream, formats=tuple(FORMATS))
+            pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+    except Pillow.DecompressionBombError:
+        raise _Damaged(f"is above the limit of {MAX_PIXELS // 1_000_000} megapixels") from None
+    except Exception:  # whatever a parser raises, the file is what cannot be used
+        raise _Damaged(_unknown(data)) from None
+    if image.width * image.height > MAX_PIXELS:
+        raise _Damaged(f"is {image.width}x{image.height}, above the limit of {MAX_PIXELS // 1_000_000} megapixels")
+    if pages > 1:
         raise _Damaged("is a TIFF of several pages where one was expected (give a cine as video, DICOM or folder)")
+    transparent = image.format == "PNG" and (image.mode in ("LA", "RGBA") or "transparency" in image.info)
+    try:
+        return transparent, _whole(image, stream)
+    except Exception as error:
+        raise _Damaged(f"is damaged or cut short ({error})") from None
 
 
-def _check_header(width: int, height: int) -> None:
-    if width <= 0 or height <= 0:
-        raise _Damaged(f"is {width}x{height}: it holds no pixels")
-    if width * height > MAX_PIXELS:
-        raise _Damaged(f"is {width}x{height}, above the limit of {MAX_PIXELS // 1_000_000} megapixels")
+def _whole(image: Pillow.Image, stream: BytesIO) -> int | None:
+    """Raise where a file breaks off or a checksum is wrong, which OpenCV may pass over; the depth that it states."""
+    if image.format == "PNG":
+        image.verify()
+        if stream.read(4) != PNG_LAST_CHECKSUM:  # verify() stops before it
+            raise OSError("the PNG ends before its last checksum")
+        return _significant_bits(stream)
+    if isinstance(image, TiffImageFile):
+        return _tiff_bits(image)  # OpenCV gives no picture where a strip is missing
+    image.draft("L", (1, 1))  # JPEG: decode an eighth of the size
+    image.load()
+    return None
 
 
-def _looks_like_text(data: bytes) -> bool:
-    return all(byte >= 32 or byte in b"\t\n\r\f" for byte in data[:512])
+def _significant_bits(stream: BytesIO) -> int | None:
+    """The largest of a PNG's sBIT entries but that of alpha."""
+    stream.seek(8)
+    chunks = ChunkStream(stream)
+    while True:
+        kind, start, length = chunks.read()
+        if kind == b"sBIT":
+            return max(stream.read(length)[: 3 if length > 2 else 1])
+        if kind == b"IDAT":
+            return None
+        stream.seek(start + length + 4)
+
+
+def _tiff_bits(image: TiffImageFile) -> int | None:
+    tags = image.tag_v2
+    bits = max(tags.get(TIFF_BITS, (1,)))
+    largest = tags.get(TIFF_MAX_VALUE)
+    if bits >= 16 and largest:
+        return max(8, int(np.max(largest)).bit_length())
+    return bits if 8 < bits < 16 else None
+
+
+def _unknown(data: bytes) -> str:
+    for name, magic in FORMATS.items():
+        if data.startswith(magic):
+            return f"is damaged or cut short: its {name} header states no pixels or cannot be read"
+    if all(byte >= 32 or byte in b"\t\n\r\f" for byte in data[:512]):
+        return "holds text, not a picture, whatever its name says"
+    return "is no PNG, JPEG, BMP or TIFF: its first bytes are of another format"

@@ -9,8 +9,8 @@ import numpy as np
 from disc_plugin.task import DISC
 from fetaledge.data.dataset import Dataset, Item, Problem
 from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.frames.depth import Stored
 from fetaledge_runtimes.frames.frame import Image, LabelledFrame
-from fetaledge_runtimes.tasks.task import Task
 
 MARKER = "npz-frames"
 
@@ -18,15 +18,13 @@ MARKER = "npz-frames"
 class NpzFrames(Dataset):
     """A folder of ``.npz`` files beside an empty file ``npz-frames``."""
 
-    attribution = "Discs of the example package."
+    EXPECTS = "discs (.npz files beside an empty file npz-frames)"
+    TASK = DISC
+    ATTRIBUTION = "Discs of the example package"
 
     @classmethod
     def recognises(cls, folder: Path) -> bool:
         return (folder / MARKER).is_file()
-
-    @property
-    def task(self) -> Task:
-        return DISC
 
     def scan(self) -> tuple[Item, ...]:
         items = []
@@ -40,8 +38,8 @@ class NpzFrames(Dataset):
             items.append(Item(path.stem, path.stem, path, path, (spacing, spacing), {"disc_mm": diameter}))
         return tuple(items)
 
-    def read_image(self, item: Item) -> Image:
-        return _array(item.image, "pixels")
+    def read_stored(self, path: Path) -> Stored:
+        return Stored(_array(path, "pixels"))
 
     def read_mask(self, item: Item) -> Image:
         return _array(item.label, "mask")

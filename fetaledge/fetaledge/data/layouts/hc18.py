@@ -1,17 +1,17 @@
-"""The layout of HC18 (van den Heuvel et al. 2018, Zenodo 1327317, CC BY 4.0)."""
+"""The layout of HC18: heads with drawn outlines, their spacing and circumference in a table."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from fetaledge.data.dataset import Dataset, Item, Problem
-from fetaledge.data.layouts.tables import positive, read_table, spacing_mm
 from fetaledge_runtimes.ellipse import fit_outline
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.images import read_grey
+from fetaledge_runtimes.frames.spacing import plausible_mm
+from fetaledge_runtimes.frames.tables import Row, read_table
 from fetaledge_runtimes.tasks.head import HEAD
-from fetaledge_runtimes.tasks.task import Task
 
 IMAGES = "training_set"
 TABLE = "training_set_pixel_size_and_HC.csv"
@@ -26,17 +26,19 @@ class Hc18(Dataset):
     rasterised: filling the outline makes a head about 1 mm too large, and finds nothing where the outline is open.
     """
 
-    @staticmethod
-    def recognises(folder: Path) -> bool:
-        return (folder / IMAGES).is_dir() or (folder / TABLE).is_file()
+    PRECEDENCE = 10
+    EXPECTS = "HC18 (training_set/ and its CSV)"
+    TASK = HEAD
+    ATTRIBUTION = "HC18 (van den Heuvel et al. 2018, Zenodo 1327317)"
+    LICENCE = "CC BY 4.0"
 
-    @property
-    def task(self) -> Task:
-        return HEAD
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
+        return (folder / IMAGES).is_dir() or (folder / TABLE).is_file()
 
     def scan(self) -> tuple[Item, ...]:
         folder = self.folder / IMAGES
-        table = {row["filename"]: row for row in read_table(self.folder / TABLE, ("filename", PIXEL, CIRCUMFERENCE))}
+        table = read_table(self.folder / TABLE, (PIXEL, CIRCUMFERENCE)).rows
         files = {path.name for path in folder.iterdir() if path.suffix == ".png"} if folder.is_dir() else set()
         images = {name for name in files if not name.endswith(LABEL_END)}
         items = []
@@ -50,10 +52,9 @@ class Hc18(Dataset):
                 self.problems.append(Problem(name, f"has no row in {TABLE}, so its spacing is unknown"))
             else:
                 try:
-                    spacing = spacing_mm(table[name][PIXEL], PIXEL)
-                    hc_mm = positive(table[name][CIRCUMFERENCE], CIRCUMFERENCE)
+                    spacing, hc_mm = _numbers(table[name])
                 except ValueError as error:
-                    self.problems.append(Problem(name, f"{error} in {TABLE}"))
+                    self.problems.append(Problem(name, f"{error}, in {TABLE} line {table[name].line}"))
                     continue
                 stem = name.removesuffix(".png")
                 items.append(
@@ -73,3 +74,11 @@ class Hc18(Dataset):
         if ellipse is None:
             raise InputError(f"no ellipse fits the pixels of {item.label}", "draw the outline again")
         return ellipse.rasterise((outline.shape[0], outline.shape[1]))
+
+
+def _numbers(row: Row) -> tuple[float, float]:
+    """(spacing, head circumference) in mm. Raises ValueError where a cell is empty or makes no sense."""
+    spacing, hc_mm = plausible_mm(row, PIXEL), row.number(CIRCUMFERENCE)
+    if spacing is None or hc_mm is None:
+        raise ValueError(f"{PIXEL if spacing is None else CIRCUMFERENCE} is empty")
+    return spacing, hc_mm

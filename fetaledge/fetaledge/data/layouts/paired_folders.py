@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fetaledge.data.dataset import Dataset, Item, Problem
-from fetaledge.data.layouts.tables import read_table, spacing_mm
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
-from fetaledge_runtimes.tasks.labels import FH
+from fetaledge_runtimes.frames.tables import Row, Table
+from fetaledge_runtimes.tasks.ps_fh import PS_FH
 
 
 class PairedFolders(Dataset):
@@ -29,16 +29,19 @@ class PairedFolders(Dataset):
         return (folder / cls.IMAGES).is_dir() or (folder / cls.LABELS).is_dir()
 
     @abstractmethod
-    def make_item(self, stem: str, image: Path, label: Path, row: dict[str, str]) -> Item:
-        """The item of a pair; ``row`` is its row of the table, or empty. Raises ValueError for a bad cell."""
+    def read_table(self, path: Path) -> Table:
+        """The table beside the folders; one without rows where there is none. Raises InputError."""
+
+    @abstractmethod
+    def make_item(self, stem: str, image: Path, label: Path, row: Row | None) -> Item:
+        """The item of a pair, and its row in the table, if it has one. Raises ValueError for a bad cell."""
 
     def scan(self) -> tuple[Item, ...]:
         images, labels = self._by_stem(self.IMAGES, self.images_optional), self._by_stem(self.LABELS)
         if self.images_optional:
             images = {stem: self.folder / self.IMAGES / label.name for stem, label in labels.items()} | images
-        path = self.folder / self.TABLE
-        table = {Path(row["filename"]).stem: row for row in read_table(path, ("filename",))} if path.is_file() else {}
-        for stem in sorted(set(table) - set(images)):
+        table = self.read_table(self.folder / self.TABLE)
+        for stem in sorted(table.stems - set(images)):
             self.problems.append(Problem(f"{self.TABLE}: {stem}", "has a row and no image"))
         for stem in sorted(set(labels) - set(images)):
             self.problems.append(
@@ -51,10 +54,12 @@ class PairedFolders(Dataset):
                     Problem(f"{self.IMAGES}/{image.name}", f"has no mask {self.LABELS}/{stem}{self._ending()}")
                 )
                 continue
+            row = table.row_of(image)
             try:
-                items.append(self.make_item(stem, image, labels[stem], table.get(stem, {})))
+                items.append(self.make_item(stem, image, labels[stem], row))
             except ValueError as error:
-                self.problems.append(Problem(f"{self.TABLE}: {stem}", str(error)))
+                line = f" line {row.line}" if row else ""
+                self.problems.append(Problem(f"{self.TABLE}{line}: {stem}", str(error)))
         return tuple(items)
 
     def _ending(self) -> str:
@@ -79,26 +84,29 @@ class PairedFolders(Dataset):
         return found
 
 
+def label_map(values: npt.NDArray[Any], path: Path, classes: int) -> Image:
+    """A label map of any number type as ``uint8``.
+
+    Args:
+        values: the map, (H, W).
+        path: of its file, for the message.
+        classes: of the task, with the background; labels are 0 to ``classes`` - 1.
+
+    Raises:
+        InputError: it holds another value.
+    """
+    unknown = values[~np.isin(values, range(classes))]
+    if unknown.size:
+        raise InputError(
+            f"{path} holds the label {unknown[0]:g}", f"a label map of this task holds 0 to {classes - 1} alone"
+        )
+    return values.astype(np.uint8)
+
+
 def structure_labels(values: npt.NDArray[Any], path: Path) -> Image:
     """A label map of the task ``ps-fh`` of any number type as ``uint8``.
 
     Raises:
         InputError: it holds something else than 0, 1 and 2.
     """
-    unknown = values[~np.isin(values, (0, 1, FH))]
-    if unknown.size:
-        raise InputError(
-            f"{path} holds the label {unknown[0]:g}",
-            "a label map is 0 background, 1 pubic symphysis, 2 fetal head, and nothing else",
-        )
-    return values.astype(np.uint8)
-
-
-def spacing_of(row: dict[str, str]) -> tuple[float, float] | None:
-    """(row, column) spacing in mm of a row of ``pixels.csv``; None where it states none. Raises ValueError."""
-    if row.get("pixel_mm"):
-        spacing = spacing_mm(row["pixel_mm"], "pixel_mm")
-        return spacing, spacing
-    if row.get("row_mm") or row.get("column_mm"):
-        return spacing_mm(row.get("row_mm", ""), "row_mm"), spacing_mm(row.get("column_mm", ""), "column_mm")
-    return None
+    return label_map(values, path, len(PS_FH.classes))

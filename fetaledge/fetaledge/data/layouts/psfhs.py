@@ -10,13 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fetaledge.data.dataset import Item
-from fetaledge.data.layouts.paired_folders import PairedFolders, spacing_of, structure_labels
-from fetaledge.data.layouts.tables import positive
+from fetaledge.data.layouts.paired_folders import PairedFolders, structure_labels
+from fetaledge.data.meta_image import read_meta_image
 from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.frames.depth import Stored, to_uint8
 from fetaledge_runtimes.frames.frame import Image
-from fetaledge_runtimes.frames.images import check_size, read_bytes, to_uint8
+from fetaledge_runtimes.frames.images import check_size
+from fetaledge_runtimes.frames.spacing import SPACING_COLUMNS, spacing_of
+from fetaledge_runtimes.frames.tables import Row, Table, read_table
 from fetaledge_runtimes.tasks.ps_fh import PS_FH
-from fetaledge_runtimes.tasks.task import Task
 
 ENDING = ".mha"
 PLANES = 3
@@ -32,29 +34,30 @@ class Psfhs(PairedFolders):
 
     IMAGES, LABELS, TABLE, ENDINGS = "image_mha", "label_mha", "truth.csv", (ENDING,)
 
-    @property
-    def task(self) -> Task:
-        return PS_FH
+    PRECEDENCE = 20
+    EXPECTS = "PSFHS (image_mha/ and label_mha/)"
+    TASK = PS_FH
+    ATTRIBUTION = "PSFHS (Chen et al. 2024, Zenodo 10969427)"
+    LICENCE = "CC BY 4.0"
 
-    def make_item(self, stem: str, image: Path, label: Path, row: dict[str, str]) -> Item:
-        aop_deg = positive(row["aop_deg"], "aop_deg") if row.get("aop_deg") else None
+    def read_table(self, path: Path) -> Table:
+        columns = ("subject", "aop_deg", *SPACING_COLUMNS)
+        return read_table(path, optional=columns) if path.is_file() else Table(path, (), {})
+
+    def make_item(self, stem: str, image: Path, label: Path, row: Row | None) -> Item:
+        if row is None:
+            return Item(stem, stem, image, label, None)
+        aop_deg = row.number("aop_deg")
         if aop_deg is not None and aop_deg >= 180:
             raise ValueError(f"aop_deg is {aop_deg:g}, and an angle of progression lies below 180 degrees")
-        return Item(
-            stem,
-            row.get("subject") or stem,
-            image,
-            label,
-            spacing_of(row),
-            {} if aop_deg is None else {"aop_deg": aop_deg},
-        )
+        stated = {} if aop_deg is None else {"aop_deg": aop_deg}
+        return Item(stem, row.cells["subject"] or stem, image, label, spacing_of(row), stated)
 
-    def read_image(self, item: Item) -> Image:
-        values = read_mha(item.image)
+    def read_stored(self, path: Path) -> Stored:
+        values = _grey_levels(path)
         if values.ndim == PLANES:
-            colour = np.ascontiguousarray(values.transpose(1, 2, 0))
-            return cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
-        return values
+            values = cv2.cvtColor(np.ascontiguousarray(values.transpose(1, 2, 0)), cv2.COLOR_RGB2GRAY)
+        return Stored(values)
 
     def read_mask(self, item: Item) -> Image:
         return read_label_map(item.label)
@@ -75,33 +78,21 @@ def read_mha(path: Path) -> Image:
     Raises:
         InputError: it cannot be read, or is no such image.
     """
+    return to_uint8(_grey_levels(path))
+
+
+def _grey_levels(path: Path) -> npt.NDArray[Any]:
+    """``uint8`` or ``uint16``, (H, W) or (3, H, W)."""
     values = _read(path, (2, 3))
-    if values.dtype.kind not in "iu" or values.min() < 0:
+    if values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= 1 << 16:
         raise InputError(
             f"{path} holds {values.dtype} values, where grey levels of 8 or 16 bits were expected", "write it as uint8"
         )
-    return to_uint8(values)
+    return values if values.dtype == np.uint8 else values.astype(np.uint16)
 
 
 def _read(path: Path, dimensions: tuple[int, ...]) -> npt.NDArray[Any]:
-    """The values of a MetaImage; ITK's own lines on stderr would tell of a damaged file twice."""
-    import SimpleITK
-
-    from fetaledge_runtimes.quiet import silenced
-
-    read_bytes(path, 1)
-    reader: Any = SimpleITK.ImageFileReader()  # type: ignore[no-untyped-call]
-    reader.SetImageIO("MetaImageIO")
-    reader.SetFileName(str(path))
-    try:
-        with silenced():
-            reader.ReadImageInformation()
-            shape = tuple(reversed(reader.GetSize()))
-            _check_shape(shape, reader.GetNumberOfComponents(), dimensions, path)
-            values: npt.NDArray[Any] = SimpleITK.GetArrayFromImage(reader.Execute())
-    except RuntimeError:
-        raise InputError(f"{path} is no MetaImage, or is damaged or cut short", "copy or export it again") from None
-    return values
+    return read_meta_image(path, lambda header: _check_shape(header.shape, header.channels, dimensions, path))
 
 
 def _check_shape(shape: tuple[int, ...], components: int, dimensions: tuple[int, ...], path: Path) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch.nn import functional
 
 from fetaledge.models.sam.names import published_name
 from fetaledge.models.sam.network import EMBEDDING, MASK_OUTPUTS, SHAPES, PromptlessSam, SamShape, random_sam
 from fetaledge.models.tensors import read_tensors
+from fetaledge.models.torchvision_stub import make_torchvision_importable
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.files import atomic_path
 
@@ -44,7 +46,7 @@ class SamBase:
 
         Raises:
             UsageError: no such ``random:NAME``.
-            InputError: not a checkpoint of a whole SAM; the message says what it is or lacks.
+            InputError: not a checkpoint of a whole SAM; the message names the first tensor that is missing or unfit.
         """
         if str(source).startswith(RANDOM):
             name = str(source).removeprefix(RANDOM)
@@ -115,8 +117,6 @@ def write_published(path: Path, network: PromptlessSam) -> None:
             raise InputError(f"{name} holds a value that is not finite", "the training diverged; use another run")
     with atomic_path(path) as partial:
         if path.suffix == ".safetensors":
-            from safetensors.torch import save_file
-
             save_file(tensors, partial)
         else:
             torch.save(tensors, partial)
@@ -147,8 +147,6 @@ def _read_folder(path: Path) -> dict[str, torch.Tensor]:
         raise InputError(
             f"{path} holds no config.json", "pass a folder that transformers' SamModel.save_pretrained wrote"
         )
-    from fetaledge.models.torchvision_stub import make_torchvision_importable
-
     make_torchvision_importable()
     from transformers import SamModel
     from transformers.utils import logging
@@ -210,7 +208,7 @@ def _finite(tensors: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Ten
 
 
 def _shape_of(tensors: Tensors, path: Path) -> SamShape:
-    """The shape that the tensors tell.
+    """The shape, inferred from the tensors.
 
     Raises:
         InputError: they are not a SAM's; adapters are named as such.
@@ -250,7 +248,9 @@ def _shape_of(tensors: Tensors, path: Path) -> SamShape:
         raise InputError(f"{path} has windows of several sizes", "pass a checkpoint of segment-anything")
     window = (windows.pop() + 1) // 2 if windows else rows
     global_blocks = tuple(block for block, length in enumerate(lengths) if length == whole)
-    for known in SHAPES.values():  # where a window is as large as the image, the tensors do not tell the blocks apart
+    for (
+        known
+    ) in SHAPES.values():  # where a window is as large as the image, the tensors of both kinds of block look alike
         if window == rows == known.window and (width, depth, width // head) == (known.width, known.depth, known.heads):
             global_blocks = known.global_blocks
     return SamShape(

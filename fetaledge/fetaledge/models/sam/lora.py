@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save
 from torch import nn
 
 from fetaledge.models.sam.checkpoint import read_file
@@ -81,9 +82,8 @@ def add_adapters(network: PromptlessSam, rank: int, seed: int) -> Any:
 
 
 def save_adapters(adapted: Any, folder: Path) -> None:
-    """Write what is trained, in peft's format: ``adapter_config.json`` and ``adapter_model.safetensors``."""
+    """Write the trained tensors in peft's format: ``adapter_config.json`` and ``adapter_model.safetensors``."""
     from peft import get_peft_model_state_dict
-    from safetensors.torch import save
 
     tensors = {
         name: tensor.detach().to("cpu", torch.float32).contiguous()
@@ -105,7 +105,10 @@ def load_adapters(network: PromptlessSam, folder: Path, rank: int) -> Any:
     """
     path = folder / WEIGHTS
     if not (folder / CONFIG).is_file():
-        raise InputError(f"{folder} holds no {CONFIG}, so it is not an adapter", "pass what fetaledge train sam wrote")
+        raise InputError(
+            f"{folder} holds no {CONFIG}, so it is not an adapter",
+            "pass a fold's folder that fetaledge train sam wrote",
+        )
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         stated, alpha = int(config["r"]), float(config["lora_alpha"])

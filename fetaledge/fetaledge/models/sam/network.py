@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+from msgspec.structs import replace
 from torch import nn
 
 from fetaledge.models.torchvision_stub import make_torchvision_importable
 from fetaledge_runtimes.errors import UsageError
+from fetaledge_runtimes.records import Part
 
 EMBEDDING = 256
 MASK_OUTPUTS = 3
 LAYER_NORM_EPS = 1e-5  # of the mask decoder's transformer, as published; transformers' own default is 1e-6
 
 
-@dataclass(frozen=True)
-class SamShape:
-    """What tells one SAM from another.
+class SamShape(Part, frozen=True):
+    """The numbers that make one SAM's shape.
 
     Attributes:
         width, depth, heads, mlp: of the image encoder's blocks.
@@ -55,13 +55,6 @@ class SamShape:
             )
         return replace(self, size=size)
 
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "global_blocks": list(self.global_blocks)}
-
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> SamShape:
-        return cls(**{**document, "global_blocks": tuple(document["global_blocks"])})
-
 
 SHAPES = {
     "tiny": SamShape(64, 2, 2, 256, (1,), window=2, size=64),
@@ -79,7 +72,7 @@ class PromptlessSam(nn.Module):
     transformers' ``SamModel``.
 
     Args:
-        shape: of the network.
+        shape: the network's shape.
         classes: 2 or 3, the first ones of SAM's three mask outputs.
     """
 
@@ -175,7 +168,7 @@ def _sam_model(shape: SamShape) -> Any:
 
 
 def random_sam(shape: SamShape, classes: int, seed: int) -> PromptlessSam:
-    """A SAM of random weights: what ``--base random:NAME`` builds. The global generator stays as it was."""
+    """A SAM of random weights, for ``--base random:NAME``. The global generator stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = PromptlessSam(shape, classes)

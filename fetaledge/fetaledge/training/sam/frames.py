@@ -17,11 +17,12 @@ Pair = tuple[torch.Tensor, torch.Tensor]
 
 
 class LabelMaps:
-    """Frames and labels resized once, and the rows of them that are meant.
+    """Frames and labels resized once, and the rows in use.
 
     Attributes:
         images, labels: ``uint8 (N, S, S)``; ``labels`` is the class of each pixel.
-        rows: which of the N, in order.
+        names: of the N frames.
+        rows: the indices in use, in order.
     """
 
     def __init__(self, images: Image, labels: Image, names: Sequence[str], rows: Sequence[int]) -> None:
@@ -29,7 +30,7 @@ class LabelMaps:
 
     @classmethod
     def read(cls, frames: Iterable[LabelledFrame], size: int) -> LabelMaps:
-        """Read them all."""
+        """Read frames and labels, each resized to ``(size, size)``."""
         images, labels, names = [], [], []
         for labelled in frames:
             images.append(resize(labelled.frame.pixels, (size, size)))
@@ -55,7 +56,7 @@ def augmentation() -> Any:
     """MONAI's transforms for a dictionary of ``image`` and ``label``, ``float32 (1, S, S)``.
 
     As published: rotation ±15° (0.5), horizontal flip (0.5), zoom 0.9 to 1.1 (0.5), Gaussian smoothing (0.1), Gaussian
-    noise of SD 0.1 (0.5), and one of an affine (0.8) or elastic (0.2) change. What the paper leaves open was chosen:
+    noise of SD 0.1 (0.5), and one of an affine (0.8) or elastic (0.2) change. Values that the paper does not give:
     the affine change shifts by up to 12 pixels and shears by 0.1, the elastic one moves points 30 pixels apart by 1 to
     2 pixels, and either is made for half of the frames.
     """
@@ -105,7 +106,7 @@ def augmentation() -> Any:
 
 
 class AugmentedMaps(TorchDataset[Pair]):
-    """Augmented pairs for (epoch, index): the same pair for the same epoch and seed, whatever was drawn before."""
+    """Augmented pairs for (epoch, index): the same pair for the same epoch and seed, in any order and process."""
 
     def __init__(self, maps: LabelMaps, seed: int) -> None:
         self.maps = maps
@@ -129,7 +130,7 @@ class AugmentedMaps(TorchDataset[Pair]):
 
 
 class PlainMaps(TorchDataset[Pair]):
-    """Pairs as they are."""
+    """Pairs without augmentation."""
 
     def __init__(self, maps: LabelMaps) -> None:
         self.maps = maps

@@ -1,24 +1,24 @@
-"""How much memory training a SAM takes, and what size would fit."""
+"""An estimate of the memory that training a SAM takes, and advice on a size that fits."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import torch
+from msgspec.structs import replace
 
 from fetaledge.models.sam.network import EMBEDDING, PromptlessSam, SamShape
-from fetaledge.training.sam.recipe import SamRecipe
-from fetaledge.training.trainer import Machines
+from fetaledge.runs.sam_recipe import SamRecipe, Tune
+from fetaledge.training.trainer import TrainerHardware
 from fetaledge_runtimes.errors import UsageError
 
 # Values a patch (windows' padding included) and unit of width, and a number of the attention matrix, as measured:
-KEPT, KEPT_ATTENTION = 16, 1  # by each block until its backward pass
-WORKING, WORKING_ATTENTION = 80, 3  # by the one block at work
+KEPT, KEPT_ATTENTION = 16, 1  # held by each block until its backward pass
+WORKING, WORKING_ATTENTION = 80, 3  # held by the block at work
 DECODER = 40  # values a patch and unit of the embedding
 FLOAT = 4
 CGROUP = Path("/sys/fs/cgroup")
@@ -27,10 +27,10 @@ CGROUP = Path("/sys/fs/cgroup")
 def training_bytes(shape: SamShape, recipe: SamRecipe) -> int:
     """About how many bytes training takes: weights, gradients, AdamW's two moments, and activations.
 
-    An estimate for eager attention in fp32, within a fifth of what ViT-B was measured to take on a CPU.
+    An estimate for eager attention in fp32, within a fifth of the memory that ViT-B took on a CPU.
     """
     encoder, others = _parameters(shape)
-    trained = others + (encoder if recipe.tune == "all" else 0)
+    trained = others + (encoder if recipe.tune == Tune.ALL else 0)
     patches = shape.grid**2
     windows = (-(-shape.grid // shape.window)) ** 2
     blocks = []  # (values, numbers of the attention matrices) of each block
@@ -39,7 +39,7 @@ def training_bytes(shape: SamShape, recipe: SamRecipe) -> int:
         seen = patches if whole else windows * shape.window**2
         blocks.append((seen * shape.width, shape.heads * (seen**2 if whole else seen * shape.window**2)))
     working = max(WORKING * values + WORKING_ATTENTION * attention for values, attention in blocks)
-    if recipe.tune == "decoder":
+    if recipe.tune == Tune.DECODER:
         kept, working = 0, working // 2  # nothing goes backward through the encoder
     elif recipe.checkpointing:
         kept = shape.depth * patches * shape.width
@@ -51,16 +51,16 @@ def training_bytes(shape: SamShape, recipe: SamRecipe) -> int:
 
 @cache
 def _parameters(shape: SamShape) -> tuple[int, int]:
-    """How many parameters (the image encoder, the rest) have."""
+    """Numbers of parameters of the image encoder and of the rest."""
     with torch.device("meta"):
         network = PromptlessSam(shape)
     encoder = sum(parameter.numel() for parameter in network.vision_encoder.parameters())
     return encoder, sum(parameter.numel() for parameter in network.parameters()) - encoder
 
 
-def available_bytes(machines: Machines) -> int | None:
-    """Free memory of the GPU, or of this machine; None where it cannot be told."""
-    if machines.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+def available_bytes(hardware: TrainerHardware) -> int | None:
+    """Free memory of the GPU, or of this machine; None where the system does not say."""
+    if hardware.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return int(torch.cuda.mem_get_info()[0])
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
@@ -74,9 +74,9 @@ def available_bytes(machines: Machines) -> int | None:
     return limit - used if free is None else min(free, limit - used)
 
 
-def refuse_what_does_not_fit(shape: SamShape, recipe: SamRecipe, machines: Machines) -> None:
-    """Raise :class:`UsageError` where training would take more memory than there is, with what would fit."""
-    available = available_bytes(machines)
+def refuse_what_does_not_fit(shape: SamShape, recipe: SamRecipe, hardware: TrainerHardware) -> None:
+    """Raise :class:`UsageError`, with a recipe that fits, where training would take more memory than there is."""
+    available = available_bytes(hardware)
     needed = training_bytes(shape, recipe)
     if available is None or needed <= available:
         return
@@ -89,7 +89,7 @@ def refuse_what_does_not_fit(shape: SamShape, recipe: SamRecipe, machines: Machi
 
 @contextmanager
 def out_of_memory_named(shape: SamShape, recipe: SamRecipe) -> Iterator[None]:
-    """Raise :class:`UsageError`, with what would fit, where memory runs out in spite of the estimate."""
+    """Raise :class:`UsageError`, with a recipe that fits, where memory runs out in spite of the estimate."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:

@@ -10,15 +10,16 @@ from monai.losses.dice import DiceCELoss
 from torch import nn
 from torch.nn import functional
 
-from fetaledge.training.sam.recipe import SamRecipe
+from fetaledge.runs.sam_recipe import SamRecipe
 from fetaledge.training.validation_dice import structure_dice
 
 
 class SamModule(lightning.LightningModule):
-    """Loss, schedule and validation Dice of a network with one logit a class; what is frozen is kept out of its state.
+    """Loss, schedule and validation Dice of a network with one logit a class; frozen tensors stay out of its state.
 
     Args:
         network: takes ``float32 (N, 3, S, S)``, gives logits ``(N, C, S/4, S/4)``.
+        recipe: the values of the training.
         scale, offset: the network sees ``grey (0–255) * scale + offset``.
     """
 

@@ -1,12 +1,12 @@
-"""Distillation: what finished runs, the teachers, say of a frame; a student learns it beside the label, or without."""
+"""Distillation: a student learns the answers of finished runs, its teachers, beside the labels or without them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.nn import functional
@@ -14,11 +14,13 @@ from torch.nn import functional
 from fetaledge.data.dataset import Item
 from fetaledge.data.layouts.psfhs import Psfhs
 from fetaledge.runs.run import Run
+from fetaledge.runs.unet_run import Teacher, UnlabelledFrames
 from fetaledge.training.unet.frames import Soft
 from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.frames.depth import Depth
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.images import read_bytes
-from fetaledge_runtimes.frames.read import list_files, read_frames
+from fetaledge_runtimes.frames.read import depth_of, list_files, read_frames
 from fetaledge_runtimes.preprocess import resize
 
 SOFT_WEIGHT = 0.5
@@ -27,19 +29,24 @@ border from a doubtful one, and whose mean over many frames is steadier than one
 PICTURES = ("images", "training_set")
 
 
-def teacher_facts(runs: Sequence[Run], held_out: Collection[str]) -> list[dict[str, Any]]:
-    """What a student's run keeps of its teachers; ``held_out`` are the content hashes of its validation frames.
+def teacher_facts(runs: Sequence[Run], held_out: Collection[str]) -> tuple[Teacher, ...]:
+    """The facts that a student's run keeps of its teachers.
 
-    A teacher that has been trained on some of these makes the student's score there a little too good: the count says.
+    A teacher that was trained on frames that the student holds out makes the student's score there a little too good:
+    the count of these frames says so.
+
+    Args:
+        runs: the teachers.
+        held_out: content hashes of the student's validation frames.
     """
-    return [
-        {
-            "run": source["run"],
-            "weights_sha256": source["weights_sha256"],
-            "trained_on_validation": len(set(source["trained_on"]) & set(held_out)),
-        }
+    return tuple(
+        Teacher(
+            run=source["run"],
+            weights_sha256=source["weights_sha256"],
+            trained_on_validation=len(set(source["trained_on"]) & set(held_out)),
+        )
         for source in (run.source() for run in runs)
-    ]
+    )
 
 
 class Teachers:
@@ -74,7 +81,7 @@ class _FramesOfPsfhs(Psfhs):
     """The frames of PSFHS alone: labels are not read, and need not be there."""
 
     def scan(self) -> tuple[Item, ...]:
-        return tuple(self.make_item(stem, path, path, {}) for stem, path in self._by_stem(self.IMAGES).items())
+        return tuple(self.make_item(stem, path, path, None) for stem, path in self._by_stem(self.IMAGES).items())
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,7 @@ class Unlabelled:
             files, read = list(items), lambda file: [psfhs.read_image(items[file])]
         else:
             files = list_files(next((path / part for part in PICTURES if (path / part).is_dir()), path))
-            read = _read_pixels
+            read = partial(_read_pixels, depth_of(files))
         hashes = {file: hashlib.sha256(read_bytes(file)).hexdigest()[:16] for file in files}
         used = {file: value for file, value in hashes.items() if value not in known}
         if not files:
@@ -124,10 +131,11 @@ class Unlabelled:
     def __iter__(self) -> Iterator[Image]:
         return (pixels for file in self.hashes for pixels in self.read(file))
 
-    def to_json(self) -> dict[str, Any]:
+    def facts(self) -> UnlabelledFrames:
+        """The folder for ``run.json``."""
         digest = hashlib.sha256("".join(self.hashes.values()).encode()).hexdigest()
-        return {"name": self.name, "files": len(self.hashes), "left_out": self.left_out, "fingerprint": digest}
+        return UnlabelledFrames(name=self.name, files=len(self.hashes), left_out=self.left_out, fingerprint=digest)
 
 
-def _read_pixels(file: Path) -> Iterator[Image]:
-    return (frame.pixels for frame in read_frames(file))
+def _read_pixels(depth: Depth, file: Path) -> Iterator[Image]:
+    return (frame.pixels for frame in read_frames(file, bits=depth))

@@ -18,7 +18,7 @@ Soft = npt.NDArray[np.float16]
 
 
 class PreparedFrames:
-    """Frames and what is to be learnt of them, resized once.
+    """Frames and their targets, resized once.
 
     A label's border pixels hold the share of their area inside each structure, so that the network's zero level falls
     on the border itself rather than on the nearest pixel.
@@ -26,7 +26,7 @@ class PreparedFrames:
     Attributes:
         images: ``uint8 (N, H, W)``, the labelled frames first.
         masks: ``uint8 (L, K, H, W)`` of 0–255 of the L labelled frames: the share of each of the K structures.
-        soft: ``float16 (N, K, H, W)`` of 0–1, what the teachers say of every frame; None without teachers.
+        soft: ``float16 (N, K, H, W)`` of 0–1, the teachers' answer to every frame; None without teachers.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class PreparedFrames:
     def labels(self, index: int) -> torch.Tensor:
         """``float32 (T, K, H, W)`` in 0–1: the label, then the teachers' answer if there is one.
 
-        Where there is no label, the answer stands for it, and is the whole loss.
+        Where there is no label, the answer takes its place and is the whole loss.
         """
         soft = [] if self.soft is None else [torch.from_numpy(self.soft[index]).float()]
         labelled = index < len(self.masks)
@@ -119,9 +119,9 @@ def augmentation(size: tuple[int, int]) -> Any:
 
 
 class TrainingFrames(TorchDataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Augmented pairs for (epoch, index): the same pair for the same epoch and seed, whatever was drawn before.
+    """Augmented pairs for (epoch, index): the same pair for the same epoch and seed, in any order and process.
 
-    A killed run therefore goes on with the frames that the unbroken one would have seen.
+    A resumed run therefore sees the frames that the unbroken one would have seen.
     """
 
     def __init__(self, frames: PreparedFrames, seed: int) -> None:
@@ -144,7 +144,7 @@ class TrainingFrames(TorchDataset[tuple[torch.Tensor, torch.Tensor]]):
 
 
 class ValidationFrames(TorchDataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Pairs as they are."""
+    """Pairs without augmentation."""
 
     def __init__(self, frames: PreparedFrames) -> None:
         self.frames = frames

@@ -23,8 +23,8 @@ class SegmentationModule(lightning.LightningModule):
         scale, offset: the network sees ``grey (0–255) * scale + offset``.
         learning_rate: the peak of a one-cycle schedule.
         frozen_batchnorm: whether the statistics of a frozen encoder's batch norms stay as they are.
-        seed: of what the network draws itself, such as dropout.
-        soft_weight: the share of the second label, the teachers' answer, in the loss; None where there is but one.
+        seed: of the network's own random numbers, such as dropout's.
+        soft_weight: weight of the second label, the teachers' answer, in the loss; None where there is one label.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class SegmentationModule(lightning.LightningModule):
         self.log_dict(values, prog_bar=True, on_epoch=True, sync_dist=True, batch_size=len(images))
 
     def _target(self, shares: torch.Tensor) -> torch.Tensor:
-        """What the logits are held against: structures ``(N, K, H, W)``, with the background before several of them."""
+        """The target of the loss: structures ``(N, K, H, W)``, with the background first where there are several."""
         if self.classes == 1:
             return shares
         return torch.cat([(1 - shares.sum(1, keepdim=True)).clamp(min=0), shares], dim=1)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import lightning
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_only
+from msgspec.structs import replace
 from torch import nn
 
 from fetaledge.data.dataset import Dataset
@@ -19,32 +19,24 @@ from fetaledge.data.split import draw_frames, split_by_subject
 from fetaledge.models.multiply_adds import multiply_adds
 from fetaledge.models.strategies import Strategy, apply_strategy, strategy_named
 from fetaledge.models.unet import Architecture, load_body, logits_of
-from fetaledge.phantoms.head import head_phantom
-from fetaledge.phantoms.ps_fh import psfh_phantom
+from fetaledge.phantoms.registry import phantom_of
 from fetaledge.runs.evaluate import evaluate_run
-from fetaledge.runs.open import open_run
-from fetaledge.runs.run import CURVE, RESUME, WEIGHTS, Run, write_document, write_weights
+from fetaledge.runs.run import CURVE, DOCUMENT, RESUME, WEIGHTS, Intensity, Run, RunData, Split
 from fetaledge.runs.run_folder import check_folder, prepare_folder
-from fetaledge.training.checkpoints import Keeper
+from fetaledge.runs.unet_recipe import SIZE, IntensityScale, Recipe
+from fetaledge.runs.unet_run import Origin, UnetRun, UnetRunDocument, write_weights
+from fetaledge.training.checkpoints import CheckpointCallback
 from fetaledge.training.curve import draw_curve
-from fetaledge.training.options import INTENSITIES
-from fetaledge.training.trainer import Machines, fit, make_trainer
+from fetaledge.training.trainer import TrainerHardware, fit, make_trainer
 from fetaledge.training.unet.distillation import SOFT_WEIGHT, Teachers, Unlabelled, teacher_facts
 from fetaledge.training.unet.frames import PreparedFrames, TrainingFrames, ValidationFrames
 from fetaledge.training.unet.module import SegmentationModule
-from fetaledge.training.unet.recipe import SIZE, Recipe
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.frames.frame import LabelledFrame
-from fetaledge_runtimes.tasks.head import HEAD
-from fetaledge_runtimes.tasks.ps_fh import PS_FH
+from fetaledge_runtimes.records import write_document
 from fetaledge_runtimes.tasks.task import Task
 
-PHANTOMS: dict[str, Callable[[int], LabelledFrame]] = {
-    HEAD.name: head_phantom,
-    PS_FH.name: lambda seed: psfh_phantom(seed).labelled,
-}
 PHANTOM_SEED_STEP = 1_000_000
-FIXED = ("recipe", "data", "split", "architecture", "teachers", "unlabelled")
 
 
 def train_unet(
@@ -57,19 +49,27 @@ def train_unet(
     unlabelled: Path | None = None,
     resume: bool = False,
     force: bool = False,
-    machines: Machines = Machines(),
+    hardware: TrainerHardware = TrainerHardware(),
     progress: Callable[[str], None] = lambda _: None,
     bar: bool = False,
-) -> Run | None:
+) -> UnetRun | None:
     """Train and write a run folder; the best epoch by validation Dice is kept.
 
     The run is returned by the first process alone; the others of several return None.
 
-    With ``init``, architecture and intensity come from that run, the size where the recipe has none, and the split too
-    where the data are the same; from a run of another task everything but the segmentation head is taken.
-    With ``teachers``, the loss of a labelled frame is shared by its label and the teachers' answer, and the frames of
-    the folder ``unlabelled`` are learnt from the answer alone.
-    With ``resume``, an interrupted run in ``out`` goes on from its last whole epoch.
+    Args:
+        dataset: the labelled frames.
+        out: the run's folder.
+        recipe: the values of the training.
+        init: the run to start from. Architecture and intensity come from it, the size where the recipe has none, and
+            the split too where the data are the same; of a run of another task all but the segmentation head is taken.
+        teachers: runs whose answer shares the loss of a labelled frame with the label.
+        unlabelled: a folder of frames that are learnt from the teachers' answer alone.
+        resume: go on with an interrupted run in ``out`` from its last whole epoch.
+        force: replace an earlier run.
+        hardware: the hardware to train on.
+        progress: takes each line of progress.
+        bar: show a progress bar on stderr.
 
     Raises:
         UsageError: values that make no sense, or other values than the interrupted run's; a teacher of another task.
@@ -80,46 +80,48 @@ def train_unet(
     strategy = strategy_named(recipe.strategy)
     task = dataset.task
     recipe.check()
+    if init is not None and not isinstance(init, UnetRun):
+        raise UsageError(f"{init.folder} is a SAM, and a U-Net starts from a U-Net", "pass it with --teacher")
     _check_teachers(teachers, unlabelled, recipe, task)
     recipe = _completed(recipe, init, strategy, bool(teachers))
     architecture = _architecture(recipe, init, strategy, task)
+    facts = dataset.facts()  # the one reading of all files, which the content hashes below share
     train_names, validation_names = _split(dataset, recipe, init)
     labelled, held_out = (_hashes(dataset, names) for names in (train_names, validation_names))
     more = Unlabelled.open(unlabelled, labelled | held_out) if unlabelled else None
     seen = labelled | _trained_on(init) | (set(more.hashes.values()) if more else set())
-    document: dict[str, Any] = {
-        "task": task.name,
-        "classes": list(task.classes),
-        "architecture": architecture.to_json(),
-        "size": [recipe.size, recipe.size],
-        "intensity": dict(zip(("scale", "offset"), INTENSITIES[recipe.intensity], strict=True)),
-        "recipe": recipe.to_json(),
-        "init": _summary(init) if init else None,
-        "teachers": teacher_facts(teachers, held_out),
-        "unlabelled": more.to_json() if more else None,
-        "data": {
-            "name": dataset.name,
-            "frames": len(dataset),
-            "fingerprint": dataset.fingerprint(),
-            "synthetic": dataset.synthetic,
-        },
-        "split": {"train": train_names, "validation": validation_names},
-        "trained_on": sorted(seen),
-    }
+    document = UnetRunDocument(
+        task=task.name,
+        classes=task.classes,
+        architecture=architecture,
+        size=(recipe.size or SIZE, recipe.size or SIZE),
+        intensity=_intensity(recipe),
+        recipe=recipe,
+        init=_origin(init) if init else None,
+        teachers=teacher_facts(teachers, held_out),
+        unlabelled=more.facts() if more else None,
+        data=RunData(**facts),
+        split=Split(train=tuple(train_names), validation=tuple(validation_names)),
+        trained_on=tuple(sorted(seen)),
+        trained_parameters=0,
+    )
     if not first:
         progress, bar = (lambda _: None), False
     network = _network(architecture, recipe, init, progress)
-    document["trained_parameters"] = apply_strategy(network, strategy)
-    keeper = Keeper(out, progress, lambda module: write_weights(out / WEIGHTS, module.network, half=recipe.half))
-    trainer = make_trainer(recipe, machines, keeper, bar)
+    document = replace(document, trained_parameters=apply_strategy(network, strategy))
+    callback = CheckpointCallback(
+        out, progress, lambda module: write_weights(out / WEIGHTS, module.network, half=recipe.half)
+    )
+    trainer = make_trainer(recipe, hardware, callback, bar)
     if first:
-        check_folder(out, document, FIXED, resume=resume, force=force)
-    frames = _read(dataset, teachers, more, document, recipe, trainer, progress)
+        check_folder(out, document, resume=resume, force=force)
+    frames = _read(dataset, teachers, more, document, trainer, progress)
     if first:
         prepare_folder(out, document, resume=resume)
-    if more:
-        document["unlabelled"]["frames"] = len(frames[0]) - len(frames[0].masks)
-    return _fit(network, frames, dataset, document, out, recipe, trainer, keeper, resume, progress)
+    if document.unlabelled:
+        count = len(frames[0]) - len(frames[0].masks)
+        document = replace(document, unlabelled=replace(document.unlabelled, frames=count))
+    return _fit(network, frames, dataset, UnetRun(out, document), trainer, hardware, callback, resume)
 
 
 def _check_teachers(teachers: Sequence[Run], unlabelled: Path | None, recipe: Recipe, task: Task) -> None:
@@ -139,38 +141,36 @@ def _hashes(dataset: Dataset, names: list[str]) -> set[str]:
     return {item.content_hash() for item in dataset.only(names).items}
 
 
-def _completed(recipe: Recipe, init: Run | None, strategy: Strategy, taught: bool) -> Recipe:
+def _completed(recipe: Recipe, init: UnetRun | None, strategy: Strategy, taught: bool) -> Recipe:
     size = recipe.size or (init.size[0] if init else SIZE)
     weight = SOFT_WEIGHT if taught and recipe.soft_weight is None else recipe.soft_weight
     recipe = replace(recipe, size=size, soft_weight=weight)
     if init is not None:
-        if init.document["architecture"]["name"] == "sam":
-            raise UsageError(f"{init.folder} is a SAM, and a U-Net starts from a U-Net", "pass it with --teacher")
         if strategy.random_encoder:
             raise UsageError(f"--strategy {strategy.name} starts from random weights", "leave --init out")
-        earlier = init.document["recipe"]
+        earlier = init.document.recipe
         return replace(
             recipe,
-            encoder=earlier["encoder"],
+            encoder=earlier.encoder,
             encoder_weights="none",
-            decoder_channels=tuple(earlier["decoder_channels"]),
-            intensity=earlier["intensity"],
+            decoder_channels=earlier.decoder_channels,
+            intensity=earlier.intensity,
         )
     if strategy.random_encoder:
         return replace(recipe, encoder_weights="none")
     return recipe
 
 
-def _architecture(recipe: Recipe, init: Run | None, strategy: Strategy, task: Task) -> Architecture:
+def _architecture(recipe: Recipe, init: UnetRun | None, strategy: Strategy, task: Task) -> Architecture:
     classes = logits_of(task)
     if init is not None:
-        return replace(Architecture.from_json(init.document["architecture"]), classes=classes)
+        return replace(init.document.architecture, classes=classes)
     if strategy.name == "baseline":
         return Architecture(name="plain-unet", encoder="", decoder_channels=(), classes=classes)
     return Architecture(encoder=recipe.encoder, decoder_channels=recipe.decoder_channels, classes=classes)
 
 
-def _network(architecture: Architecture, recipe: Recipe, init: Run | None, progress: Callable[[str], None]) -> Any:
+def _network(architecture: Architecture, recipe: Recipe, init: UnetRun | None, progress: Callable[[str], None]) -> Any:
     torch.manual_seed(recipe.seed)
     network = architecture.build(recipe.encoder_weights)
     if init is not None:
@@ -182,20 +182,30 @@ def _network(architecture: Architecture, recipe: Recipe, init: Run | None, progr
     return network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _trained_on(init: Run | None) -> set[str]:
-    return set() if init is None else set(init.document["trained_on"])
+def _trained_on(init: UnetRun | None) -> set[str]:
+    return set() if init is None else set(init.trained_on)
 
 
-def _summary(init: Run) -> dict[str, Any]:
-    """What a run keeps of the one it started from."""
-    source = init.source()
-    kept = {key: source[key] for key in ("run", "strategy", "weights_sha256")}
-    return {**kept, "recipe": init.document["recipe"], "validation": init.document["validation"]}
+def _origin(init: UnetRun) -> Origin:
+    """The facts that a run keeps of the one it started from."""
+    source, document = init.source(), init.document
+    return Origin(
+        run=source["run"],
+        strategy=source["strategy"],
+        weights_sha256=source["weights_sha256"],
+        recipe=document.recipe,
+        validation=document.validation or {},
+    )
 
 
-def _split(dataset: Dataset, recipe: Recipe, init: Run | None) -> tuple[list[str], list[str]]:
-    if init is not None and init.document["data"]["fingerprint"] == dataset.fingerprint():
-        train, validation = init.document["split"]["train"], init.document["split"]["validation"]
+def _intensity(recipe: Recipe) -> Intensity:
+    scale, offset = IntensityScale(recipe.intensity).scale_and_offset
+    return Intensity(scale=scale, offset=offset)
+
+
+def _split(dataset: Dataset, recipe: Recipe, init: UnetRun | None) -> tuple[list[str], list[str]]:
+    if init is not None and init.document.data.fingerprint == dataset.fingerprint():
+        train, validation = list(init.split.train), list(init.split.validation)
     else:
         train, validation = split_by_subject(dataset.items, recipe.validation, recipe.seed, _trained_on(init))
     if recipe.train_count is not None:
@@ -207,59 +217,71 @@ def _read(
     dataset: Dataset,
     teachers: Sequence[Run],
     unlabelled: Unlabelled | None,
-    document: dict[str, Any],
-    recipe: Recipe,
+    document: UnetRunDocument,
     trainer: lightning.Trainer,
     progress: Callable[[str], None],
 ) -> tuple[PreparedFrames, PreparedFrames]:
     """Training frames, with the teachers' answers, and validation frames."""
-    task, (height, width) = document["task"], document["size"]
-    size, structures = (height, width), len(document["classes"]) - 1
-    train_part, validation_part = (dataset.only(document["split"][side]) for side in ("train", "validation"))
+    size, structures = document.size, len(document.classes) - 1
+    train_part, validation_part = dataset.only(document.split.train), dataset.only(document.split.validation)
     progress(f"reading {len(train_part)} training and {len(validation_part)} validation frames")
     validation = PreparedFrames(validation_part, size, structures)
-    phantoms = (PHANTOMS[task](PHANTOM_SEED_STEP * (recipe.seed + 1) + number) for number in range(recipe.phantoms))
-    for fact in document["teachers"]:
-        seen = fact["trained_on_validation"]
+    phantoms = _phantoms(document.task, document.recipe)
+    for teacher in document.teachers:
+        seen = teacher.trained_on_validation
         progress(
-            f"the teacher {fact['run']} answers first" + (f"; it has seen {seen} validation frames" if seen else "")
+            f"the teacher {teacher.run} answers first" + (f"; it has seen {seen} validation frames" if seen else "")
         )
     answer = Teachers(teachers, size, trainer.strategy.root_device) if teachers else None
     return PreparedFrames(chain(train_part, phantoms), size, structures, answer, unlabelled or ()), validation
+
+
+def _phantoms(task: str, recipe: Recipe) -> Iterator[LabelledFrame]:
+    """The synthetic frames that the recipe mixes in."""
+    if recipe.phantoms:
+        phantom = phantom_of(task)
+        for number in range(recipe.phantoms):
+            yield phantom.labelled(PHANTOM_SEED_STEP * (recipe.seed + 1) + number)
 
 
 def _fit(
     network: nn.Module,
     frames: tuple[PreparedFrames, PreparedFrames],
     dataset: Dataset,
-    document: dict[str, Any],
-    out: Path,
-    recipe: Recipe,
+    run: UnetRun,
     trainer: lightning.Trainer,
-    keeper: Keeper,
+    hardware: TrainerHardware,
+    callback: CheckpointCallback,
     resume: bool,
-    progress: Callable[[str], None],
-) -> Run | None:
-    scale, offset = INTENSITIES[recipe.intensity]
+) -> UnetRun | None:
+    """Train, measure the best epoch, and complete ``run.json``."""
+    out, document, recipe = run.folder, run.document, run.document.recipe
     module = SegmentationModule(
         network,
-        classes=document["architecture"]["classes"],
-        scale=scale,
-        offset=offset,
+        classes=document.architecture.classes,
+        scale=run.scale,
+        offset=run.offset,
         learning_rate=recipe.learning_rate,
         frozen_batchnorm=recipe.frozen_batchnorm,
         seed=recipe.seed,
         soft_weight=recipe.soft_weight,
     )
-    fit(trainer, module, TrainingFrames(frames[0], recipe.seed), ValidationFrames(frames[1]), recipe, keeper, resume)
+    train, validation = TrainingFrames(frames[0], recipe.seed), ValidationFrames(frames[1])
+    fit(trainer, module, train, validation, recipe, hardware, callback, resume)
     if trainer.is_global_zero:
-        progress("measuring the best epoch on the validation frames")
-        draw_curve(keeper.rows, out / CURVE)
-        run = Run(out, {**document, "best": keeper.best, "epochs_run": len(keeper.rows)})
-        record = evaluate_run(run, dataset.only(document["split"]["validation"]), torch.get_num_threads())
+        callback.progress("measuring the best epoch on the validation frames")
+        draw_curve(callback.epochs, out / CURVE)
+        record = evaluate_run(run, dataset.only(run.split.validation), torch.get_num_threads())
         del record["per_case"]
-        cost = multiply_adds(run.network(), run.size)
-        write_document(out, {**run.document, "multiply_adds": cost, "validation": record})
+        finished = replace(
+            document,
+            best=callback.best,
+            epochs_run=len(callback.epochs),
+            multiply_adds=multiply_adds(run.network(), run.size),
+            validation=record,
+        )
+        write_document(out / DOCUMENT, finished)
         (out / RESUME).unlink(missing_ok=True)
+        run = UnetRun(out, finished)
     trainer.strategy.barrier()
-    return open_run(out) if trainer.is_global_zero else None
+    return run if trainer.is_global_zero else None

@@ -1,36 +1,56 @@
-"""The values that make a SAM run: the defaults are those of Elbatel et al. (PS-FH-AOP 2023)."""
+"""The values that make a SAM run: the defaults are those of Elbatel et al. (PS-FH-AOP 2023).
+
+This file loads no torch: the command's help reads it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from enum import StrEnum
 
 from fetaledge_runtimes.errors import UsageError
-
-TUNES = ("lora", "decoder", "all")
-RESTORES = ("nearest", "bilinear")
+from fetaledge_runtimes.records import Part
 
 
-@dataclass(frozen=True)
-class SamRecipe:
+class Tune(StrEnum):
+    """The part that is trained: adapters, prompt encoder and mask decoder; the last two; or the whole SAM."""
+
+    LORA = "lora"
+    DECODER = "decoder"
+    ALL = "all"
+
+
+class Restore(StrEnum):
+    """How masks come to the frame's grid: classes by the nearest pixel (as published), or logits interpolated."""
+
+    NEAREST = "nearest"
+    BILINEAR = "bilinear"
+
+
+class SamRecipe(Part, kw_only=True, frozen=True):
     """Everything that a SAM run's result depends on besides its base and its data.
 
     Attributes:
-        tune: what is trained: ``lora`` (adapters, prompt encoder, mask decoder), ``decoder`` (the last two) or ``all``.
-        rank: of the adapters; used by ``lora`` alone.
+        tune: the part that is trained: ``lora`` (adapters, prompt encoder, mask decoder), ``decoder`` (the last two)
+            or ``all``.
+        rank: rank of the adapters; ``lora`` alone uses it.
         size: side of the square input, pixels.
         folds: cross-validation, in contiguous parts of the subjects; 1 holds out ``validation`` of them, by ``seed``.
+        validation: share of the subjects held out where there is one fold.
+        epochs: passes over the training frames.
+        batch: frames in a step.
         learning_rate: AdamW's peak, after ``warmup`` iterations (at most a quarter of all); then
             (1 - part done)^``decay_power`` of it.
-        dice_weight: of Dice in the loss; the rest is cross-entropy. Both are taken at a quarter of the size.
+        dice_weight: weight of Dice in the loss; the rest is cross-entropy. Both are taken at a quarter of the size.
         flip: whether a frame's mirror image is averaged in when the run predicts.
         restore: ``nearest`` (classes at ``size``, then the nearest pixel, as published) or ``bilinear`` (the logits).
         train_count: how many of the training frames are used; None for all.
+        weight_decay: AdamW's.
+        seed: of the split of one fold, the adapters' first weights, the order of the frames and their augmentation.
         checkpointing: whether activations are computed twice to save memory.
         precision: Lightning's word, ``32-true`` or ``bf16-mixed``.
     """
 
-    tune: str = "lora"
+    tune: Tune = Tune.LORA
     rank: int = 4
     size: int = 512
     folds: int = 5
@@ -43,7 +63,7 @@ class SamRecipe:
     weight_decay: float = 0.1
     dice_weight: float = 0.8
     flip: bool = True
-    restore: str = "nearest"
+    restore: Restore = Restore.NEAREST
     train_count: int | None = None
     seed: int = 0
     checkpointing: bool = False
@@ -51,8 +71,8 @@ class SamRecipe:
 
     def check(self) -> None:
         """Raise :class:`UsageError` where a value makes no sense."""
-        for value, flag, known in ((self.tune, "--tune", TUNES), (self.restore, "--restore", RESTORES)):
-            if value not in known:
+        for value, flag, known in ((self.tune, "--tune", Tune), (self.restore, "--restore", Restore)):
+            if value not in tuple(known):
                 raise UsageError(f"there is no {flag} {value!r}", f"choose from {', '.join(known)}")
         for number, flag, least in (
             (self.rank, "--rank", 1),
@@ -79,6 +99,3 @@ class SamRecipe:
         if step < warmup:
             return (step + 1) / warmup
         return float((1 - (step - warmup) / max(steps - warmup, 1)) ** self.decay_power)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)

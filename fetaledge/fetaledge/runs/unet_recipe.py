@@ -1,27 +1,41 @@
-"""The values that make a training run."""
+"""The values that make a U-Net's training run. This file loads no torch: the command's help reads it."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from enum import StrEnum
 
-from fetaledge.models.unet import DECODER_CHANNELS
-from fetaledge.training.options import INTENSITIES
+from fetaledge.models.decoder_channels import DECODER_CHANNELS
+from fetaledge.models.strategies import StrategyName
 from fetaledge_runtimes.errors import UsageError
+from fetaledge_runtimes.records import Part
 
 SIZE = 256
 
 
-@dataclass(frozen=True)
-class Recipe:
+class IntensityScale(StrEnum):
+    """The range that grey values are brought to: 0 to 1 (as published), or -1 to 1."""
+
+    UNIT = "unit"
+    SYMMETRIC = "symmetric"
+
+    @property
+    def scale_and_offset(self) -> tuple[float, float]:
+        """The network sees ``grey (0–255) * scale + offset``."""
+        return (1 / 255, 0.0) if self is IntensityScale.UNIT else (1 / 127.5, -1.0)
+
+
+class Recipe(Part, kw_only=True, frozen=True):
     """Everything that a run's result depends on besides its data.
 
     Attributes:
-        strategy: a name of ``fetaledge.models.strategies``.
+        strategy: which part of the network is trained, of :mod:`fetaledge.models.strategies`.
         encoder, encoder_weights, decoder_channels: see ``fetaledge.models.unet.Architecture.build``.
         intensity: ``unit`` (grey in 0–1, as published) or ``symmetric`` (-1 to 1).
         size: side of the square input, pixels, a multiple of 32; None for that of the run started from, else 256.
+        epochs: passes over the training frames.
+        batch: frames in a step.
         learning_rate: the peak of the one-cycle schedule.
+        seed: of the split, the first weights, the order of the frames and their augmentation.
         validation: the share of subjects held out.
         train_count: how many of the training frames are used; None for all.
         phantoms: how many synthetic frames of the data's task are mixed into each epoch.
@@ -32,11 +46,11 @@ class Recipe:
             None without teachers.
     """
 
-    strategy: str = "decoder"
+    strategy: str = StrategyName.DECODER
     encoder: str = "mobilenet_v2"
     encoder_weights: str = "imagenet"
     decoder_channels: tuple[int, ...] = DECODER_CHANNELS
-    intensity: str = "unit"
+    intensity: str = IntensityScale.UNIT
     size: int | None = None
     epochs: int = 12
     batch: int = 10
@@ -65,14 +79,11 @@ class Recipe:
             if value < least:
                 raise UsageError(f"{flag} {value} is below {least}", f"give a whole number of {least} or more")
         if not 0 < self.learning_rate < 10:
-            raise UsageError(f"--learning-rate {self.learning_rate} is not above 0", "1e-3 is the default")
-        if self.intensity not in INTENSITIES:
-            raise UsageError(f"there is no intensity {self.intensity!r}", f"choose from {', '.join(INTENSITIES)}")
+            raise UsageError(f"--learning-rate {self.learning_rate} is not between 0 and 10", "1e-3 is the default")
+        if self.intensity not in tuple(IntensityScale):
+            raise UsageError(f"there is no intensity {self.intensity!r}", f"choose from {', '.join(IntensityScale)}")
         if self.soft_weight is not None and not 0 <= self.soft_weight <= 1:
             raise UsageError(
                 f"--soft-weight {self.soft_weight} is not between 0 and 1",
                 "0 trusts the labels alone, 1 the teachers alone",
             )
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "decoder_channels": list(self.decoder_channels)}

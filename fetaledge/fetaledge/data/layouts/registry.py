@@ -1,0 +1,17 @@
+"""The layouts of labelled frames that are installed, found through the entry points ``fetaledge.layouts``."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from fetaledge.data.dataset import Dataset
+from fetaledge_runtimes.plugins import load, names
+
+GROUP = "fetaledge.layouts"
+
+
+@cache
+def layouts() -> tuple[type[Dataset], ...]:
+    """All installed layouts, in the order in which they are asked whether they recognise a folder."""
+    found: list[type[Dataset]] = [load(GROUP, name) for name in names(GROUP)]
+    return tuple(sorted(found, key=lambda layout: (layout.PRECEDENCE, layout.__name__)))

@@ -1,0 +1,39 @@
+"""``fetaledge train``: choices that the help shows, and a start without torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from fetaledge.cli.app import app
+from fetaledge.models.strategies import STRATEGIES, StrategyName
+
+
+def test_every_strategy_has_a_name() -> None:
+    assert set(STRATEGIES) == set(StrategyName)
+
+
+@pytest.mark.parametrize(
+    ("command", "flag", "choices"),
+    [
+        ("unet", "--strategy", tuple(STRATEGIES)),
+        ("unet", "--intensity", ("unit", "symmetric")),
+        ("unet", "--precision", ("auto", "fp32", "bf16")),
+        ("sam", "--tune", ("lora", "decoder", "all")),
+        ("sam", "--restore", ("nearest", "bilinear")),
+        ("sam", "--accelerator", ("auto", "cpu", "gpu")),
+    ],
+)
+def test_another_value_is_refused_with_the_choices(command: str, flag: str, choices: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, ["train", command, "--data", "d", "--out", "o", flag, "nonsense"])
+    assert done.exit_code == 2 and flag in done.output
+    assert all(f"'{choice}'" in done.output for choice in choices)
+
+
+def test_the_command_line_is_built_without_torch() -> None:
+    code = "import sys, fetaledge.cli.app; print(*sorted({'torch', 'lightning', 'monai', 'cv2'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
