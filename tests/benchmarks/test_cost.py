@@ -19,6 +19,7 @@ from fetaledge_runtimes.errors import OutputError, TargetError, UsageError
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.records import read_document
 from fetaledge_runtimes.selftest import GOLDEN, write_golden
+from fetaledge_runtimes.tasks.head import HEAD
 from tests.stand_ins.fixtures import program
 
 needs_emulator = pytest.mark.usefixtures("emulator")
@@ -38,7 +39,7 @@ def golden_bundle(bundle_folder: Path, heads: Any, tmp_path_factory: pytest.Temp
     bundle = Bundle.open(folder)
     frame = heads[0].frame
     names = [variant.name for variant in bundle.manifest.variants]
-    write_golden(folder / GOLDEN, [frame], {name: [Predictor(bundle, name)(frame)] for name in names})
+    write_golden(folder / GOLDEN, HEAD, [frame], {name: [Predictor(bundle, name)(frame)] for name in names})
     return folder
 
 

@@ -22,7 +22,7 @@ PRECISIONS = ("int8", "fp32", "fp16")
 SIZE = (64, 96)
 LARGEST_ERROR = {"fp32": 1e-4, "fp16": 1e-2, "int8": 0.15}
 SMALLEST_DICE = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.99}
-ALL = [(name, precision) for name in format_names() for precision in PRECISIONS]
+ALL = [(name, precision) for name in FORMATS for precision in PRECISIONS]
 
 
 def model_file(folder: Path, format_name: str, precision: str) -> Path:
@@ -52,7 +52,7 @@ def test_logits_follow_the_torch_model(
 
 @pytest.mark.parametrize(("format_name", "precision"), ALL)
 def test_metadata_stands_in_the_file(exported, format_name: str, precision: str) -> None:
-    from fetaledge_export.formats.format import read_metadata
+    from fetaledge_export.formats.registry import read_metadata
 
     metadata = read_metadata(model_file(exported.result.folder, format_name, precision))
     assert metadata["schema"] == "fetaledge/model/1"
@@ -73,7 +73,7 @@ def test_no_file_names_a_folder_of_this_machine(exported, format_name: str, prec
         assert not [place for place in here if place in content]
 
 
-@pytest.mark.parametrize("format_name", format_names())
+@pytest.mark.parametrize("format_name", FORMATS)
 def test_int8_is_int8(exported, format_name: str) -> None:
     """The files shrink as they should, and the graphs multiply in int8."""
     folder = exported.result.folder
@@ -107,7 +107,7 @@ def test_tflite_holds_no_transpose_and_nothing_foreign(exported, precision: str)
 def test_a_file_without_metadata_gives_none(exported, tmp_path: Path) -> None:
     import onnx
 
-    from fetaledge_export.formats.format import read_metadata
+    from fetaledge_export.formats.registry import read_metadata
 
     model = onnx.load(model_file(exported.result.folder, "onnx", "fp32"))
     del model.metadata_props[:]
@@ -116,7 +116,7 @@ def test_a_file_without_metadata_gives_none(exported, tmp_path: Path) -> None:
 
 
 def test_another_ending_is_refused(tmp_path: Path) -> None:
-    from fetaledge_export.formats.format import read_metadata
+    from fetaledge_export.formats.registry import read_metadata
 
     with pytest.raises(InputError, match="no model file"):
         read_metadata(tmp_path / "model.pt")
