@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as with_changes
 from typer.testing import CliRunner
 
 from fetaledge.cli.app import app
@@ -90,8 +90,8 @@ def test_a_variant_that_cannot_run_does_not_lose_the_others(golden_bundle: Path,
     (broken / "onnx-int8.onnx").write_bytes(b"no model")
     manifest = Manifest.read(broken)
     files = (StoredFile.of(broken / "onnx-int8.onnx"),)
-    variants = tuple(replace(v, files=files) if v.name == "onnx-int8" else v for v in manifest.variants)
-    replace(manifest, variants=variants).write(broken)
+    variants = tuple(with_changes(v, files=files) if v.name == "onnx-int8" else v for v in manifest.variants)
+    with_changes(manifest, variants=variants).write(broken)
     document, lines = tmp_path / "cost.json", ["--variant", "onnx-fp32", "--variant", "onnx-int8"]
     plot = tmp_path / "cost.png"
     command = ["cost", str(broken), "--cpu", "cortex-a76", *lines, "--json", str(document), "--plot", str(plot)]

@@ -42,7 +42,8 @@ def main(name: str) -> None:
         print(f"{name}: converted in {time.process_time() - start:.0f} s of CPU")
         for precision in ("fp32", "fp16", "int8"):
             start = time.process_time()
-            files = chosen.write(base, Path(folder) / f"{precision}{engine_class(name).suffix}", precision, frames, {}, True)
+            path = Path(folder) / f"{precision}{engine_class(name).suffix}"
+            files = chosen.write(base, path, precision, frames, {}, True)
             spent = time.process_time() - start
             engine = open_engine(name, files[0], THREADS)
             times = []
