@@ -94,9 +94,7 @@ def write_bundle(folder: Path, name: str) -> Path:
             path = folder / f"{format_name}-{precision}{runner.suffix}"
             files = chosen.write(base, path, precision, frames, {}, False)
             stored = tuple(StoredFile.of(file) for file in files)
-            variants.append(
-                Variant(path.stem, format_name, precision, stored, engine, version(package), runner.oldest)
-            )
+            variants.append(Variant(path.stem, format_name, precision, stored, engine, version(package), runner.oldest))
         base.unlink()
     golden: dict[str, Any] = {"pixel_mm": np.full((1, 2), np.nan), "frame_0": frames[0]}
     for variant in variants:
