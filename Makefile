@@ -1,5 +1,6 @@
 # make demo   train nothing: export the reference model, gate it, benchmark it here; table, picture, model card in demo/
 # make test   lint, types, arrows, every test
+# make unit, integration, devices   the three tiers of the tests; make coverage   how much of floors 1 to 3 the first two run
 # make docs   the documentation in site/, strict: a dead link or a reference that does not resolve fails
 # make wheels   the five packages as wheels in dist/
 # make stand-ins   as root on Debian: the emulated Raspberry Pi and phone that the tests of devices talk to
@@ -16,14 +17,17 @@ DIST   ?= dist
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint unit docs tables wheels stand-ins android-runner cost-calibration reference sam-frames sam-base sam-study sam-student sam-vit-b clean
+.PHONY: demo test lint unit integration devices coverage docs tables wheels stand-ins android-runner cost-calibration reference sam-frames sam-base sam-study sam-student sam-vit-b clean
 
 demo: $(VENV)/ready
 	$(BIN)/fetaledge demo --out demo --force
 
-# Two workers, a file at a time, so that what a file makes for its tests is made once.
+# Two workers, a file at a time: what a file makes for its tests is made once, what many share is kept (tests/made.py).
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
+
 test: lint docs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) $(WORKERS) --durations=25
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -32,7 +36,18 @@ lint: $(VENV)/ready
 	$(BIN)/lint-imports
 
 unit: $(VENV)/ready
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) $(WORKERS) -m unit
+
+integration: $(VENV)/ready
+	$(PYTEST) $(WORKERS) -m "integration and not devices"
+
+devices: $(VENV)/ready
+	$(PYTEST) $(WORKERS) -m devices
+
+# Shown, not enforced; the tracer makes the tests slower. What runs in a process of its own (a worker) is not counted.
+coverage: $(VENV)/ready
+	$(PYTEST) $(WORKERS) -m "not devices" --cov=fetaledge_runtimes --cov=fetaledge_export --cov=fetaledge_devices \
+		--cov=fetaledge_benchmarks --cov-report=term:skip-covered
 
 # Nothing is fetched, and the site works without a network.
 docs: $(VENV)/ready
@@ -120,4 +135,4 @@ $(VENV)/ready: constraints.txt tests/requirements.txt $(wildcard */pyproject.tom
 	touch $@
 
 clean:
-	rm -rf $(VENV) .stand-ins demo $(DIST) site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .stand-ins .coverage demo $(DIST) site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fetaledge_benchmarks import Reference, run_benchmark
+from fetaledge_benchmarks import BenchmarkOptions, BenchmarkRecord, Reference, run_benchmark
 from fetaledge_devices.targets import open_target
 from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
 from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
@@ -57,7 +57,7 @@ class Heads(Drawn):
         cv2.ellipse(mask, (shape[1] // 2, shape[0] // 2), axes, float(rng.uniform(0, 180)), 0, 360, 1, cv2.FILLED)
         pixels = (rng.integers(10, 60, shape) + mask * 150).astype(np.uint8)
         name = f"frame{index:02d}"
-        return LabelledFrame(Frame(pixels, PIXEL_MM, name), mask, name, f"subject{index // 2}", None, self.synthetic)
+        return LabelledFrame(Frame(pixels, PIXEL_MM, name), mask, name, f"subject{index // 2}", self.synthetic)
 
 
 def write_onnx(
@@ -130,6 +130,8 @@ from fetaledge_runtimes.bench_worker import bench_command
 from fetaledge_runtimes.engines.registry import open_engine
 from fetaledge_runtimes.frames.read import read_frames
 from fetaledge_runtimes.predictor import Predictor
+from fetaledge_runtimes.records import to_json
+from fetaledge_runtimes.tasks.registry import task_named
 
 parser = argparse.ArgumentParser()
 parser.add_argument("model", type=Path)
@@ -139,12 +141,12 @@ for name in ("threads", "samples", "warmup"):
     parser.add_argument("--" + name, type=int)
 given = parser.parse_args()
 start = time.perf_counter()
-predictor = Predictor.from_engine(open_engine("onnx", given.model, given.threads), (64, 64))
+predictor = Predictor.from_engine(open_engine("onnx", given.model, given.threads), (64, 64), task_named("head"))
 load_ms = (time.perf_counter() - start) * 1000
-print(json.dumps(bench_command(
-    predictor, load_ms, list(read_frames(given.frames)), threads=given.threads, samples=given.samples,
+print(json.dumps(to_json(bench_command(
+    predictor, load_ms, read_frames(given.frames), threads=given.threads, samples=given.samples,
     warmup=given.warmup, model_files=[given.model], masks=given.masks,
-)))
+))))
 """
 
 
@@ -172,19 +174,18 @@ def reference(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
-def benchmark_of(bundle_folder: Path, heads: Heads) -> Callable[..., dict[str, Any]]:
-    """Run a real benchmark on this machine; keywords as those of ``run_benchmark``."""
+def benchmark_of(bundle_folder: Path, heads: Heads) -> Callable[..., BenchmarkRecord]:
+    """Run a real benchmark on this machine, of one variant and 2 samples in 1 round.
 
-    def run(**changes: Any) -> dict[str, Any]:
-        given: dict[str, Any] = {
-            "threads": [1],
-            "variants": ["onnx-fp32"],
-            "reference": None,
-            "samples": 2,
-            "rounds": 1,
-        }
-        given |= {"seed": 0, "targets": [open_target("local")], "progress": lambda line: None}
-        return run_benchmark(bundle_folder, heads, **(given | changes))
+    Keywords are the fields of ``BenchmarkOptions``, ``targets`` and the other arguments of ``run_benchmark``.
+    """
+    names = {field.name for field in fields(BenchmarkOptions)}
+
+    def run(**given: Any) -> BenchmarkRecord:
+        small: dict[str, Any] = {"variants": ("onnx-fp32",), "samples": 2, "rounds": 1}
+        options = BenchmarkOptions(**(small | {name: value for name, value in given.items() if name in names}))
+        rest = {name: value for name, value in given.items() if name not in names}
+        return run_benchmark(bundle_folder, heads, options, rest.pop("targets", [open_target("local")]), **rest)
 
     return run
 
@@ -196,6 +197,6 @@ def lines() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def record(benchmark_of: Callable[..., dict[str, Any]], reference: Reference, lines: list[str]) -> dict[str, Any]:
+def record(benchmark_of: Callable[..., BenchmarkRecord], reference: Reference, lines: list[str]) -> BenchmarkRecord:
     """The record of one benchmark of every variant and the reference: 31 samples in 2 rounds."""
     return benchmark_of(variants=None, reference=reference, samples=31, rounds=2, seed=3, progress=lines.append)

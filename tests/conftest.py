@@ -1,4 +1,4 @@
-"""What tests of several packages share: real data where it is there, phantoms, and a small trained run."""
+"""What tests of several packages share: the tiers, real data where it is there, phantoms, and a small trained run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.bright_bundle import benchmark_of, bundle_folder, heads, lines, record, reference  # noqa: F401
+from tests.command import Command, run_here
+from tests.made import Made, made, store  # noqa: F401
 from tests.stand_ins.fixtures import phone, pi4, pi5, pi5_trixie, stand_in_host, stand_in_roots  # noqa: F401
 
 Call = Callable[..., tuple[int, str, str]]
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+HEAVY = {"torch", "lightning", "transformers", "matplotlib", "openvino", "onnx", "litert_torch", "SimpleITK", "scipy"}
 
 
 def _shared(part: str) -> Path:
@@ -35,18 +38,19 @@ def own_list_of_devices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         yield
 
 
+@pytest.fixture(scope="session")
+def fetaledge() -> Command:
+    """Run ``fetaledge …`` in this process, with no terminal: a ``CompletedProcess``."""
+    return run_here
+
+
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
-    """Run the command in this process: (exit code, stdout, stderr)."""
-    from fetaledge.cli.app import main
+def call() -> Call:
+    """Run ``fetaledge …`` in this process: (exit code, stdout, stderr)."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fetaledge", *map(str, arguments)])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        shown = capfd.readouterr()
-        assert "Traceback" not in shown.err
-        return int(leaving.value.code or 0), shown.out, shown.err
+        done = run_here(*arguments)
+        return done.returncode, done.stdout, done.stderr
 
     return run
 
@@ -70,23 +74,20 @@ def samed_lora() -> Path:
 
 
 @pytest.fixture(scope="session")
-def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def phantoms(store: Made) -> Path:  # noqa: F811
     """A folder of 20 phantoms in HC18's layout."""
     from fetaledge.phantoms.head import write_head_phantoms
 
-    folder = tmp_path_factory.mktemp("data") / "phantoms"
-    write_head_phantoms(folder, 20, seed=5)
-    return folder
+    return store("phantoms", lambda folder: write_head_phantoms(folder, 20, seed=5))
 
 
 @pytest.fixture(scope="session")
-def small_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_run(phantoms: Path, made: Made) -> Path:  # noqa: F811
     """A small U-Net, trained just long enough on 64×64 phantoms to find most heads."""
     from fetaledge.data.layouts.open import open_dataset
     from fetaledge.runs.unet_recipe import Recipe
     from fetaledge.training.unet.train import train_unet
 
-    folder = tmp_path_factory.mktemp("runs") / "small"
     recipe = Recipe(
         strategy="all",
         encoder_weights="none",
@@ -97,16 +98,65 @@ def small_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         learning_rate=3e-3,
         phantoms=16,
     )
-    train_unet(open_dataset(phantoms), folder, recipe)
-    return folder
+    return made("small", lambda folder: train_unet(open_dataset(phantoms), folder, recipe))
 
 
-TAKES_SECONDS = {
-    "small_run", "exported", "record", "pi4", "pi5", "pi5_trixie", "phone", "stand_in_host", "stand_in_roots",
-}  # fmt: skip
+# The three tiers. A test that says nothing is a unit test, unless it needs one of these, through whichever fixture.
+STAND_INS = {"pi4", "pi5", "pi5_trixie", "phone", "stand_in_host", "stand_in_roots"}
+INTEGRATION = {"made", "record"}
+SLOW_UNIT_S = 5.0
+# Files of a minute and more, the longest first: they begin first, so that the workers end together.
+LONGEST = (
+    "fetaledge/test_devices.py", "devices/test_targets.py", "devices/test_deploy_stand_ins.py",
+    "export/test_structures.py", "export/test_export.py", "fetaledge/test_sam_run.py", "fetaledge/test_end_to_end.py",
+    "fetaledge/test_training.py", "fetaledge/test_cli.py", "devices/test_native_runner.py", "devices/test_deploy.py",
+)  # fmt: skip
+
+
+def _tier(item: pytest.Item) -> str:
+    needs = set(getattr(item, "fixturenames", ()))
+    if hasattr(item, "callspec"):  # a stand-in's name as a parameter, for request.getfixturevalue
+        needs |= {value for value in item.callspec.params.values() if isinstance(value, str)}
+    if needs & STAND_INS or item.get_closest_marker("devices"):
+        return "devices"
+    return "integration" if needs & INTEGRATION or item.get_closest_marker("integration") else "unit"
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """What needs a trained run, an export, a benchmark or an emulated device is slow, whichever test needs it first."""
-    if TAKES_SECONDS & set(getattr(item, "fixturenames", ())):
-        item.add_marker(pytest.mark.slow)
+    item.add_marker(_tier(item))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole files in the order of their length, as far as it is known, so that the last ones are short."""
+    tiers = ("devices", "integration", "unit")
+    slowest: dict[str, int] = {}
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        slowest[file] = min(slowest.get(file, 2), tiers.index(_tier(item)))
+
+    def rank(item: pytest.Item) -> tuple[int, int]:
+        file = item.nodeid.partition("::")[0]
+        known = file.removeprefix("tests/")
+        return LONGEST.index(known) if known in LONGEST else len(LONGEST), slowest[file]
+
+    items.sort(key=rank)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Collecting stays quick: what takes seconds to import is imported by the tests that use it."""
+    loaded = sorted(HEAVY & sys.modules.keys())
+    if loaded and session.config.getoption("numprocesses", None) is None:
+        raise pytest.UsageError(f"a test imports {', '.join(loaded)} at its top; import it where it is used")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the unit tests that belong to another tier."""
+    long = [
+        report
+        for report in terminalreporter.getreports("passed")
+        if report.when == "call" and report.duration > SLOW_UNIT_S and "unit" in report.keywords
+    ]
+    if long:
+        terminalreporter.section(f"unit tests over {SLOW_UNIT_S:.0f} s: quicker, or marked integration")
+        for report in long:
+            terminalreporter.line(f"{report.duration:6.1f} s  {report.nodeid}")

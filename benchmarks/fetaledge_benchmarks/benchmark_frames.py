@@ -1,4 +1,4 @@
-"""The frames that the workers are given: pictures and their spacing, never the labels."""
+"""The frames that the workers get: pictures and their spacing, never the labels."""
 
 from __future__ import annotations
 
@@ -17,36 +17,39 @@ TIMING_FRAMES = 8
 
 @dataclass(frozen=True)
 class Workload:
-    """What was written for the workers.
+    """The frames written for the workers.
 
     Attributes:
-        every: the folder with every frame, for accuracy.
-        timing: the folder with the frames that samples cycle through.
-        prepared_every, prepared_timing: the same frames on the network's grid, for native runners; None: not written.
-        timing_names: their names; ``timing_sizes``: their (height, width).
-        frames, subjects: how many of each.
-        with_spacing: how many frames have a known spacing.
-        synthetic: how many frames are phantoms.
+        accuracy_frames: the folder with every frame, for accuracy.
+        timing_frames: the folder with the frames that samples cycle through.
+        timing_names: names of those frames.
+        timing_sizes: their (height, width).
+        frames: number of frames.
+        subjects: number of subjects.
+        with_spacing: number of frames with a known spacing.
+        synthetic: number of frames that are phantoms.
+        prepared_accuracy_frames: every frame on the network's grid, for native runners; None: not written.
+        prepared_timing_frames: the timing frames on it; None: not written.
     """
 
-    every: Path
-    timing: Path
+    accuracy_frames: Path
+    timing_frames: Path
     timing_names: tuple[str, ...]
     timing_sizes: tuple[tuple[int, int], ...]
     frames: int
     subjects: int
     with_spacing: int
     synthetic: int
-    prepared_every: Path | None = None
-    prepared_timing: Path | None = None
+    prepared_accuracy_frames: Path | None = None
+    prepared_timing_frames: Path | None = None
 
     def folders(self, native: bool) -> tuple[Path, Path]:
-        """Those of every frame and of the timing frames, as this kind of worker takes them."""
+        """The folders with every frame and with the timing frames, as this kind of worker takes them."""
         if not native:
-            return self.every, self.timing
-        if self.prepared_every is None or self.prepared_timing is None:
+            return self.accuracy_frames, self.timing_frames
+        if self.prepared_accuracy_frames is None or self.prepared_timing_frames is None:
             raise ValueError("the frames were not prepared for a native runner")
-        return self.prepared_every, self.prepared_timing
+        return self.prepared_accuracy_frames, self.prepared_timing_frames
 
 
 def write_workload(data: LabelledFrames, folder: Path, prepare: tuple[int, int] | None = None) -> Workload:
@@ -92,16 +95,16 @@ def write_workload(data: LabelledFrames, folder: Path, prepare: tuple[int, int] 
     except OSError as error:
         raise OutputError(f"cannot write frames into {folder}: {error.strerror}", "free some space") from error
     return Workload(
-        every=every,
-        timing=timing,
+        accuracy_frames=every,
+        timing_frames=timing,
         timing_names=tuple(case.name for case in timing_cases),
         timing_sizes=tuple((case.frame.pixels.shape[0], case.frame.pixels.shape[1]) for case in timing_cases),
         frames=total,
         subjects=len(subjects),
         with_spacing=sum(value is not None for value in spacing.values()),
         synthetic=synthetic,
-        prepared_every=folder / "prepared-every" if prepare is not None else None,
-        prepared_timing=folder / "prepared-timing" if prepare is not None else None,
+        prepared_accuracy_frames=folder / "prepared-every" if prepare is not None else None,
+        prepared_timing_frames=folder / "prepared-timing" if prepare is not None else None,
     )
 
 

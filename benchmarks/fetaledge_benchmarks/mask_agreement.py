@@ -9,8 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fetaledge_devices.native_runner.exchange import read_logits
 from fetaledge_runtimes.errors import FetalEdgeError
 from fetaledge_runtimes.frames.frame import Image, LabelledFrame, LabelledFrames
+from fetaledge_runtimes.postprocess import mask_from_logits
 from fetaledge_runtimes.scores.case import CaseScore, score_case
 from fetaledge_runtimes.scores.change import PairedChange, paired_change
 from fetaledge_runtimes.scores.metrics import overlap
@@ -23,10 +25,10 @@ LOCAL = "local"
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a model's masks on a target agree with its masks on this machine, frame by frame.
+    """Agreement of a model's masks on a target with its masks on this machine, frame by frame.
 
     Attributes:
-        dice: between the two masks of each frame, the smallest over the structures; two empty masks agree.
+        dice: between the two masks of each frame, the smallest over the structures; 1 for two empty masks.
         change: of the measures, target minus this machine.
     """
 
@@ -53,10 +55,15 @@ class Scores:
 def score_masks(
     data: LabelledFrames, folders: Mapping[Model, Path], task: Task, output_shape: tuple[int, int, int]
 ) -> Scores:
-    """Compare the masks in ``folders`` with the labels and with this machine's, reading each labelled frame once.
+    """Compare masks with the labels and with this machine's, reading each labelled frame once.
 
-    ``output_shape``: (C, h, w) of the logits that native runners left instead of masks. A folder that lacks a mask, or
-    holds one of another size, is given up with its reason.
+    A folder that lacks a mask, or holds one of another size, is dropped with its reason.
+
+    Args:
+        data: the labelled frames.
+        folders: (target, model) -> folder of its masks.
+        task: of the labels.
+        output_shape: (C, h, w) of the logits that native runners wrote instead of masks.
     """
     cases: dict[Model, list[CaseScore]] = {key: [] for key in folders}
     dice: dict[Model, list[float]] = {key: [] for key in folders}
@@ -100,9 +107,6 @@ def read_mask(folder: Path, case: LabelledFrame, output_shape: tuple[int, int, i
     Raises:
         FetalEdgeError: there is neither, or it is no mask.
     """
-    from fetaledge_devices.native_runner.exchange import read_logits
-    from fetaledge_runtimes.postprocess import mask_from_logits
-
     logits = folder / f"{case.name}.logits"
     if logits.is_file():
         return mask_from_logits(read_logits(logits, output_shape), case.frame.pixels.shape)
@@ -114,12 +118,12 @@ def read_mask(folder: Path, case: LabelledFrame, output_shape: tuple[int, int, i
     return mask  # type: ignore[return-value]
 
 
-def summary(agreement: Agreement | None, task: Task) -> dict[str, float | int | None] | None:
+def summary(agreement: Agreement | None, task: Task) -> dict[str, int | float | None] | None:
     """``against_local`` in a result of the record."""
     if agreement is None:
         return None
     change, dice = agreement.change, agreement.dice
-    named: dict[str, float | int | None] = {}
+    named: dict[str, int | float | None] = {}
     for measure in task.measures:
         found = change.measures[measure.key]
         named |= {

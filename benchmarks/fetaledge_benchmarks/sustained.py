@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from statistics import median
 
-from fetaledge_benchmarks.row_measurement import Moment
-from fetaledge_benchmarks.target_session import Share
+from fetaledge_benchmarks.row_measurement import Measurement, SustainedSample
+from fetaledge_benchmarks.target_session import TargetSession
 from fetaledge_benchmarks.worker_client import WorkerFailed
 
 SUSTAINED_SAMPLES = 20
@@ -15,24 +16,34 @@ SUSTAINED_PROCESS_S = 30.0
 """How long a process is kept busy: long against its start, in which the device cools."""
 
 
-def sustain(share: Share, minutes: float, cool_down_s: float | None, timing: str) -> None:
-    """Let each row run on for so long, process after process, each kept busy: latency over time."""
+def sustain(
+    session: TargetSession, measurements: Sequence[Measurement], minutes: float, cool_down_s: float | None, frames: str
+) -> None:
+    """Keep each timed row busy for ``minutes``, process after process, and note its latency over time.
+
+    Args:
+        session: of the target.
+        measurements: of the rows; the results are added to them.
+        minutes: for each row.
+        cool_down_s: longest wait in seconds before each row; None: no wait.
+        frames: the folder with the timing frames on the target.
+    """
     process_s = min(SUSTAINED_PROCESS_S, 60 * minutes / 6)
-    for measurement in share.measurements:
+    for measurement in measurements:
         if not measurement.timed:
             continue
-        whole_ms = measurement.series("end_to_end_ms") or measurement.series("kernel_ms")
-        samples = max(SUSTAINED_SAMPLES, math.ceil(1000 * process_s / median(whole_ms)))
-        measurement.sustained_from = share.cooled(cool_down_s)
+        frame_ms = measurement.series("end_to_end_ms") or measurement.series("kernel_ms")
+        samples = max(SUSTAINED_SAMPLES, math.ceil(1000 * process_s / median(frame_ms)))
+        measurement.sustained_from = session.wait_until_cool(cool_down_s)
         start = time.monotonic()
         while (at_s := time.monotonic() - start) < 60 * minutes:
-            share.progress(f"sustained: {measurement.row.label}, minute {at_s / 60:.1f} of {minutes:g}")
+            session.progress(f"sustained: {measurement.row.label}, minute {at_s / 60:.1f} of {minutes:g}")
             try:
-                answer = share.sampled(measurement, timing, samples, 0)
+                result = session.take_samples(measurement, frames, samples, 0)
             except WorkerFailed as failure:
                 measurement.sustained_failure = str(failure)
                 break
-            kernel_ms = answer.series["kernel_ms"]
-            busy_s = sum(answer.series["end_to_end_ms"] or kernel_ms) / 1000
+            kernel_ms = result.series["kernel_ms"]
+            busy_s = sum(result.series["end_to_end_ms"] or kernel_ms) / 1000
             took_s = time.monotonic() - start - at_s
-            measurement.sustained.append(Moment(at_s, kernel_ms, busy_s / took_s, share.conditions()))
+            measurement.sustained.append(SustainedSample(at_s, kernel_ms, busy_s / took_s, session.conditions()))

@@ -1,6 +1,6 @@
-"""Google's ``benchmark_model``, where the user has it: its command line, and a strict reading of what it prints.
+"""Google's ``benchmark_model``, where the user has it: its command line, and a strict parser of its output.
 
-It runs on random input, so that it gives latency alone: no accuracy belongs to it.
+It runs on random input: it gives latency, and no accuracy.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ import math
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from fetaledge_benchmarks.plan import Sampling
-from fetaledge_benchmarks.target_session import TIMEOUT_PER_FRAME_S, TIMEOUT_S, Share
+from fetaledge_benchmarks.record import ToolTimes
+from fetaledge_benchmarks.row_measurement import Measurement
+from fetaledge_benchmarks.target_session import FRAME_TIMEOUT_S, START_TIMEOUT_S, TargetSession
 from fetaledge_benchmarks.worker_client import WorkerFailed
 from fetaledge_devices.targets.failure_text import failure_text, redact
 from fetaledge_runtimes.errors import InputError
@@ -35,28 +37,6 @@ SAME_RUNS = re.compile(rf"(?:INFO: )?count=(?P<count>\d+) curr=(?P<avg>{NUMBER})
 NOT_DELEGATED = "delegate is explicitly applied, the model graph will not be executed by the delegate"
 REMEDY = "take benchmark_model from a current TensorFlow Lite, built for android_arm64"
 ELF_ARM64 = (b"\x7fELF\x02\x01", b"\xb7\x00")
-
-
-@dataclass(frozen=True)
-class ToolTimes:
-    """What the tool says of its timed runs, in ms; the percentiles only from newer builds.
-
-    Attributes:
-        runs: how many there were.
-        init_ms: opening the model; ``first_ms``: the first inference ever; ``warmup_ms``: mean of the warm-up.
-    """
-
-    runs: int
-    init_ms: float
-    first_ms: float
-    warmup_ms: float
-    mean_ms: float
-    min_ms: float
-    max_ms: float
-    std_ms: float
-    p5_ms: float | None = None
-    median_ms: float | None = None
-    p95_ms: float | None = None
 
 
 def check_tool(path: Path) -> None:
@@ -144,31 +124,44 @@ def _check_order(rising_ms: Sequence[float]) -> None:
         raise InputError(f"benchmark_model's percentiles {list(rising_ms)} ms are in no order", REMEDY)
 
 
-def time_with_googles_tool(share: Share, tool: Path, sampling: Sampling) -> None:
-    """Its latency beside ours, of each TFLite row, on random input; what it prints must be understood in full."""
-    folder = share.work / "tool"
+def time_with_benchmark_model(
+    session: TargetSession, measurements: Sequence[Measurement], program: Path, work: Path, sampling: Sampling
+) -> None:
+    """Time each TFLite row with Google's program, on random input, beside our own samples.
+
+    Args:
+        session: of the phone.
+        measurements: of the rows; the times, or why there are none, are added to them.
+        program: ``benchmark_model`` on this machine.
+        work: a folder of this machine for a copy of it.
+        sampling: how often it runs each model.
+
+    Raises:
+        TargetError: the phone was lost.
+    """
+    folder = work / "tool"
     folder.mkdir()
-    shutil.copyfile(tool, folder / "benchmark_model")
-    program = f"{share.steady(partial(share.target.send, folder))}/benchmark_model"
-    share.steady(partial(share.target.run, ["chmod", "755", program], TIMEOUT_S))
-    for measurement in share.measurements:
+    shutil.copyfile(program, folder / "benchmark_model")
+    target, retry = session.target, session.retry_on_reconnect
+    place = f"{retry(partial(target.send, folder))}/benchmark_model"
+    retry(partial(target.run, ["chmod", "755", place], START_TIMEOUT_S))
+    for measurement in measurements:
         row = measurement.row
         if row.format != "tflite" or measurement.failure is not None:
             continue
-        share.progress(f"benchmark_model: {row.label}")
+        session.progress(f"benchmark_model: {row.label}")
         command = (*measurement.prefix, *command_line(
-            program, row.command[-1], threads=row.threads, samples=sampling.samples, warmup=sampling.warmup
+            place, row.command[-1], threads=row.threads, samples=sampling.samples, warmup=sampling.warmup
         ))  # fmt: skip
-        before = share.conditions()
-        timeout_s = TIMEOUT_S + TIMEOUT_PER_FRAME_S * sampling.samples
-        told: dict[str, Any]
+        before = session.conditions()
+        timeout_s = START_TIMEOUT_S + FRAME_TIMEOUT_S * sampling.samples
         try:
-            done = share.steady(partial(share.target.run, command, timeout_s))
+            done = retry(partial(target.run, command, timeout_s))
             if done.returncode != 0:
                 raise WorkerFailed(failure_text(done))
-            told = asdict(parse(f"{done.stdout}\n{done.stderr}", sampling.samples))
+            times = parse(f"{done.stdout}\n{done.stderr}", sampling.samples)
         except (TimeoutError, WorkerFailed, InputError) as error:
-            told = {"failure": redact(str(error), share.hidden)}
-        measurement.googles_tool = {
-            **told, "before": before.document(), "after": share.conditions().document()
-        }  # fmt: skip
+            times = ToolTimes(failure=redact(str(error), session.hidden))
+        measurement.benchmark_model = msgspec.structs.replace(
+            times, before=before.for_record(), after=session.conditions().for_record()
+        )

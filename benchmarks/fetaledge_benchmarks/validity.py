@@ -1,4 +1,4 @@
-"""The rules by which a measurement is called invalid, each with a sentence that says so."""
+"""Rules that make a measurement invalid, each with its sentence."""
 
 from __future__ import annotations
 
@@ -39,11 +39,13 @@ def reasons_against(
     """Why a row is invalid; empty where it is valid.
 
     Args:
-        threads, cores: the row's thread count, and the cores that a process may use.
-        kernel_ms: its samples; ``asked``: how many were asked for.
+        threads: the row's thread count.
+        cores: number of cores that a process may use.
+        kernel_ms: its samples.
+        asked: number of samples that were asked for.
         conditions: the machine's state before and after each of its processes.
-        failure: a failed worker's text.
-        emulated: an emulator ran it.
+        failure: text of a failed worker; None: none failed.
+        emulated: whether an emulator ran it.
     """
     if failure is not None:
         return [failure]
@@ -56,14 +58,15 @@ def reasons_against(
     return reasons + _clock_reasons(conditions, pairs) + _core_reasons(pairs) + _battery_reasons(conditions, pairs)
 
 
-def remarks_on(conditions: Sequence[Conditions], model: str | None) -> list[str]:
-    """What cannot be told of a row; it is no reason against it. ``conditions`` as in :func:`reasons_against`.
+def throttling_blind_spots(conditions: Sequence[Conditions], model: str | None) -> list[str]:
+    """What could not be checked for a row. This does not invalidate it.
 
-    A Raspberry Pi's bits "since the start" are cleared by a restart alone: where they were set before a process, what
-    is seen of its throttling is only what lasts until its end, or still caps a clock then.
+    Only a restart clears a Raspberry Pi's bits "since the start". Where they were set before a process, throttling is
+    only seen if it lasts until the process ends, or if a clock is still capped then.
 
     Args:
-        model: of the machine, in its own words.
+        conditions: as in :func:`reasons_against`.
+        model: the machine's name of itself; None: unknown.
     """
     if conditions and (model or "").startswith("Raspberry Pi"):
         histories = {c.throttle_history for c in conditions}
@@ -130,7 +133,7 @@ def _cap(conditions: Conditions) -> tuple[int, int, int] | None:
 def _throttle_reasons(conditions: Sequence[Conditions], pairs: Pairs) -> list[str]:
     """A Raspberry Pi's word: bits that are set now, and bits "since the start" that a process's run has added.
 
-    Where they were set before, :func:`remarks_on` says so.
+    Where they were set before, :func:`throttling_blind_spots` says so.
     """
     words = [word for c in conditions for word in throttle_words(c.throttled or 0)]
     for before, after in pairs:

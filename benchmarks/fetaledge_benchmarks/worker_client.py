@@ -1,4 +1,4 @@
-"""One fresh process that loads a model and takes samples of it: its command line, and its answer."""
+"""A worker: one fresh process that loads a model and takes samples. Its command line and its result."""
 
 from __future__ import annotations
 
@@ -11,20 +11,27 @@ from typing import Any
 from fetaledge_benchmarks.plan import Row
 from fetaledge_devices.targets.base import Target
 from fetaledge_devices.targets.failure_text import failure_text, redact
-from fetaledge_runtimes.bench_worker import SCHEMA
+from fetaledge_runtimes.bench_worker import Samples
+from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.records import from_json
 
 SERIES = ("kernel_ms", "end_to_end_ms", "preprocess_ms", "postprocess_ms")
 
 
 class WorkerFailed(Exception):
-    """A worker that crashed, hung or did not answer in the protocol; the text says how."""
+    """A worker crashed, hung, or printed something else than the protocol's document; the text says which."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What one worker measured: ``series`` by the names of :data:`SERIES`, in ms, one value per sample.
+class WorkerResult:
+    """Measurements of one worker.
 
-    A native runner measures ``kernel_ms`` alone; its other series are empty.
+    Attributes:
+        engine_version: of the engine that ran.
+        load_ms: time to open the model.
+        peak_rss_mb: largest resident set, 10⁶ bytes.
+        file_mb: size of the model's files, 10⁶ bytes.
+        series: name of :data:`SERIES` -> ms, one value a sample; a native runner fills ``kernel_ms`` alone.
     """
 
     engine_version: str
@@ -45,13 +52,22 @@ def run_worker(
     masks: str | None = None,
     hidden: Mapping[str, str] | None = None,
     prefix: Sequence[str] = (),
-) -> Answer:
-    """Run one process of a row on the target; ``frames`` and ``masks`` are places there.
+) -> WorkerResult:
+    """Run one process of a row on the target.
 
-    ``hidden`` maps machine paths to what stands for them in an error's text; ``prefix`` starts the command line.
+    Args:
+        target: the machine.
+        row: gives the command and the thread count.
+        frames: the folder with the frames on the target.
+        samples: timed predictions; 0: predict every frame once.
+        warmup: predictions before the timed ones.
+        timeout_s: the process is ended after it.
+        masks: the folder on the target for the masks; None: write none.
+        hidden: path that an error's text may hold -> its replacement.
+        prefix: start of the command line.
 
     Raises:
-        WorkerFailed: see there.
+        WorkerFailed: it crashed, hung, or its output is not of the protocol.
         TargetError: the target was lost.
     """
     command = [*prefix, *row.command, "--frames", frames, "--threads", str(row.threads)]
@@ -64,41 +80,40 @@ def run_worker(
         raise WorkerFailed(f"the worker {error}") from None
     if completed.returncode != 0:
         raise WorkerFailed(redact(failure_text(completed), hidden or {}))
-    return parse_answer(completed.stdout, samples)
+    return parse_result(completed.stdout, samples)
 
 
-def parse_answer(text: str, samples: int) -> Answer:
-    """The answer in a worker's stdout.
+def parse_result(text: str, samples: int) -> WorkerResult:
+    """Read the result from a worker's standard output.
 
     Raises:
-        WorkerFailed: not the protocol's document, not as many samples as were asked for, or a value that is no time.
+        WorkerFailed: it is not the protocol's document, has another number of samples than ``samples``, or a value that
+            is no time.
     """
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
-        if document["schema"] != SCHEMA:
-            raise WorkerFailed(f"the worker answered in the schema {document['schema']!r}, expected was {SCHEMA!r}")
-        series = {name: tuple(_time(value) for value in document[name] or ()) for name in SERIES}
-        unmeasured = {name for name in SERIES[1:] if document[name] is None}
-        answer = Answer(
-            engine_version=str(document["engine_version"]),
-            load_ms=_time(document["load_ms"]),
-            peak_rss_mb=_time(document["peak_rss_mb"]),
-            file_mb=_time(document["file_mb"]),
+        given = from_json(json.loads(text, parse_constant=_refuse_constant), Samples, "the worker's output")
+        series = {name: tuple(map(_time, getattr(given, name) or ())) for name in SERIES}
+        result = WorkerResult(
+            engine_version=given.engine_version,
+            load_ms=_time(given.load_ms),
+            peak_rss_mb=_time(given.peak_rss_mb),
+            file_mb=_time(given.file_mb),
             series=series,
         )
-    except (ValueError, TypeError, KeyError) as error:
-        raise WorkerFailed(f"the worker's answer cannot be read: {type(error).__name__} {error}") from None
+    except InputError as error:
+        raise WorkerFailed(error.message) from None
+    except ValueError as error:
+        raise WorkerFailed(f"the worker's output cannot be read: {error}") from None
     for name, values in series.items():
-        if len(values) != samples and name not in unmeasured:
+        if len(values) != samples and getattr(given, name) is not None:
             raise WorkerFailed(f"the worker gave {len(values)} {name} samples where {samples} were asked for")
-    return answer
+    return result
 
 
-def _time(value: Any) -> float:
-    number = round(float(value), 4)
-    if not math.isfinite(number) or number < 0:
+def _time(value: float) -> float:
+    if not math.isfinite(value) or value < 0:
         raise ValueError(f"{value} is no time or size")
-    return number
+    return round(value, 4)
 
 
 def _refuse_constant(name: str) -> Any:

@@ -97,7 +97,7 @@ def _bench(options: argparse.Namespace) -> int:
     from fetaledge_runtimes.bundle import Bundle
     from fetaledge_runtimes.predictor import Predictor
 
-    bundle = Bundle.open(options.bundle)
+    bundle = Bundle.open(options.bundle, [options.variant] if options.variant else None)
     variant = bundle.variant(options.variant)
     files = [bundle.folder / stored.file for stored in variant.files]
     answer(options, lambda: (Predictor(bundle, variant.name, options.threads), files))

@@ -135,15 +135,21 @@ class Bundle:
     manifest: Manifest
 
     @classmethod
-    def open(cls, folder: Path | str) -> Bundle:
+    def open(cls, folder: Path | str, variants: Sequence[str] | None = None) -> Bundle:
         """Open a bundle; every file's size and SHA-256 is compared with the manifest.
+
+        Args:
+            folder: that export wrote.
+            variants: names of the variants to use; only their model files are compared. None: those of all variants.
 
         Raises:
             BundleError: not a bundle, or a file is missing, truncated or altered.
+            UsageError: no variant has such a name.
         """
         folder = Path(folder)
         bundle = cls(folder, Manifest.read(folder))
-        for stored in bundle.files():
+        models = bundle.manifest.variants if variants is None else [bundle.variant(name) for name in variants]
+        for stored in (*(stored for variant in models for stored in variant.files), *bundle.manifest.others):
             bundle.check(stored)
         return bundle
 

@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 import warnings
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,7 +80,11 @@ def silenced(log: Path | None = None) -> Iterator[None]:
             os.dup2(sink.fileno(), 2)
             warnings.simplefilter("ignore")
             logging.disable(logging.WARNING)
-            written = io.TextIOWrapper(os.fdopen(os.dup(sink.fileno()), "wb"), "utf-8", "replace", write_through=True)
+            # Not closed here: a library's log handler may keep the stream. Its descriptor goes with it.
+            descriptor = os.dup(sink.fileno())
+            raw = open(descriptor, "wb", closefd=False)  # noqa: PTH123, SIM115
+            written = io.TextIOWrapper(raw, "utf-8", "replace", write_through=True)
+            weakref.finalize(written, os.close, descriptor)
             with contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):
                 yield
         finally:

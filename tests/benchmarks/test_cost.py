@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +13,11 @@ from typer.testing import CliRunner
 from fetaledge.cli.app import app
 from fetaledge_benchmarks.cost import measure_cost
 from fetaledge_benchmarks.cost.count import CountingFailed, Processes
+from fetaledge_benchmarks.cost.record import CostRecord, CostResult
 from fetaledge_runtimes.bundle import Bundle, Manifest, StoredFile
 from fetaledge_runtimes.errors import OutputError, TargetError, UsageError
 from fetaledge_runtimes.predictor import Predictor
+from fetaledge_runtimes.records import read_document
 from fetaledge_runtimes.selftest import GOLDEN, write_golden
 from tests.stand_ins.fixtures import program
 
@@ -42,46 +43,46 @@ def golden_bundle(bundle_folder: Path, heads: Any, tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture(scope="module")
-def counted(golden_bundle: Path, emulator: None) -> dict[str, Any]:
+def counted(golden_bundle: Path, emulator: None) -> CostRecord:
     return measure_cost(golden_bundle, cpus=["cortex-a72", "cortex-a76"], variants=["onnx-fp32", "openvino-fp32"])
 
 
-def row(document: dict[str, Any], variant: str, cpu: str) -> dict[str, Any]:
-    return next(r for r in document["results"] if (r["variant"], r["cpu"]) == (variant, cpu))
+def row(record: CostRecord, variant: str, cpu: str) -> CostResult:
+    return next(r for r in record.results if (r.variant, r.cpu) == (variant, cpu))
 
 
 @needs_emulator
-@pytest.mark.slow
-def test_two_runs_give_the_same_counts(counted: dict[str, Any], golden_bundle: Path) -> None:
+@pytest.mark.integration
+def test_two_runs_give_the_same_counts(counted: CostRecord, golden_bundle: Path) -> None:
     again = measure_cost(golden_bundle, cpus=["cortex-a72"], variants=["onnx-fp32", "openvino-fp32"])
     for variant in ("onnx-fp32", "openvino-fp32"):
         first = row(counted, variant, "cortex-a72")
-        assert first["failure"] is None
-        assert first["instructions"] > 50_000
+        assert first.failure is None
+        assert first.instructions > 50_000
         assert row(again, variant, "cortex-a72") == first
 
 
 @needs_emulator
-@pytest.mark.slow
-def test_what_was_counted_is_the_inference(counted: dict[str, Any], golden_bundle: Path) -> None:
+@pytest.mark.integration
+def test_what_was_counted_is_the_inference(counted: CostRecord, golden_bundle: Path) -> None:
     """The filter's multiply-adds (those inside the frame, four a vector instruction) are among the instructions."""
     for cpu in ("cortex-a72", "cortex-a76"):
         result = row(counted, "onnx-fp32", cpu)
-        assert result["multiply_adds"] == 64 * 64 * 9
-        executed = 4 * result["by_class"]["vector_fma"] + result["by_class"]["scalar_float"]
-        assert 0.9 < executed / result["multiply_adds"] < 1.3
-        assert result["bytes_read"] > 64 * 64 * 4
-        assert result["bound"]["ms"] == max(result["bound"]["limits_ms"].values()) > 0
-        assert result["bound"]["what"] == "bound, not a measurement"
-    assert row(counted, "onnx-fp32", "cortex-a72")["by_class"]["atomic"] == 0  # only the newer core has them
-    assert row(counted, "onnx-fp32", "cortex-a76")["by_class"]["atomic"] > 0
-    assert counted["schema"] == "fetaledge/cost/1"
-    assert counted["notice"] == "research software, not a medical device"
-    assert "bound, not a measurement" in counted["note"]
+        assert result.multiply_adds == 64 * 64 * 9
+        executed = 4 * result.by_class["vector_fma"] + result.by_class["scalar_float"]
+        assert 0.9 < executed / result.multiply_adds < 1.3
+        assert result.bytes_read > 64 * 64 * 4
+        assert result.bound.ms == max(result.bound.limits_ms.values()) > 0
+        assert result.bound.what == "bound, not a measurement"
+    assert row(counted, "onnx-fp32", "cortex-a72").by_class["atomic"] == 0  # only the newer core has them
+    assert row(counted, "onnx-fp32", "cortex-a76").by_class["atomic"] > 0
+    assert counted.schema == "fetaledge/cost/1"
+    assert counted.notice == "research software, not a medical device"
+    assert "bound, not a measurement" in counted.note
 
 
 @needs_emulator
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_variant_that_cannot_run_does_not_lose_the_others(golden_bundle: Path, tmp_path: Path) -> None:
     broken = tmp_path / "bundle"
     shutil.copytree(golden_bundle, broken)
@@ -96,9 +97,9 @@ def test_a_variant_that_cannot_run_does_not_lose_the_others(golden_bundle: Path,
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
     assert "bound, not a measurement" in done.stdout
-    written = json.loads(document.read_text(encoding="utf-8"))
-    assert row(written, "onnx-fp32", "cortex-a76")["failure"] is None
-    failure = row(written, "onnx-int8", "cortex-a76")["failure"]
+    written = read_document(document, CostRecord, "cost")
+    assert row(written, "onnx-fp32", "cortex-a76").failure is None
+    failure = row(written, "onnx-int8", "cortex-a76").failure
     assert "onnx-int8.onnx cannot be loaded by ONNX Runtime" in failure
     assert str(broken) not in failure
     assert plot.read_bytes()[:4] == b"\x89PNG"
@@ -106,7 +107,7 @@ def test_a_variant_that_cannot_run_does_not_lose_the_others(golden_bundle: Path,
         measure_cost(broken, cpus=["cortex-a76"], variants=["onnx-int8"])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_wrong_usage(golden_bundle: Path) -> None:
     with pytest.raises(UsageError, match="'pentium' are not known; known are cortex-a72, cortex-a76"):
         measure_cost(golden_bundle, cpus=["pentium"])
@@ -114,14 +115,14 @@ def test_wrong_usage(golden_bundle: Path) -> None:
         measure_cost(golden_bundle, cpus=["cortex-a72"], variants=["onnx-fp8"])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_without_qemu(golden_bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(TargetError, match="qemu-aarch64 is not installed.*apt-get install qemu-user"):
         measure_cost(golden_bundle, cpus=["cortex-a72"])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_nothing_is_overwritten(golden_bundle: Path, tmp_path: Path) -> None:
     there = tmp_path / "cost.json"
     there.write_text("{}", encoding="utf-8")

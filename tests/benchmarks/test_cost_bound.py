@@ -8,11 +8,14 @@ from typing import Any
 
 import cv2
 import pytest
+from msgspec.structs import replace
 
 from fetaledge_benchmarks.cost import draw_roofline, table_header, table_rows
 from fetaledge_benchmarks.cost.bound import CORES, WHAT, bound, core_named
-from fetaledge_benchmarks.cost.count import parse_counts
+from fetaledge_benchmarks.cost.count import PROGRAM, parse_counts
 from fetaledge_benchmarks.cost.multiply_adds import convolution, matrix_product, multiply_adds, of_onnx, transposed
+from fetaledge_benchmarks.cost.qemu_plugin import SOURCE
+from fetaledge_benchmarks.cost.record import CostRecord, CostResult, core_facts, least_time
 from fetaledge_benchmarks.cost.roofline import attained, intensity
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import UsageError
@@ -52,7 +55,7 @@ def test_each_limit(
     assert least.limited_by == limited_by
     assert least.ms == pytest.approx(ms)
     assert least.ms == max(least.limits_ms.values())
-    assert least.document()["what"] == "bound, not a measurement"
+    assert least_time(least).what == "bound, not a measurement"
 
 
 def test_a_bound_never_falls_when_instructions_are_added() -> None:
@@ -90,7 +93,7 @@ def test_multiply_adds_by_hand() -> None:
     assert matrix_product((64, 7), (7, 10), True) == 7 * 64 * 10
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_multiply_adds_of_a_bundle(bundle_folder: Path) -> None:
     """One 3×3 filter over 64×64: the same number from OpenVINO's XML and from ONNX."""
     found = multiply_adds(Bundle.open(bundle_folder))
@@ -99,46 +102,40 @@ def test_multiply_adds_of_a_bundle(bundle_folder: Path) -> None:
     assert of_onnx(bundle_folder / "onnx-fp32.onnx") == found.count
 
 
-def result(variant: str, cpu: str, fma: int, loads: int) -> dict[str, Any]:
+def result(variant: str, cpu: str, fma: int, loads: int) -> CostResult:
     names = ("vector_fma", "vector_fma_64", "dot_product", "matrix_multiply", "vector_multiply", "vector_float")
     names += ("vector_float_64", "vector_shift", "vector_integer", "scalar_float", "transfer", "load", "vector_load")
     names += ("store", "vector_store", "atomic", "integer", "integer_multiply", "branch", "system", "other")
     executed = {**dict.fromkeys(names, 0), "vector_fma": fma, "vector_load": loads}
-    return {
-        "variant": variant,
-        "cpu": cpu,
-        "engine": "ONNX Runtime",
-        "multiply_adds": 4 * fma,
-        "instructions": sum(executed.values()),
-        "by_class": executed,
-        "bytes_read": 16 * loads,
-        "bound": bound(CORES[cpu], executed, 16 * loads, 0).document(),
-        "failure": None,
-    }
+    return CostResult(
+        variant=variant,
+        cpu=cpu,
+        engine="ONNX Runtime",
+        multiply_adds=4 * fma,
+        model_bytes=0,
+        instructions=sum(executed.values()),
+        by_class=executed,
+        bytes_read=16 * loads,
+        bound=least_time(bound(CORES[cpu], executed, 16 * loads, 0)),
+    )
 
 
-def document() -> dict[str, Any]:
-    failed = {"variant": "openvino-int8", "cpu": "cortex-a72", "multiply_adds": None, "bound": None, "failure": "no"}
-    cpus = [
-        {
-            "name": core.name,
-            "board": core.board,
-            "clock_ghz": core.clock_ghz,
-            "fma_per_cycle": core.fma_lanes,
-            "int8_multiply_adds_per_cycle": core.int8_lanes,
-            "int8_instruction": core.int8_name,
-            "load_bytes_per_cycle": core.load_bytes,
-            "dram_gb_s": core.dram_gb_s,
-        }
-        for core in (A72, A76)
-    ]
+def document() -> CostRecord:
+    failed = CostResult(
+        variant="openvino-int8", cpu="cortex-a72", engine="OpenVINO", multiply_adds=None, model_bytes=0, failure="no"
+    )
     rows = [result("onnx-fp32", name, 18 * MILLION, 4 * MILLION) for name in CORES]
-    return {
-        "bundle": "some",
-        "notice": "research software, not a medical device",
-        "cpus": cpus,
-        "results": [*rows, failed],
-    }
+    return CostRecord(
+        bundle="some",
+        note="",
+        bytes_read_note="",
+        threads=1,
+        warmup=1,
+        frame="a",
+        multiply_adds_from=None,
+        cpus=tuple(core_facts(core) for core in (A72, A76)),
+        results=(*rows, failed),
+    )
 
 
 def test_table_says_bound() -> None:
@@ -164,13 +161,13 @@ def test_table_says_bound() -> None:
     assert len(failed) == len(table_header())
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_roofline_labels_run_along_their_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib.figure import Figure
 
     found: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, path: found.append(figure))
-    draw_roofline({**document(), "bundle": "b $a_$"}, Path("unused.png"))  # no formula
+    draw_roofline(replace(document(), bundle="b $a_$"), Path("unused.png"))  # no formula
     (figure,) = found
     figure.draw_without_rendering()
     assert figure.get_suptitle() == f"Roofline of b $a_$: {WHAT}"
@@ -182,7 +179,7 @@ def test_roofline_labels_run_along_their_lines(monkeypatch: pytest.MonkeyPatch) 
             assert label.get_rotation() == pytest.approx(math.degrees(math.atan2(y1 - y0, x1 - x0)), abs=0.5)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_roofline(tmp_path: Path) -> None:
     row = result("onnx-fp32", "cortex-a72", 18 * MILLION, 4 * MILLION)
     assert intensity(row) == pytest.approx(72 / 64)
@@ -192,4 +189,8 @@ def test_roofline(tmp_path: Path) -> None:
     assert picture is not None
     assert picture.shape[1] > 1000
     with pytest.raises(ValueError, match="no result"):
-        draw_roofline({**document(), "results": []}, tmp_path / "none.png")
+        draw_roofline(replace(document(), results=()), tmp_path / "none.png")
+
+
+def test_the_counted_program_and_the_plugins_source_are_there() -> None:
+    assert PROGRAM.is_file() and SOURCE.is_file()

@@ -13,7 +13,7 @@ import pytest
 from fetaledge_benchmarks.cost import qemu_plugin
 from fetaledge_runtimes.errors import TargetError
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 # From an assembler's listing: word, class, bytes loaded, bytes stored.
 KNOWN = (

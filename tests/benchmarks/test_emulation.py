@@ -100,7 +100,7 @@ def test_a_board_tells_its_cores(cpu: str, midr: str) -> None:
     assert BOARDS[cpu].cpuinfo().count(f"CPU part\t: 0x{midr[-4:-1]}\n") == 4
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize(("release", "version"), [("bookworm", "3.11"), ("trixie", "3.13")])
 def test_python_of_a_real_root_believes_to_be_on_the_board(
     release: str, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

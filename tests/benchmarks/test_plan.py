@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fetaledge_benchmarks import run_benchmark
+from fetaledge_benchmarks import BenchmarkOptions, run_benchmark
 from fetaledge_benchmarks.plan import Reference, Sampling, plan_rows
 from fetaledge_runtimes.bundle import Bundle, choose_variants
 from fetaledge_runtimes.errors import UsageError
@@ -71,6 +71,4 @@ def test_thread_counts_must_be_positive(
 ) -> None:
     torch = None if reference is None else Reference("torch-fp32", "PyTorch", ("t",), reference)
     with pytest.raises(UsageError, match="thread"):
-        run_benchmark(
-            tmp_path, heads, threads=threads, variants=None, reference=torch, targets=[], progress=lambda line: None
-        )
+        run_benchmark(tmp_path, heads, BenchmarkOptions(threads=tuple(threads)), [], reference=torch)

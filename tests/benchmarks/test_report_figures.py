@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
+from fetaledge_benchmarks.record import BenchmarkRecord, Latency, Moment, RawSamples, Result, Sustained
 from fetaledge_benchmarks.report import figures
+from fetaledge_runtimes.bench_worker import percentiles
+from fetaledge_runtimes.records import to_json
+from tests.benchmarks.old_record import old_record, result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 NAME = "scans $a_$ new"  # no formula: matplotlib would refuse this one
 
@@ -26,7 +31,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Figure]:
     found: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, path: found.append(figure))
 
-    def draw(function: Callable[[dict[str, Any], Path], None], record: dict[str, Any]) -> Figure:
+    def draw(function: Callable[[BenchmarkRecord, Path], None], record: BenchmarkRecord) -> Figure:
         function(record, Path("unused.png"))
         found[-1].draw_without_rendering()
         return found[-1]
@@ -34,33 +39,34 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Figure]:
     return draw
 
 
-def result(variant: str, *, whole: bool = True, temperatures: Sequence[float | None] = (50.0, 60.0)) -> dict[str, Any]:
-    kernel, end_to_end = [20.0, 21.0, 22.0], [24.0, 25.0, 26.0] if whole else []
-    return {
-        "variant": variant,
-        "engine": "ONNX Runtime",
-        "threads": 1,
-        "valid": True,
-        "accuracy": {"dice_mean": 0.97, "cases": 3},
-        "latency_ms": {"kernel": {"p50": 21.0}, "end_to_end": {"p50": 25.0} if whole else None},
-        "samples_ms": {"kernel": kernel, "end_to_end": end_to_end},
-        "sustained": {
-            "moments": [
-                {"at_s": 30.0 * number, "p50": 20.0, "temperature_c": value}
-                for number, value in enumerate(temperatures)
-            ]
-        },
-    }
+def row(variant: str, *, whole: bool = True, temperatures: Sequence[float | None] = (50.0, 60.0)) -> Result:
+    kernel, end_to_end = (20.0, 21.0, 22.0), (24.0, 25.0, 26.0) if whole else ()
+    moments = tuple(
+        Moment(
+            **to_json(percentiles(kernel)), at_s=30.0 * number, busy=0.9, temperature_c=value,
+            clock_khz=None, throttled=None, thermal_status=None,
+        )
+        for number, value in enumerate(temperatures)
+    )  # fmt: skip
+    return result(
+        variant,
+        valid=True,
+        accuracy={"dice_mean": 0.97, "cases": 3},
+        latency_ms=Latency(kernel=percentiles(kernel), end_to_end=percentiles(end_to_end) if whole else None),
+        samples_ms=RawSamples(kernel=kernel, end_to_end=end_to_end, preprocess=(), postprocess=()),
+        sustained=Sustained(started_at_c=None, moments=moments, failure=None),
+    )
 
 
-def record(*results: dict[str, Any]) -> dict[str, Any]:
-    host = {"cpu": "some $_$ cpu", "cores_usable": 4}
-    return {"bundle": "b$_$", "data": NAME, "host": host, "frames": {"note": None}, "results": list(results)}
+def record(*rows: Result) -> BenchmarkRecord:
+    old = old_record()
+    host = replace(old.host, cpu="some $_$ cpu")
+    return replace(old, bundle="b$_$", data=NAME, host=host, frames=replace(old.frames, note=None), results=rows)
 
 
 @pytest.mark.parametrize("function", [figures.draw_latency_dice, figures.draw_distributions, figures.draw_sustained])
 def test_names_are_no_formulas(function: Callable[..., None], drawn: Callable[..., Figure]) -> None:
-    figure = drawn(function, record(result("onnx-int8")))
+    figure = drawn(function, record(row("onnx-int8")))
     assert figure.axes[0].get_title(loc="left").endswith(f"b$_$ on {NAME}")
 
 
@@ -68,7 +74,7 @@ def test_names_are_no_formulas(function: Callable[..., None], drawn: Callable[..
 def test_the_sustained_legend_lies_on_no_curve(
     temperatures: tuple[float | None, ...], drawn: Callable[..., Figure]
 ) -> None:
-    rows = [result(f"onnx{number}-int8", temperatures=temperatures) for number in range(10)]
+    rows = [row(f"onnx{number}-int8", temperatures=temperatures) for number in range(10)]
     figure = drawn(figures.draw_sustained, record(*rows))
     assert len(figure.axes) == (2 if any(temperatures) else 1)  # no empty panel of heat
     (legend,) = [axes.get_legend() for axes in figure.axes if axes.get_legend() is not None]
@@ -81,7 +87,7 @@ def test_the_sustained_legend_lies_on_no_curve(
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_what_a_native_runner_does_not_time_is_not_named(whole: bool, drawn: Callable[..., Figure]) -> None:
-    figure = drawn(figures.draw_distributions, record(result("tflite-int8", whole=whole)))
+    figure = drawn(figures.draw_distributions, record(row("tflite-int8", whole=whole)))
     (axes,) = figure.axes
     legend = axes.get_legend()
     assert legend is not None

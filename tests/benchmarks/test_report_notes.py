@@ -5,23 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from fetaledge_benchmarks.record import BenchmarkRecord, Moment, Result, Sustained, ToolTimes
 from fetaledge_benchmarks.report.notes import remarks
 from fetaledge_benchmarks.report.page import conditions_text
 from fetaledge_benchmarks.report.tables import agreement_table, baselines
 from fetaledge_devices.facts.model import Battery, Conditions
+from fetaledge_runtimes.records import to_json
+from tests.benchmarks.old_record import old_record, result
 
 
-def row(variant: str, threads: int = 1, target: str = "ssh://pi", **given: Any) -> dict[str, Any]:
-    nothing = dict.fromkeys(("benchmark_model", "sustained", "against_fp32", "against_local"))
-    told = {"engine": "LiteRT", "engine_version": "2.3.0"}
-    return {"target": target, "variant": variant, "threads": threads, "notes": [], **told, **nothing, **given}
+def row(variant: str, threads: int = 1, target: str = "ssh://pi", **given: Any) -> Result:
+    return result(variant, threads=threads, target=target, engine="LiteRT", engine_version="2.3.0", **given)
 
 
-def record_of(*rows: dict[str, Any], dropped: int = 0) -> dict[str, Any]:
-    device = {"notes": {"a": ("known fault",), "b": ("known fault",)}, "interruptions": dropped}
-    targets = dict.fromkeys([entry["target"] for entry in rows])
-    return {"results": list(rows), "devices": dict.fromkeys(targets, device), "model": {"task": "head"}}
+def record_of(*rows: Result, dropped: int = 0) -> BenchmarkRecord:
+    old = old_record()
+    notes = {"a": ("known fault",), "b": ("known fault",)}
+    device = replace(old.devices["local"], notes=notes, interruptions=dropped)
+    return replace(old, results=rows, devices={entry.target: device for entry in rows})
+
+
+def moment(at_s: float, p50: float) -> Moment:
+    latency = old_record().results[0].latency_ms
+    assert latency is not None
+    state = dict.fromkeys(("temperature_c", "clock_khz", "throttled", "thermal_status"))
+    return Moment(**{**to_json(latency.kernel), "p50": p50}, at_s=at_s, busy=0.9, **state)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("dropped", "words"), [(1, "dropped once;"), (3, "dropped 3 times;")])
@@ -31,7 +41,7 @@ def test_notes_stand_once_and_drops_are_counted(dropped: int, words: str) -> Non
 
 
 def test_a_rows_note_names_the_row_unless_all_have_it() -> None:
-    noted, two = row("tflite-int8", notes=["restart it"]), row("tflite-int8", 2, notes=["restart it"])
+    noted, two = row("tflite-int8", notes=("restart it",)), row("tflite-int8", 2, notes=("restart it",))
     assert remarks(record_of(noted, two, row("onnx-fp32")), "ssh://pi")[1:] == [
         "tflite-int8, 1 thread; tflite-int8, 2 threads: restart it"
     ]
@@ -40,8 +50,8 @@ def test_a_rows_note_names_the_row_unless_all_have_it() -> None:
 
 
 def test_googles_tool() -> None:
-    told = row("tflite-fp32", benchmark_model={"mean_ms": 20.04, "runs": 50})
-    failed = row("tflite-int8", 4, benchmark_model={"failure": "no such file"})
+    told = row("tflite-fp32", benchmark_model=ToolTimes(mean_ms=20.04, runs=50))
+    failed = row("tflite-int8", 4, benchmark_model=ToolTimes(failure="no such file"))
     assert remarks(record_of(told, failed), "ssh://pi")[1:] == [
         "benchmark_model on tflite-fp32, 1 thread: mean 20.0 ms of 50 runs on random input",
         "benchmark_model on tflite-int8, 4 threads: no such file",
@@ -49,9 +59,10 @@ def test_googles_tool() -> None:
 
 
 def test_sustained_runs_and_why_they_failed() -> None:
-    moments = [{"at_s": 0.0, "p50": 20.0}, {"at_s": 90.0, "p50": 31.0}]
-    ran = row("onnx-fp32", sustained={"moments": moments, "failure": None})
-    failed = row("onnx-int8", sustained={"moments": [], "failure": "the worker was killed by SIGKILL"})
+    moments = (moment(0.0, 20.0), moment(90.0, 31.0))
+    ran = row("onnx-fp32", sustained=Sustained(started_at_c=None, moments=moments, failure=None))
+    killed = Sustained(started_at_c=None, moments=(), failure="the worker was killed by SIGKILL")
+    failed = row("onnx-int8", sustained=killed)
     first, second = remarks(record_of(ran, failed), "ssh://pi")[1:]
     assert "20.0 ms at first, 31.0 ms in the process that began after 1.5 minutes" in first and "early" not in first
     assert second == "sustained, onnx-int8, 1 thread: it ended early: the worker was killed by SIGKILL"
@@ -95,10 +106,10 @@ def test_throttling_in_a_line(given: dict[str, int], text: str) -> None:
     conditions = Conditions(
         **({"governor": "ondemand", "driver": None, "throttle_events": None} | given), temperature_c=60
     )  # type: ignore[arg-type]
-    assert conditions_text(conditions.document()) == f"60 °C, governor ondemand, {text}"
+    assert conditions_text(conditions) == f"60 °C, governor ondemand, {text}"
 
 
 def test_a_battery_in_a_line() -> None:
     battery = Battery(87.0, True, "USB", 30.0, True, "charging")
     conditions = Conditions(None, None, None, None, thermal_status=0, battery=battery)
-    assert conditions_text(conditions.document()) == "thermal status 0 of 6, battery 87 %, charging, battery saver on"
+    assert conditions_text(conditions) == "thermal status 0 of 6, battery 87 %, charging, battery saver on"

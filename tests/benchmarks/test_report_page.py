@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import copy
 import json
 import os
 import re
@@ -8,18 +7,19 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import cv2
 import pytest
 import typer
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from fetaledge.cli.benchmark import benchmark
-from fetaledge.workflows import benchmark as benchmarking
-from fetaledge_benchmarks import table_header, table_rows, write_report
+from fetaledge_benchmarks import BenchmarkRecord, table_header, table_rows, write_report
+from fetaledge_benchmarks.record import Sustained, ToolTimes
 from fetaledge_benchmarks.report.notes import remarks
 from fetaledge_runtimes.errors import InvalidMeasurement, OutputError
+from fetaledge_runtimes.records import to_text
 
 
 class Page(HTMLParser):
@@ -35,7 +35,7 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def folder(record: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(record: BenchmarkRecord, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report") / "report"
     write_report(record, folder)
     return folder
@@ -46,10 +46,10 @@ def page(folder: Path) -> str:
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_files_of_a_report(folder: Path, record: dict[str, Any]) -> None:
+def test_the_files_of_a_report(folder: Path, record: BenchmarkRecord) -> None:
     names = {path.name for path in folder.iterdir()}
     assert names == {"report.html", "latency_dice.png", "latency_distributions.png", "benchmark.json"}
-    assert json.loads((folder / "benchmark.json").read_text()) == record
+    assert json.loads((folder / "benchmark.json").read_text()) == json.loads(to_text(record))
 
 
 @pytest.mark.parametrize("name", ["latency_dice.png", "latency_distributions.png"])
@@ -68,28 +68,29 @@ def test_the_page_stands_alone(page: str) -> None:
     assert not re.search(r"https?://|@import|url\(", page)
 
 
-def test_the_page_says_what_must_be_said(page: str, record: dict[str, Any]) -> None:
+def test_the_page_says_what_must_be_said(page: str, record: BenchmarkRecord) -> None:
     text = re.sub(r"\s+", " ", page)
     assert "Research software, not a medical device." in text
     assert "Synthetic data:" in text and "say nothing about clinical accuracy" in text
-    assert "Apache-2.0" in text and record["host"]["cpu"] in text
+    assert "Apache-2.0" in text and record.host.cpu in text
     assert "<dt>Before</dt>" in text and "<dt>After</dt>" in text
     assert "predicts each of 8 frames of the data set once, warms up with 5 more" in text
     assert "ΔHC is against torch-fp32, frame by frame" in text
     for row in table_rows(record):
         assert all(f">{cell}</td>" in text for cell in row)
-    for entry in record["results"]:
-        assert all(reason in text for reason in entry["reasons"])
+    for entry in record.results:
+        assert all(reason in text for reason in entry.reasons)
 
 
-def test_a_record_of_failures_only_is_still_a_page(record: dict[str, Any], tmp_path: Path) -> None:
-    failed = copy.deepcopy(record)
-    for entry in failed["results"]:
-        entry.update(dict.fromkeys(("latency_ms", "accuracy", "against_fp32", "load_ms", "peak_rss_mb")))
-        entry.update(valid=False, reasons=["<b>killed</b>"], engine_version=None, speedup_over_torch=None)
-        entry["sustained"] = {"moments": [], "failure": "the worker was killed by SIGKILL"}
-    failed["frames"]["note"] = None
-    failed["data"] = "hc18"
+def test_a_record_of_failures_only_is_still_a_page(record: BenchmarkRecord, tmp_path: Path) -> None:
+    killed = Sustained(started_at_c=None, moments=(), failure="the worker was killed by SIGKILL")
+    nothing = dict.fromkeys(
+        ("latency_ms", "accuracy", "against_fp32", "load_ms", "peak_rss_mb", "engine_version", "speedup_over_torch")
+    )
+    results = tuple(
+        replace(entry, valid=False, reasons=("<b>killed</b>",), sustained=killed, **nothing) for entry in record.results
+    )
+    failed = replace(record, results=results, frames=replace(record.frames, note=None), data="hc18")
     write_report(failed, tmp_path / "report")
     text = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;killed&lt;/b&gt;" in text and "Not all rows are valid" in text
@@ -98,15 +99,15 @@ def test_a_record_of_failures_only_is_still_a_page(record: dict[str, Any], tmp_p
     assert not list((tmp_path / "report").glob("*.png"))
 
 
-def test_the_terminal_says_what_the_page_says(record: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    told = copy.deepcopy(record)
-    told["results"][0] |= {
-        "notes": ["restart it"],
-        "sustained": {"moments": [], "failure": "the worker was killed by SIGKILL"},
-        "benchmark_model": {"mean_ms": 20.04, "runs": 50},
-    }
-    told["results"][1] |= {"valid": False, "reasons": ["unsteady"]}
-    told["devices"]["local"]["interruptions"] = 1
+def test_the_terminal_says_what_the_page_says(record: BenchmarkRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fetaledge.workflows import benchmark as benchmarking
+
+    killed = Sustained(started_at_c=None, moments=(), failure="the worker was killed by SIGKILL")
+    tool = ToolTimes(mean_ms=20.04, runs=50)
+    first = replace(record.results[0], notes=("restart it",), sustained=killed, benchmark_model=tool)
+    second = replace(record.results[1], valid=False, reasons=("unsteady",))
+    local = replace(record.devices["local"], interruptions=1)
+    told = replace(record, results=(first, second, *record.results[2:]), devices={"local": local})
     monkeypatch.setattr(benchmarking, "benchmark_bundle", lambda *_, **__: told)
     app = typer.Typer()
     app.command()(benchmark)
@@ -118,7 +119,7 @@ def test_the_terminal_says_what_the_page_says(record: dict[str, Any], monkeypatc
     assert len(remarks(told, "local")) == 4
 
 
-def test_a_report_replaces_only_a_report_and_only_when_told(record: dict[str, Any], tmp_path: Path) -> None:
+def test_a_report_replaces_only_a_report_and_only_when_told(record: BenchmarkRecord, tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("mine")
     for force in (False, True):
@@ -128,7 +129,7 @@ def test_a_report_replaces_only_a_report_and_only_when_told(record: dict[str, An
     assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
 
 
-def test_table_cells(record: dict[str, Any]) -> None:
+def test_table_cells(record: BenchmarkRecord) -> None:
     rows = table_rows(record)
     assert len(rows) == 4 and all(len(row) == len(table_header(record)) for row in rows)
     assert rows[0][0] == "torch-fp32" and rows[0][table_header(record).index("speed-up over torch")] == "1.00×"
@@ -141,9 +142,10 @@ def test_nothing_is_written_under_the_home_folder(folder: Path, tmp_path: Path) 
     home.mkdir()
     temporary.mkdir()
     script = (
-        "import json, pathlib, sys\n"
-        "from fetaledge_benchmarks import write_report\n"
-        "write_report(json.loads(pathlib.Path(sys.argv[1]).read_text()), pathlib.Path(sys.argv[2]))\n"
+        "import pathlib, sys\n"
+        "from fetaledge_benchmarks import BenchmarkRecord, write_report\n"
+        "from fetaledge_runtimes.records import read_document\n"
+        "write_report(read_document(sys.argv[1], BenchmarkRecord, 'benchmark'), pathlib.Path(sys.argv[2]))\n"
     )
     command = [sys.executable, "-c", script, str(folder / "benchmark.json"), str(tmp_path / "report")]
     kept = {k: v for k, v in os.environ.items() if k not in ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}

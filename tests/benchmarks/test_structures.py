@@ -5,21 +5,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from fetaledge_benchmarks import run_benchmark, table_header, terminal_table, write_report
-from fetaledge_benchmarks.record import _accuracy
+from fetaledge_benchmarks import BenchmarkOptions, BenchmarkRecord, run_benchmark, terminal_table, write_report
+from fetaledge_benchmarks.build_record import accuracy as accuracy_of
+from fetaledge_benchmarks.report.tables import header_of
 from fetaledge_devices.targets import open_target
 from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
-from fetaledge_runtimes.scores.record import score_case
+from fetaledge_runtimes.scores.case import score_case
+from fetaledge_runtimes.tasks.registry import task_named
 from tests.bright_bundle import Drawn, write_onnx
 
 SIZE = 128
+PS_FH = task_named("ps-fh")
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,7 @@ def write_bundle(folder: Path) -> Path:
 
 
 def test_no_column_of_hc() -> None:
-    header, heads = (
-        table_header({"model": {"task": task}, "devices": {"local": {}, "ssh://pi": {}}}) for task in ("ps-fh", "head")
-    )
+    header, heads = (header_of(task_named(task).measure_of_tables, devices=True) for task in ("ps-fh", "head"))
     assert "AoP MAE ° (n)" in header and "mean |ΔAoP| to fp32 ° (n)" in header
     assert not [name for name in header if "HC" in name] and len(header) == len(heads)
 
@@ -75,48 +75,43 @@ def test_no_column_of_hc() -> None:
 def test_accuracy_is_of_the_angle() -> None:
     cases = list(TwoStructures())
     shifted = [np.roll(case.mask * (case.mask == 2), 3, axis=1) + case.mask * (case.mask == 1) for case in cases]
-    scores = [score_case(case, mask, "ps-fh") for case, mask in zip(cases, shifted, strict=True)]
-    accuracy = _accuracy(scores, "ps-fh")
+    scores = [score_case(case, mask, PS_FH) for case, mask in zip(cases, shifted, strict=True)]
+    accuracy = accuracy_of(scores, PS_FH)
     assert accuracy is not None
     assert accuracy["cases"] == accuracy["aop_cases"] == 4 and accuracy["failures"] == 0
-    errors = [score.aop_deg - score.aop_true_deg for score in scores]  # type: ignore[operator]
+    errors = [float(score.measures["aop_deg"].error or 0.0) for score in scores]
     assert accuracy["aop_bias_deg"] == pytest.approx(np.mean(errors)) and accuracy["aop_bias_deg"] > 0.5
     assert accuracy["aop_mae_deg"] == pytest.approx(np.mean(np.abs(errors)))
     assert accuracy["dice_ps_mean"] == 1 and accuracy["dice_fh_mean"] < 0.97
     assert accuracy["dice_mean"] == pytest.approx((1 + accuracy["dice_fh_mean"]) / 2)
     assert not [key for key in accuracy if key.startswith("hc")]
-    lost = [replace(scores[0], aop_deg=None)]
-    assert _accuracy(lost, "ps-fh")["aop_mae_deg"] is None  # type: ignore[index]
+    lost = [replace(scores[0], measures={"aop_deg": replace(scores[0].measures["aop_deg"], value=None)})]
+    assert accuracy_of(lost, PS_FH)["aop_mae_deg"] is None  # type: ignore[index]
 
 
 @pytest.fixture(scope="module")
-def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def record(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkRecord:
     return run_benchmark(
         write_bundle(tmp_path_factory.mktemp("structures") / "bundle"),
         TwoStructures(),
-        threads=[1],
-        variants=None,
-        reference=None,
-        samples=2,
-        rounds=1,
-        targets=[open_target("local")],
-        progress=lambda line: None,
+        BenchmarkOptions(samples=2, rounds=1),
+        [open_target("local")],
     )
 
 
-@pytest.mark.slow
-def test_a_benchmark_of_two_structures(record: dict[str, Any]) -> None:
-    fp32, int8 = record["results"]
-    assert record["model"]["task"] == "ps-fh" and fp32["accuracy"]["dice_mean"] > 0.95
-    assert fp32["accuracy"]["aop_cases"] == 4 and fp32["accuracy"]["aop_mae_deg"] < 2
-    change = int8["against_fp32"]
+@pytest.mark.integration
+def test_a_benchmark_of_two_structures(record: BenchmarkRecord) -> None:
+    fp32, int8 = record.results
+    assert record.model.task == "ps-fh" and fp32.accuracy["dice_mean"] > 0.95
+    assert fp32.accuracy["aop_cases"] == 4 and fp32.accuracy["aop_mae_deg"] < 2
+    change = int8.against_fp32
     assert change["fp32"] == "onnx-fp32" and change["aop_n"] == 4 and change["dice_drop"] > 0.001
     assert 0 < change["aop_abs_mean_deg"] <= change["aop_p95_deg"] <= change["aop_max_deg"]
-    assert record["evaluations"]["onnx-fp32"]["aop_deg"]["n"] == 4
+    assert record.evaluations["onnx-fp32"]["aop_deg"]["n"] == 4
 
 
-@pytest.mark.slow
-def test_its_table_and_its_page(record: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.integration
+def test_its_table_and_its_page(record: BenchmarkRecord, tmp_path: Path) -> None:
     header, rows = terminal_table(record)
     assert rows[0][header.index("AoP MAE ° (n)")].endswith(" (4)") and rows[1][header.index("|ΔAoP| ° (n)")] != "–"
     write_report(record, tmp_path / "report")

@@ -1,4 +1,4 @@
-"""Parts of a target's share that need no engine: cooling down, and Google's tool beside our own runner."""
+"""Parts of a target's session and run that need no engine: cooling down, pinning, and Google's tool."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as with_changes
 
+from fetaledge_benchmarks.build_record import build_result
 from fetaledge_benchmarks.plan import Row, Sampling
-from fetaledge_benchmarks.record import _result
 from fetaledge_benchmarks.row_measurement import Measurement
-from fetaledge_benchmarks.target_session import Share
-from fetaledge_benchmarks.tflite_benchmark_model import time_with_googles_tool
+from fetaledge_benchmarks.target_run import TargetRun
+from fetaledge_benchmarks.target_session import TargetSession
+from fetaledge_benchmarks.tflite_benchmark_model import time_with_benchmark_model
 from fetaledge_benchmarks.worker_client import WorkerFailed
 from fetaledge_devices.facts.model import Conditions, Facts, Platform
 from fetaledge_devices.targets.base import Completed, ConnectionLost
 from fetaledge_devices.targets.local import LocalTarget
+from fetaledge_runtimes.tasks.registry import task_named
 
 COOL = Conditions(None, None, None, 50.0)
 PLATFORM = Platform("linux", "x86_64", "glibc 2.36", (3, 11), (), 8000, None, None, True)
@@ -61,47 +63,54 @@ class Phone(LocalTarget):
         return Completed(0, "", "") if self.answer is None or "chmod" in command else self.answer
 
 
-def share_of(target: LocalTarget, work: Path, *names: str) -> Share:
-    nothing: Any = None
-    share = Share(target, nothing, nothing, work, lambda line: None, facts=FACTS)
-    rows = [Row(name, "LiteRT", 2, ("ld.so", "runner", f"/there/{name}.tflite"), 1.0) for name in names]
-    share.measurements = [Measurement(row) for row in rows]
-    return share
+def session_of(target: LocalTarget) -> TargetSession:
+    return TargetSession(target, lambda line: None, facts=FACTS)
 
 
-def test_a_hot_device_is_waited_for(tmp_path: Path) -> None:
+def rows(*names: str) -> list[Measurement]:
+    return [Measurement(Row(name, "LiteRT", 2, ("ld.so", "runner", f"/there/{name}.tflite"), 1.0)) for name in names]
+
+
+def test_a_hot_device_is_waited_for() -> None:
     target = Phone([60, 55, 52.5, 51.9, 40])
-    assert share_of(target, tmp_path).cooled(600).temperature_c == 51.9
+    assert session_of(target).wait_until_cool(600).temperature_c == 51.9
     assert target.pauses == [5, 5, 5]
 
 
-def test_a_process_that_hangs_ends_long_before_the_slowest_board_would(tmp_path: Path) -> None:
+def test_a_process_that_hangs_ends_long_before_the_slowest_board_would() -> None:
     target = Phone(answer=Completed(1, "", "error: none"))
-    share = share_of(target, tmp_path, "tflite-int8")
-    for share.pace_s in ({"tflite-int8": 0.02}, {"tflite-int8": 50.0}):
+    session, (row,) = session_of(target), rows("tflite-int8")
+    for session.pace_s in ({"tflite-int8": 0.02}, {"tflite-int8": 50.0}):
         with pytest.raises(WorkerFailed):
-            share.sampled(share.measurements[0], "/frames", 1500, 0)
+            session.take_samples(row, "/frames", 1500, 0)
     assert target.limits_s == [300 + 20 * 0.02 * 1500, 300 + 60 * 1500]
 
 
+def run_of(target: LocalTarget, work: Path, *names: str) -> TargetRun:
+    nothing: Any = None
+    return TargetRun(session_of(target), nothing, nothing, work, rows(*names))
+
+
 def test_rows_are_held_to_the_fastest_cores(tmp_path: Path) -> None:
-    share = share_of(LocalTarget(), tmp_path, "tflite-int8")
-    share.facts = replace(FACTS, core_speed=(None, 2400, 2400, 3200, 1700))
-    share._pin()
-    assert share.measurements[0].pinned == (1, 2, 3)
+    run = run_of(LocalTarget(), tmp_path, "tflite-int8")
+    run.session.facts = replace(FACTS, core_speed=(None, 2400, 2400, 3200, 1700))
+    run.pin()
+    assert run.measurements[0].pinned == (1, 2, 3)
 
 
 def test_a_row_says_what_cannot_be_told_of_it(tmp_path: Path) -> None:
-    share = share_of(Phone(), tmp_path, "tflite-int8", "onnx-int8")
-    share.measurements[0].conditions = [with_changes(COOL, throttled=0x50000)] * 2
-    first, second = (_result(measurement, share, Sampling(30, 2, 0), "head") for measurement in share.measurements)
-    assert "had throttled since its start (under-voltage, throttled)" in first["notes"][0] and second["notes"] == []
+    run = run_of(Phone(), tmp_path, "tflite-int8", "onnx-int8")
+    run.measurements[0].conditions = [with_changes(COOL, throttled=0x50000)] * 2
+    first, second = (
+        build_result(measurement, run, Sampling(30, 2, 0), task_named("head")) for measurement in run.measurements
+    )
+    assert "had throttled since its start (under-voltage, throttled)" in first.notes[0] and second.notes == ()
 
 
-def test_the_wait_has_an_end_and_must_be_asked_for(tmp_path: Path) -> None:
+def test_the_wait_has_an_end_and_must_be_asked_for() -> None:
     target = Phone([70])
-    assert share_of(target, tmp_path).cooled(0).temperature_c == 70
-    assert share_of(target, tmp_path).cooled(None).temperature_c == 70
+    assert session_of(target).wait_until_cool(0).temperature_c == 70
+    assert session_of(target).wait_until_cool(None).temperature_c == 70
     assert not target.pauses
 
 
@@ -114,17 +123,17 @@ def tool(tmp_path: Path) -> Path:
 
 def test_googles_tool_adds_its_latency(tmp_path: Path, tool: Path) -> None:
     target = Phone(answer=Completed(0, TOLD, ""))
-    share = share_of(target, tmp_path, "tflite-int8", "onnx-int8")
-    share.measurements[0].pinned = (6, 7)
+    session, (first, second) = session_of(target), rows("tflite-int8", "onnx-int8")
+    first.pinned = (6, 7)
     target.drops = 1
-    time_with_googles_tool(share, tool, Sampling(30, 2, 0))
-    first, second = share.measurements
-    assert first.googles_tool is not None and second.googles_tool is None
-    assert (first.googles_tool["runs"], first.googles_tool["mean_ms"], first.googles_tool["p95_ms"]) == (30, 20.0, 21.0)
-    assert first.googles_tool["before"]["temperature_c"] == 50 and not first.conditions
+    time_with_benchmark_model(session, [first, second], tool, tmp_path, Sampling(30, 2, 0))
+    told = first.benchmark_model
+    assert told is not None and second.benchmark_model is None
+    assert (told.runs, told.mean_ms, told.p95_ms) == (30, 20.0, 21.0)
+    assert told.before is not None and told.before.temperature_c == 50 and not first.conditions
     command = target.commands[-1]
     assert command[:2] == ["taskset", "c0"] and "--num_threads=2" in command and "--num_runs=30" in command
-    assert "--graph=/there/tflite-int8.tflite" in command and share.interruptions == 1
+    assert "--graph=/there/tflite-int8.tflite" in command and session.interruptions == 1
 
 
 @pytest.mark.parametrize(
@@ -135,8 +144,7 @@ def test_googles_tool_adds_its_latency(tmp_path: Path, tool: Path) -> None:
     ],
 )
 def test_what_the_tool_says_must_be_understood(answer: Completed, text: str, tmp_path: Path, tool: Path) -> None:
-    share = share_of(Phone(answer=answer), tmp_path, "tflite-int8")
-    share.hidden = {"/secret/place": "PLACE"}
-    time_with_googles_tool(share, tool, Sampling(30, 2, 0))
-    (row,) = share.measurements
-    assert row.googles_tool is not None and text in row.googles_tool["failure"] and row.failure is None
+    session, (row,) = session_of(Phone(answer=answer)), rows("tflite-int8")
+    session.hidden = {"/secret/place": "PLACE"}
+    time_with_benchmark_model(session, [row], tool, tmp_path, Sampling(30, 2, 0))
+    assert row.benchmark_model is not None and text in (row.benchmark_model.failure or "") and row.failure is None

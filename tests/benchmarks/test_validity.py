@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as with_changes
 
-from fetaledge_benchmarks.validity import reasons_against, remarks_on
+from fetaledge_benchmarks.validity import reasons_against, throttling_blind_spots
 from fetaledge_devices.facts.model import Battery, Conditions
 
 QUIET = [10.0 + 0.01 * i for i in range(60)]
@@ -94,17 +94,22 @@ def test_a_board_that_throttled() -> None:
 
 
 def test_a_board_that_tells_little_of_its_throttling() -> None:
-    (remark,) = remarks_on((state(throttled=0, throttle_history=False),) * 2, PI)
+    (remark,) = throttling_blind_spots((state(throttled=0, throttle_history=False),) * 2, PI)
     assert "forgets after two seconds" in remark and "group video" in remark
-    (remark,) = remarks_on((COOL, COOL), PI)
+    (remark,) = throttling_blind_spots((COOL, COOL), PI)
     assert remark.startswith("neither vcgencmd nor the kernel")
-    assert remarks_on((COOL, COOL), "Google Pixel 8") == remarks_on((COOL, COOL), None) == remarks_on((), PI) == []
+    assert (
+        throttling_blind_spots((COOL, COOL), "Google Pixel 8")
+        == throttling_blind_spots((COOL, COOL), None)
+        == throttling_blind_spots((), PI)
+        == []
+    )
 
 
 def test_what_cannot_be_told_of_a_board_that_had_throttled_before() -> None:
     calm, earlier, worse = (state(throttled=word, throttle_history=True) for word in (0, 0x50000, 0x90000))
-    assert remarks_on((calm, calm), PI) == remarks_on((calm, earlier), PI) == []
-    (remark,) = remarks_on((calm, earlier, earlier, worse, worse, worse), PI)
+    assert throttling_blind_spots((calm, calm), PI) == throttling_blind_spots((calm, earlier), PI) == []
+    (remark,) = throttling_blind_spots((calm, earlier, earlier, worse, worse, worse), PI)
     assert remark == (
         "the board had throttled since its start (under-voltage, throttled, soft temperature limit), so that a short "
         "throttling during the measurement cannot be told: restart it and measure again"

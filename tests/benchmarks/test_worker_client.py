@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fetaledge_benchmarks.worker_client import WorkerFailed, parse_answer
+from fetaledge_benchmarks.worker_client import WorkerFailed, parse_result
 from fetaledge_devices.targets.base import Completed
 from fetaledge_devices.targets.failure_text import failure_text
 
@@ -17,7 +17,7 @@ def document(**changes: Any) -> str:
 
 
 def test_a_good_answer() -> None:
-    answer = parse_answer(document(), 2)
+    answer = parse_result(document(), 2)
     assert answer.series["kernel_ms"] == (1.0, 2.0)
     assert (answer.engine_version, answer.load_ms, answer.peak_rss_mb, answer.file_mb) == ("1.2", 10, 90.5, 1.5)
 
@@ -27,18 +27,18 @@ def test_a_good_answer() -> None:
     [
         ("", "cannot be read"),
         ("Segmentation fault", "cannot be read"),
-        ("[1]", "cannot be read"),
+        ("[1]", "has the schema None"),
         (document(schema="other/1"), "other/1"),
         (document(kernel_ms=[1.0]), "1 kernel_ms samples where 2"),
         (document(kernel_ms=[1.0, float("nan")]), "NaN"),
         (document(kernel_ms=[1.0, -2.0]), "-2.0"),
-        (document(load_ms=None), "TypeError"),
-        (json.dumps({"schema": "fetaledge/samples/1"}), "kernel_ms"),
+        (document(load_ms=None), "unusable value in load_ms"),
+        (json.dumps({"schema": "fetaledge/samples/1"}), "lacks the key engine_version"),
     ],
 )
 def test_a_bad_answer_is_named(text: str, words: str) -> None:
     with pytest.raises(WorkerFailed, match=words):
-        parse_answer(text, 2)
+        parse_result(text, 2)
 
 
 @pytest.mark.parametrize(

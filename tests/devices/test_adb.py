@@ -151,7 +151,7 @@ def test_a_phone_that_drops_out(fake: Callable[..., Path], said: str, sentence: 
     assert type(raised.value) is kind
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_an_adb_that_hangs(fake: Callable[..., Path]) -> None:
     fake("R58M123 device usb:1", noise="sleep 60")
     started = time.monotonic()
@@ -160,7 +160,7 @@ def test_an_adb_that_hangs(fake: Callable[..., Path]) -> None:
     assert time.monotonic() - started < 20
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_phone_that_hangs(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing comes back, and nobody says so: it is asked now and then, before the time limit and after it."""
     monkeypatch.setattr("fetaledge_devices.targets.shell.STOP_S", 2.0)

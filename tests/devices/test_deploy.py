@@ -31,7 +31,7 @@ from fetaledge_runtimes.records import to_json
 from fetaledge_runtimes.selftest import GOLDEN, write_golden
 from fetaledge_runtimes.tasks.registry import task_named
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 NAMES = ("onnx-fp32", "onnx-int8")
 
 # A package's stand-in on the device: it hands over to the one of this machine.

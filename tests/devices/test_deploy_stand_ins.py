@@ -21,7 +21,7 @@ from tests.devices.test_deploy import change_name, tested_bundle  # noqa: F401
 from tests.stand_ins.phone import Phone
 from tests.stand_ins.pi import Pi
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def side_by_side(call: Callable[[], object]) -> list[object]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_cache_that_cannot_be_written_does_not_undo_a_deployment(
     device: Folder,  # noqa: F811
     bundle: Path,  # noqa: F811
@@ -79,7 +79,7 @@ def test_a_cache_that_cannot_be_written_does_not_undo_a_deployment(
     assert not Path(device.root).exists()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_an_illegal_instruction_on_a_phone_is_a_sentence_with_the_known_fault(
     device: Folder,  # noqa: F811
     bundle: Path,  # noqa: F811
@@ -98,7 +98,7 @@ def test_an_illegal_instruction_on_a_phone_is_a_sentence_with_the_known_fault(
         deploy(bundle, device, variants=["onnx-fp32"], engines=["onnxruntime==1.21.0"])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_phone_that_runs_nothing_of_it_needs_no_runner(
     device: Folder,  # noqa: F811
     bundle_folder: Path,
@@ -110,7 +110,7 @@ def test_a_phone_that_runs_nothing_of_it_needs_no_runner(
         deploy(bundle_folder, device, variants=["openvino-fp32"])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("damage", ["missing", "unreadable"])
 def test_a_release_without_its_results_does_not_block_the_next(
     device: Folder,  # noqa: F811
@@ -137,7 +137,7 @@ def test_a_release_without_its_results_does_not_block_the_next(
         deploy(bundle, device)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_this_machine_is_not_given_another_engine(bundle: Path) -> None:  # noqa: F811
     with pytest.raises(UsageError, match=r"onnxruntime==1\.21\.0' was given for this machine, where what is installed"):
         deploy(bundle, open_target("local"), engines=["onnxruntime==1.21.0"])

@@ -216,7 +216,7 @@ def test_json(world: Callable[[Answers], list[Told]]) -> None:
     assert to_json(devices_document([])) == {"schema": "fetaledge/devices/1", "devices": ()}
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
 def test_the_phones_of_an_adb_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Through the real target, with a program in adb's place that runs the shell line here."""
@@ -244,7 +244,7 @@ def test_the_phones_of_an_adb_program(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert phone.facts.conditions.battery is not None and phone.facts.conditions.battery.status == "full"
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_stand_ins(pi4: Pi, phone: Phone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FETALEDGE_CACHE", str(tmp_path))
     remember(KnownTarget(address=pi4.address))
@@ -258,7 +258,7 @@ def test_the_stand_ins(pi4: Pi, phone: Phone, monkeypatch: pytest.MonkeyPatch, t
     assert formats[pi4.address] == ("onnx", "openvino", "tflite") and "tflite" in formats[phone.address]
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_stand_in_that_never_answers(pi4: Pi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FETALEDGE_CACHE", str(tmp_path))
     found, _ = list_devices([pi4.faults["silent"]], timeout_s=2)

@@ -381,7 +381,7 @@ def userland(tmp_path: Path, many: str) -> str:
     return str(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("many", ["busybox", "toybox"])
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
 def test_the_script_on_a_small_userland(shell: list[str], many: str, tmp_path: Path) -> None:
@@ -401,7 +401,7 @@ def test_the_script_on_a_small_userland(shell: list[str], many: str, tmp_path: P
     assert conditions.boot_id and conditions.cores_online and conditions.screen_on is False
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("as_argument", [False, True])
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
 def test_the_scripts_here(shell: list[str], as_argument: bool) -> None:
@@ -428,7 +428,7 @@ def reasons(target: Target, change: Callable[[], None]) -> str:
     return "; ".join(reasons_against(1, 4, [10.0] * 60, 60, (before, target.conditions()), None))
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_stand_in_of_a_pi(pi4: Pi) -> None:
     with open_target(pi4.address) as target:
         facts = target.facts()
@@ -454,7 +454,7 @@ def test_the_stand_in_of_a_pi(pi4: Pi) -> None:
             pi4.write(online, "0-3\n")
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_stand_in_of_a_phone(phone: Phone) -> None:
     with open_target(phone.address) as target:
         facts = target.facts()

@@ -12,7 +12,7 @@ import pytest
 from fetaledge_devices.facts.here import read_facts
 from fetaledge_devices.targets.local import LocalTarget
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 
 def test_this_machine_is_described_and_not_named() -> None:

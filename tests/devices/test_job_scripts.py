@@ -21,7 +21,7 @@ TOOLS = ("cat", "dd", "mkdir", "mv", "rm", "rmdir", "sleep", "touch")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 Shell = Callable[..., tuple[str, float]]
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(params=["dash", "busybox", "mksh with toybox", "mksh without setsid"])

@@ -21,7 +21,7 @@ import pytest
 
 from fetaledge_benchmarks.cost.emulation.boards import BOARDS
 from fetaledge_benchmarks.cost.emulation.qemu import qemu_command
-from fetaledge_benchmarks.worker_client import parse_answer
+from fetaledge_benchmarks.worker_client import parse_result
 from fetaledge_devices.native_runner.build import LIBRARIES, build_runner, compile_runner
 from fetaledge_devices.native_runner.exchange import read_logits, write_prepared
 from fetaledge_runtimes.engines.registry import open_engine
@@ -218,7 +218,7 @@ def usual(model: Path, frames: Path, **options: object) -> list[object]:
     return [model, *(part for name, value in given.items() for part in (f"--{name}", value))]
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("format_name", list(LIBRARIES))
 @pytest.mark.parametrize("machine", ["here", "emulated"])
 def test_the_logits_are_those_of_the_python_engine(
@@ -239,7 +239,7 @@ def test_the_logits_are_those_of_the_python_engine(
     assert (document["engine"], document["engine_version"]) == (engine.name, engine.version)
     assert document["variant"] == model.stem and document["threads"] == 2
     assert document["file_mb"] == pytest.approx(model.stat().st_size / 1e6, abs=1e-6)
-    answer = parse_answer(done.stdout, 4)
+    answer = parse_result(done.stdout, 4)
     assert len(answer.series["kernel_ms"]) == 4 and min(answer.series["kernel_ms"]) > 0
     assert document["load_ms"] > 0 and document["peak_rss_mb"] > 1
     assert tuple(document["logits"]) == LOGITS
@@ -250,16 +250,16 @@ def test_the_logits_are_those_of_the_python_engine(
         np.testing.assert_allclose(read_logits(tmp_path / f"{name}.logits", LOGITS), expected, atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_without_samples_every_frame_is_predicted(
     here: Start, models: dict[str, Path], prepared: Path, tmp_path: Path
 ) -> None:
     done = here(*usual(models["tflite"], prepared, masks=tmp_path, samples=0))
-    assert parse_answer(done.stdout, 0).series["kernel_ms"] == ()
+    assert parse_result(done.stdout, 0).series["kernel_ms"] == ()
     assert len(list(tmp_path.glob("*.logits"))) == 3
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("format_name", list(LIBRARIES))
 def test_the_engine_gets_the_threads_asked_for(
     here: Start, models: dict[str, Path], prepared: Path, tmp_path: Path, format_name: str
@@ -279,7 +279,7 @@ def test_the_engine_gets_the_threads_asked_for(
     assert counts[1] - counts[0] == 2
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_what_cannot_be_used_is_one_sentence(
     here: Start, models: dict[str, Path], prepared: Path, tmp_path: Path
 ) -> None:
@@ -315,7 +315,7 @@ def test_what_cannot_be_used_is_one_sentence(
         assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and sentence in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_wrong_model_is_one_sentence_on_the_phone_too(emulated: Start, prepared: Path, tmp_path: Path) -> None:
     (tmp_path / "text.tflite").write_text("no model", encoding="utf-8")
     done = emulated(*usual(tmp_path / "text.tflite", prepared))
@@ -324,7 +324,7 @@ def test_a_wrong_model_is_one_sentence_on_the_phone_too(emulated: Start, prepare
     assert "Model provided" in done.stderr  # why, in the engine's words
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_what_may_not_be_read_is_one_sentence(
     here: Start, models: dict[str, Path], prepared: Path, tmp_path: Path
 ) -> None:
@@ -338,7 +338,7 @@ def test_what_may_not_be_read_is_one_sentence(
     assert done.returncode == 3 and "frame 1.raw cannot be read: Permission denied" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_an_engine_that_was_not_sent_is_named(
     here: Start, models: dict[str, Path], prepared: Path, tmp_path: Path
 ) -> None:
@@ -347,7 +347,7 @@ def test_an_engine_that_was_not_sent_is_named(
         assert done.returncode == 3 and f"error: {library.name} cannot be loaded" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_logits_that_cannot_be_written_whole_are_not_left(
     here: Start, models: dict[str, Path], prepared: Path, tmp_path: Path
 ) -> None:
@@ -360,7 +360,7 @@ def test_logits_that_cannot_be_written_whole_are_not_left(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_an_answer_that_cannot_be_written_is_an_error(here: Start, models: dict[str, Path], prepared: Path) -> None:
     with Path("/dev/full").open("w") as full:
         command = here(*usual(models["tflite"], prepared)).args
@@ -369,7 +369,7 @@ def test_an_answer_that_cannot_be_written_is_an_error(here: Start, models: dict[
     assert done.returncode == 3 and "the answer cannot be written: No space left on device" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_it_needs_no_library_of_the_phone(
     models: dict[str, Path], prepared: Path, frames: dict[str, np.ndarray], tmp_path: Path
 ) -> None:

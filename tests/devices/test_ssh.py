@@ -141,7 +141,7 @@ def test_folders_of_processes_that_were_killed_are_swept(
     shutil.rmtree(base)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_what_a_login_shell_prints_is_ignored(fake: Callable[..., Path]) -> None:
     fake(noise="echo Welcome; echo -n more")
     with opened("ssh://pi@x") as target:
@@ -149,7 +149,7 @@ def test_what_a_login_shell_prints_is_ignored(fake: Callable[..., Path]) -> None
         assert target.run(["echo", "out"], 10).stdout == "out\n"
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.skipif(shutil.which("rsync") is None, reason="no rsync on this machine")
 def test_odd_letters_in_each_place_stay_letters(fake: Callable[..., Path], tmp_path: Path) -> None:
     home = fake(EVIL)
@@ -167,7 +167,7 @@ def test_odd_letters_in_each_place_stay_letters(fake: Callable[..., Path], tmp_p
     assert not list(tmp_path.rglob("x"))
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_device_without_sha256sum_is_told_so(fake: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "few").mkdir()
     for name in ("sh", "cat"):
@@ -179,7 +179,7 @@ def test_a_device_without_sha256sum_is_told_so(fake: Callable[..., Path], tmp_pa
                 verb()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_lock_is_renewed_while_nothing_else_happens(
     fake: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,7 +197,7 @@ def test_the_lock_is_renewed_while_nothing_else_happens(
         assert not (home / ".fetaledge" / "lock").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_lock_whose_taking_was_cut_off_is_let_go(fake: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     home = fake()
     with opened("ssh://pi@x") as target:
@@ -214,7 +214,7 @@ def test_a_lock_whose_taking_was_cut_off_is_let_go(fake: Callable[..., Path], mo
         assert not (home / ".fetaledge" / "lock").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_folder_that_vanishes_there_is_called_that(fake: Callable[..., Path]) -> None:
     home = fake()
     with opened("ssh://pi@x") as target, target.session():
@@ -225,7 +225,7 @@ def test_a_folder_that_vanishes_there_is_called_that(fake: Callable[..., Path]) 
     assert not (home / ".fetaledge").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_large_folder_is_given_the_time_that_it_takes(
     fake: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,7 +297,7 @@ def test_no_room_for_what_is_sent_is_said_of_this_machine(
             target.send(home)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_hash_that_stays_wrong_is_an_error(fake: Callable[..., Path], tmp_path: Path) -> None:
     home = fake()
     (tmp_path / "bin").mkdir()
@@ -313,7 +313,7 @@ def test_a_hash_that_stays_wrong_is_an_error(fake: Callable[..., Path], tmp_path
         target.send(home)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("fault", "sentence", "hint"),
     [
@@ -338,7 +338,7 @@ def test_a_device_that_cannot_be_reached(
         assert time.monotonic() - started < 40
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("side", ["here", "there"])
 def test_scp_where_one_side_has_no_rsync(pi4: Pi, tmp_path: Path, side: str, monkeypatch: pytest.MonkeyPatch) -> None:
     there = pi4.root / "usr/bin/rsync"
@@ -370,7 +370,7 @@ def test_scp_where_one_side_has_no_rsync(pi4: Pi, tmp_path: Path, side: str, mon
     assert subprocess.run(["diff", "-r", sent, tmp_path / "fetched"], check=False).returncode == 0
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_one_connection_serves_all_and_ends_with_the_target(pi4: Pi) -> None:
     with opened(pi4.address) as target:
         for _ in range(3):
@@ -381,7 +381,7 @@ def test_one_connection_serves_all_and_ends_with_the_target(pi4: Pi) -> None:
     target.close()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_dead_connection_is_noticed_before_the_time_limit(pi4: Pi) -> None:
     with opened(pi4.address) as target:
         target.alive_s = 1
@@ -398,7 +398,7 @@ def test_a_dead_connection_is_noticed_before_the_time_limit(pi4: Pi) -> None:
             assert target.run(["echo", "on"], 60).stdout == "on\n"
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_no_connection_outlives_a_process_that_was_killed(pi4: Pi) -> None:
     script = (
         "import sys, time\nfrom fetaledge_devices.targets import open_target\n"

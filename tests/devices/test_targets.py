@@ -52,7 +52,7 @@ def test_the_five_verbs_on_this_machine(tmp_path: Path) -> None:
     assert sent.is_dir()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_command_that_hangs_is_killed(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     with pytest.raises(TimeoutError, match="did not finish within 2 s"):
@@ -60,7 +60,7 @@ def test_a_command_that_hangs_is_killed(tmp_path: Path) -> None:
     assert not alive(int(note.read_text()))
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_command_here_is_cancelled_from_another_thread(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     target = open_target("local")
@@ -73,7 +73,7 @@ def test_a_command_here_is_cancelled_from_another_thread(tmp_path: Path) -> None
             verb()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_pause_ends_when_it_is_cancelled() -> None:
     target = open_target("local")
     target.pause(0.01)
@@ -84,7 +84,7 @@ def test_a_pause_ends_when_it_is_cancelled() -> None:
     assert time.monotonic() - started < 10
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_what_a_command_here_started_is_killed_with_it(tmp_path: Path) -> None:
     """It would keep the pipes open."""
     started = time.monotonic()
@@ -147,7 +147,7 @@ def jobs(device: StandIn) -> list[str]:
     return [line for line in device.processes() if "sleep" in line]
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_five_verbs_there(target: RemoteTarget, device: StandIn, tmp_path: Path) -> None:
     before = set(device.home.iterdir())
     facts = target.facts()
@@ -174,7 +174,7 @@ def test_the_five_verbs_there(target: RemoteTarget, device: StandIn, tmp_path: P
     assert (device.home / Path(target.root).name).stat().st_mode & 0o77 == 0
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_exit_codes_signals_and_words(target: RemoteTarget) -> None:
     with target.session():
         assert target.run(["sh", "-c", "kill -9 $$"], 60) == Completed(-9, "", "")
@@ -186,7 +186,7 @@ def test_exit_codes_signals_and_words(target: RemoteTarget) -> None:
     assert target.shell("echo out; echo err >&2; exit 255") == Completed(255, "out\n", "err\n")
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_time_limit_leaves_nothing_running(target: RemoteTarget, device: StandIn) -> None:
     with target.session():
         with pytest.raises(TimeoutError, match="did not finish within 1 s"):
@@ -195,7 +195,7 @@ def test_a_time_limit_leaves_nothing_running(target: RemoteTarget, device: Stand
         assert target.run(["echo", "well"], 60).stdout == "well\n"
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_cancelled_from_another_thread(target: RemoteTarget, device: StandIn, tmp_path: Path) -> None:
     (tmp_path / "frame").write_text("x")
     with target.session():
@@ -214,7 +214,7 @@ def test_cancelled_from_another_thread(target: RemoteTarget, device: StandIn, tm
     assert [path.name for path in folder.iterdir()] == ["jobs"] and not list((folder / "jobs").iterdir())
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_runs_there_when_the_process_here_is_gone(
     target: RemoteTarget, device: StandIn, number: signal.Signals
@@ -232,7 +232,7 @@ def test_nothing_runs_there_when_the_process_here_is_gone(
     shutil.rmtree(lock, ignore_errors=True)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("device", ["pi4"], indirect=True)
 def test_nothing_outlives_its_time_limit_where_both_the_network_and_the_host_are_gone(device: StandIn) -> None:
     process = start_host(device, 2)
@@ -249,7 +249,7 @@ def test_nothing_outlives_its_time_limit_where_both_the_network_and_the_host_are
         target.shell(f"rm -rf '{target.root}'")
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("device", ["phone"], indirect=True)
 def test_a_second_benchmark_is_refused(target: RemoteTarget, device: StandIn) -> None:
     with opened(device) as other, target.session():
@@ -264,7 +264,7 @@ def test_a_second_benchmark_is_refused(target: RemoteTarget, device: StandIn) ->
         assert other.run(["true"], 60).returncode == 0
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_lock_that_is_void_is_taken_over_with_what_lay_there(target: RemoteTarget, device: StandIn) -> None:
     folder = device.home / Path(target.root).name
     with target.session():
@@ -277,7 +277,7 @@ def test_a_lock_that_is_void_is_taken_over_with_what_lay_there(target: RemoteTar
     assert not (folder / "lock").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("device", ["pi4"], indirect=True)
 def test_a_lock_that_was_lost_stops_the_loser(target: RemoteTarget, device: StandIn, tmp_path: Path) -> None:
     lock = device.home / Path(target.root).name / "lock"
@@ -295,7 +295,7 @@ def test_a_lock_that_was_lost_stops_the_loser(target: RemoteTarget, device: Stan
     assert [path.name for path in lock.iterdir()] == ["someone.99999999.x"] and not (lock.parent / "x").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_no_space_left(target: RemoteTarget, device: StandIn, tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(os.urandom(4_000_000))
     with target.session():
@@ -310,7 +310,7 @@ def test_no_space_left(target: RemoteTarget, device: StandIn, tmp_path: Path) ->
         assert target.hashes(["store/model"]) == {"store/model": digest(tmp_path / "model")}
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("device", ["phone"], indirect=True)
 def test_nothing_at_all_fits(target: RemoteTarget, device: StandIn, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x")
@@ -324,7 +324,7 @@ def test_nothing_at_all_fits(target: RemoteTarget, device: StandIn, tmp_path: Pa
     assert target.run(["true"], 60).returncode == 0
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_storage_that_can_only_be_read(target: RemoteTarget, device: StandIn, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x")
     device.read_only(True)
@@ -336,7 +336,7 @@ def test_a_storage_that_can_only_be_read(target: RemoteTarget, device: StandIn, 
         device.read_only(False)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("device", ["pi4"], indirect=True)
 def test_no_permission_to_write(target: RemoteTarget, device: StandIn, tmp_path: Path) -> None:
     folder = device.home / Path(target.root).name
@@ -350,7 +350,7 @@ def test_no_permission_to_write(target: RemoteTarget, device: StandIn, tmp_path:
         folder.rmdir()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_connection_cut_in_the_middle_of_a_transfer(target: RemoteTarget, device: StandIn, tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(os.urandom(50_000_000))
     (tmp_path / "small").write_bytes(os.urandom(1000))
@@ -373,7 +373,7 @@ def test_a_connection_cut_in_the_middle_of_a_transfer(target: RemoteTarget, devi
         target.shell(f"rm -r '{target.root}/store'")
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_transfer_is_cancelled(target: RemoteTarget, device: StandIn, tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(os.urandom(50_000_000))
     stop = threading.Event()
@@ -391,7 +391,7 @@ def test_a_transfer_is_cancelled(target: RemoteTarget, device: StandIn, tmp_path
     assert not list((device.home / Path(target.root).name / "jobs").iterdir())
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_half_a_file_of_the_same_age_is_repaired(target: RemoteTarget, tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(b"x" * 100_000)
     target.push({"a b/model": tmp_path / "model"})
@@ -404,7 +404,7 @@ def test_half_a_file_of_the_same_age_is_repaired(target: RemoteTarget, tmp_path:
         assert target.hashes(["a b/model", "missing"]) == right
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_connection_cut_in_the_middle_of_a_command(target: RemoteTarget, device: StandIn) -> None:
     with target.session():
         threading.Timer(1, device.cut).start()
@@ -416,7 +416,7 @@ def test_a_connection_cut_in_the_middle_of_a_command(target: RemoteTarget, devic
         assert target.run(["echo", "on"], 60).stdout == "on\n"
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_device_that_reboots(target: RemoteTarget, device: StandIn) -> None:
     with target.session():
         before = target.conditions().boot_id

@@ -65,7 +65,7 @@ def take_away(shelf: Path) -> None:
         wheel.unlink()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_wheels_of_the_device_are_found_once_and_kept(shelf: Path, cache: Path) -> None:
     found = resolve(PI4, ["some-engine>=1", "any_base==1.5"])
     assert [name_and_version(wheel) for wheel in found] == [("some-engine", "2.0"), ("any-base", "1.5")]
@@ -77,7 +77,7 @@ def test_wheels_of_the_device_are_found_once_and_kept(shelf: Path, cache: Path) 
         resolve(PI4, ["any_base==1.5", "some-engine>=1"])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_hosts_constraints_do_not_bind_a_device(
     shelf: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -87,7 +87,7 @@ def test_the_hosts_constraints_do_not_bind_a_device(
     assert name_and_version(wheel) == ("some-engine", "1.0")
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_no_such_wheel_names_those_that_there_are_also_without_a_network(shelf: Path) -> None:
     with pytest.raises(NoSuchWheel, match="no wheel of some-engine==9 for Python 3.11 on manylinux_2_36_aarch64") as no:
         resolve(PI4, ["any_base", "some-engine==9"])
@@ -98,7 +98,7 @@ def test_no_such_wheel_names_those_that_there_are_also_without_a_network(shelf: 
         resolve(PI4, ["some-engine==9"])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_network_that_is_away_is_one_sentence(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
@@ -181,7 +181,7 @@ def test_a_wheel_is_unpacked_once(tmp_path: Path) -> None:
         unpacked(tmp_path / "other-1.0-py3-none-any.whl")
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_fetaledges_own_wheel_can_be_installed(tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--quiet", "install", "--no-deps", "--no-index", "--target"]
     subprocess.run([*pip, str(tmp_path / "site"), str(runtimes_wheel())], check=True, capture_output=True)

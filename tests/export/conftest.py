@@ -1,4 +1,4 @@
-"""A tiny U-Net trained for a few seconds on bright ellipses: small enough for unit tests, real enough for a gate."""
+"""A tiny U-Net trained for a few seconds on bright ellipses: small enough for seconds, real enough for a gate."""
 
 from __future__ import annotations
 
@@ -6,49 +6,27 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
-from fetaledge_export.export import export_bundle
 from fetaledge_export.gate import Limits
-from fetaledge_export.results import ExportResult
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
 from fetaledge_runtimes.preprocess import resize
+from tests.made import Made
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from fetaledge_export.results import ExportResult
 
 SIZE = (64, 96)
 SCALE, OFFSET = 1 / 127.5, -1.0
 # A pixel of this grid is 1.5 mm, and seven convolutions average out little of what int8 rounds.
 WIDE = Limits(hc_abs_mean_mm=2, hc_bias_mm=2, hc_p95_mm=4)
-
-
-class Block(nn.Sequential):
-    def __init__(self, taken: int, given: int, stride: int = 1) -> None:
-        super().__init__(nn.Conv2d(taken, given, 3, stride, 1, bias=False), nn.BatchNorm2d(given), nn.ReLU())
-
-
-class TinyUnet(nn.Module):
-    def __init__(self, channels: int = 3) -> None:
-        super().__init__()
-        self.stem, self.down, self.deep = Block(channels, 8, 2), Block(8, 16, 2), Block(16, 32, 2)
-        self.up1, self.up2, self.up3 = Block(48, 16), Block(24, 16), Block(16, 8)
-        self.head = nn.Conv2d(8, 1, 3, padding=1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        def twice(t: torch.Tensor) -> torch.Tensor:
-            return nn.functional.interpolate(t, scale_factor=2.0, mode="nearest")
-
-        s1 = self.stem(x)
-        s2 = self.down(s1)
-        y = self.up1(torch.cat([twice(self.deep(s2)), s2], 1))
-        y = self.up2(torch.cat([twice(y), s1], 1))
-        result: torch.Tensor = self.head(self.up3(twice(y)))
-        return result
 
 
 def bright_ellipse(seed: int, subject: str, pixel_mm: tuple[float, float] | None = (0.8, 0.8)) -> LabelledFrame:
@@ -76,8 +54,12 @@ def golden() -> list[Frame]:
     return [bright_ellipse(200 + seed, "golden").frame for seed in range(2)]
 
 
-@pytest.fixture(scope="session")
-def network() -> nn.Module:
+def train_tiny_unet() -> nn.Module:
+    import torch
+    from torch import nn
+
+    from tests.export.networks import TinyUnet
+
     torch.manual_seed(0)
     torch.set_num_threads(1)
     cases = [bright_ellipse(1000 + seed, "x") for seed in range(48)]
@@ -94,6 +76,18 @@ def network() -> nn.Module:
         loss.backward()
         optimiser.step()
     assert math.isfinite(loss.item())
+    return net
+
+
+@pytest.fixture(scope="session")
+def network(made: Made) -> nn.Module:
+    from safetensors.torch import load_model, save_model
+
+    from tests.export.networks import TinyUnet
+
+    weights = made("tiny.safetensors", lambda path: save_model(train_tiny_unet(), str(path)))
+    net = TinyUnet()
+    load_model(net, weights)
     return net.eval()
 
 
@@ -110,6 +104,8 @@ Export = Callable[..., Exported]
 def export(
     network: nn.Module, calibration: list[LabelledFrame], validation: list[LabelledFrame], golden: list[Frame]
 ) -> Export:
+    from fetaledge_export.export import export_bundle
+
     def run(out: Path, **changes: Any) -> Exported:
         steps: list[str] = []
         arguments: dict[str, Any] = {

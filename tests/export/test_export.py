@@ -4,11 +4,10 @@ import copy
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 from fetaledge_export.gate import UNJUDGED, Limits
 from fetaledge_runtimes.bundle import Bundle
@@ -16,6 +15,9 @@ from fetaledge_runtimes.errors import InputError, OutputError, UsageError
 from fetaledge_runtimes.frames.frame import LabelledFrame
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.selftest import check_golden
+
+if TYPE_CHECKING:
+    from torch import nn
 
 NAMES = [f"{f}-{p}" for p in ("int8", "fp32", "fp16") for f in ("openvino", "tflite", "onnx")]
 
@@ -73,7 +75,7 @@ def test_rows_are_a_table(exported) -> None:
     assert {len(row) for row in rows} == {len(header)}
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_variant_that_breaks_a_limit_is_left_out_and_the_others_kept(export, tmp_path: Path) -> None:
     tight = Limits(hc_abs_mean_mm=0.005)
     result = export(tmp_path / "b", formats=("onnx",), precisions=("fp32", "int8"), limits=tight).result
@@ -88,7 +90,7 @@ def test_a_variant_that_breaks_a_limit_is_left_out_and_the_others_kept(export, t
     assert "above 0.005 mm" in (tmp_path / "b/card.md").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_where_nothing_passes_the_bundle_says_why(export, tmp_path: Path) -> None:
     result = export(tmp_path / "b", formats=("onnx",), precisions=("int8",), limits=Limits(dice_drop=-1)).result
     assert len(result.failed) == 1
@@ -97,20 +99,10 @@ def test_where_nothing_passes_the_bundle_says_why(export, tmp_path: Path) -> Non
     assert {stored.file for stored in bundle.files()} == {"evaluation.json", "card.md"}
 
 
-class Sideways(nn.Module):
-    """Swaps rows and columns, which channel-last TFLite cannot do without a TRANSPOSE."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.network(x.permute(0, 1, 3, 2)).permute(0, 1, 3, 2)
-        return logits
-
-
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_conversion_that_fails_costs_its_own_variants_alone(export, network: nn.Module, tmp_path: Path) -> None:
+    from tests.export.networks import Sideways
+
     result = export(tmp_path / "b", network=Sideways(network), formats=("onnx", "tflite"), precisions=("fp32",)).result
     assert [variant.name for variant in result.failed] == ["tflite-fp32"]
     assert result.failed[0].reasons[0].startswith("it could not be converted: ")
@@ -166,7 +158,7 @@ def test_nan_weights_are_refused(export, network: nn.Module, tmp_path: Path) -> 
     assert nothing_left(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_an_existing_bundle_is_replaced_only_by_force(export, tmp_path: Path) -> None:
     once = {"formats": ("onnx",), "precisions": ("fp32",)}
     export(tmp_path / "b", name="first", **once)
@@ -186,7 +178,7 @@ def test_force_does_not_replace_a_folder_that_is_no_bundle(export, tmp_path: Pat
     assert (tmp_path / "thesis/chapter.txt").read_text() == "years of work"
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "at", ["reading", "torch-fp32", "onnx-int8: converting", "onnx-int8: ONNX", "onnx-fp32: conv", "writing"]
 )
@@ -200,7 +192,7 @@ def test_ctrl_c_leaves_nothing_behind(export, tmp_path: Path, at: str) -> None:
     assert nothing_left(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_export_prints_nothing(export, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     export(tmp_path / "b", precisions=("int8",))
     assert capfd.readouterr() == ("", "")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from torch import nn
 
 from fetaledge_export.formats import tflite_file
-from fetaledge_export.formats.format import FORMATS, PRECISIONS, read_metadata
-from fetaledge_export.torch_engine import TorchEngine
 from fetaledge_runtimes.engines.registry import open_engine
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import LabelledFrame
 from fetaledge_runtimes.preprocess import resize
 
+if TYPE_CHECKING:
+    from torch import nn
+
+FORMATS = ("openvino", "tflite", "onnx")
+PRECISIONS = ("int8", "fp32", "fp16")
 SIZE = (64, 96)
 LARGEST_ERROR = {"fp32": 1e-4, "fp16": 1e-2, "int8": 0.15}
 SMALLEST_DICE = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.99}
@@ -31,6 +34,8 @@ def model_file(folder: Path, format_name: str, precision: str) -> Path:
 def test_logits_follow_the_torch_model(
     exported, network: nn.Module, validation: list[LabelledFrame], format_name: str, precision: str
 ) -> None:
+    from fetaledge_export.torch_engine import TorchEngine
+
     engine = open_engine(format_name, model_file(exported.result.folder, format_name, precision), 1)
     torch_engine = TorchEngine(network, 1 / 127.5, -1.0, 1)
     error, both, total = 0.0, 0, 0
@@ -47,6 +52,8 @@ def test_logits_follow_the_torch_model(
 
 @pytest.mark.parametrize(("format_name", "precision"), ALL)
 def test_metadata_stands_in_the_file(exported, format_name: str, precision: str) -> None:
+    from fetaledge_export.formats.format import read_metadata
+
     metadata = read_metadata(model_file(exported.result.folder, format_name, precision))
     assert metadata["schema"] == "fetaledge/model/1"
     assert metadata["notice"] == "research software, not a medical device"
@@ -100,6 +107,8 @@ def test_tflite_holds_no_transpose_and_nothing_foreign(exported, precision: str)
 def test_a_file_without_metadata_gives_none(exported, tmp_path: Path) -> None:
     import onnx
 
+    from fetaledge_export.formats.format import read_metadata
+
     model = onnx.load(model_file(exported.result.folder, "onnx", "fp32"))
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "bare.onnx")
@@ -107,5 +116,7 @@ def test_a_file_without_metadata_gives_none(exported, tmp_path: Path) -> None:
 
 
 def test_another_ending_is_refused(tmp_path: Path) -> None:
+    from fetaledge_export.formats.format import read_metadata
+
     with pytest.raises(InputError, match="no model file"):
         read_metadata(tmp_path / "model.pt")

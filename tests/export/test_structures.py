@@ -6,25 +6,14 @@ import json
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
-from fetaledge_export.device_model import (
-    DecoderAlone,
-    DeviceModel,
-    EncoderAlone,
-    is_transformer,
-    refuse_too_large,
-)
 from fetaledge_export.formats import tflite_file
-from fetaledge_export.formats.format import FORMATS, INT8_OF_TRANSFORMERS, PRECISIONS
 from fetaledge_export.gate import Limits
-from fetaledge_export.parity import Difference, Parity
-from fetaledge_export.results import ExportResult, change_cells, change_header, table
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import InputError
@@ -34,6 +23,13 @@ from fetaledge_runtimes.preprocess import resize
 from fetaledge_runtimes.scores.record import paired_change, score_case
 from fetaledge_runtimes.selftest import check_golden
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from fetaledge_export.results import ExportResult
+
+FORMATS = ("openvino", "tflite", "onnx")
+PRECISIONS = ("int8", "fp32", "fp16")
 SIZE = (64, 96)
 SCALE, OFFSET = 1 / 127.5, -1.0
 STRUCTURES = {"task": "ps-fh", "classes": ("background", "pubic-symphysis", "head")}
@@ -54,48 +50,12 @@ def two_structures(seed: int, subject: str) -> LabelledFrame:
     return LabelledFrame(frame, mask, f"frame_{seed}", subject, synthetic=True)
 
 
-class Block(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.mlp = nn.Sequential(nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        q, k, v = self.qkv(self.norm1(x)).chunk(3, dim=-1)
-        weights = torch.softmax(q @ k.transpose(1, 2) / q.shape[-1] ** 0.5, dim=-1)
-        x = x + self.out(weights @ v)
-        result: torch.Tensor = x + self.mlp(self.norm2(x))
-        return result
-
-
-class TinyTransformer(nn.Module):
-    """Divided as a SAM is: :meth:`encode` gives an embedding (N, 48, 8, 12), :meth:`decode` logits (N, 3, 32, 48)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.patches = nn.Conv2d(3, 48, 8, 8)
-        self.positions = nn.Parameter(torch.randn(1, 96, 48) * 0.02)
-        self.blocks = nn.Sequential(Block(48), Block(48))
-        self.mix = nn.Linear(48, 48)
-        self.up = nn.Sequential(nn.ConvTranspose2d(48, 16, 4, 4), nn.ReLU(), nn.Conv2d(16, 3, 3, padding=1))
-
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
-        tokens = self.blocks(self.patches(x).flatten(2).transpose(1, 2) + self.positions)
-        embedding: torch.Tensor = tokens.transpose(1, 2).reshape(len(x), 48, 8, 12)
-        return embedding
-
-    def decode(self, embedding: torch.Tensor) -> torch.Tensor:
-        mixed = self.mix(embedding.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        logits: torch.Tensor = self.up(mixed)
-        return logits
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.decode(self.encode(x))
-
-
 def fit(network: nn.Module, steps: int) -> nn.Module:
     """Train on a few frames; logits may be of half the size."""
+
+    import torch
+    from torch import nn
+
     torch.set_num_threads(1)
     cases = [two_structures(1000 + seed, "x") for seed in range(32)]
     pixels = np.stack([resize(case.frame.pixels, SIZE) for case in cases])
@@ -123,6 +83,10 @@ def frames() -> dict[str, list[LabelledFrame]]:
 
 @pytest.fixture(scope="module")
 def exported_transformer(export, frames, tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
+    import torch
+
+    from tests.export.networks import TinyTransformer
+
     torch.manual_seed(0)
     golden = [two_structures(200, "golden").frame]
     out = tmp_path_factory.mktemp("structures") / "b"
@@ -133,10 +97,18 @@ def exported_transformer(export, frames, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_what_a_network_is_decides_how_it_is_quantised(network: nn.Module) -> None:
+    from fetaledge_export.device_model import is_transformer
+    from tests.export.networks import TinyTransformer
+
     assert is_transformer(TinyTransformer()) and not is_transformer(network)
 
 
 def test_a_device_model_of_two_parts_is_the_network_and_shares_its_weights() -> None:
+    import torch
+
+    from fetaledge_export.device_model import DecoderAlone, DeviceModel, EncoderAlone
+    from tests.export.networks import TinyTransformer
+
     network = TinyTransformer().eval()
     model = DeviceModel(network, SCALE, OFFSET)
     frame = torch.randint(0, 256, (1, 1, *SIZE), dtype=torch.uint8)
@@ -152,6 +124,9 @@ def test_a_device_model_of_two_parts_is_the_network_and_shares_its_weights() -> 
 
 
 def test_a_network_that_no_file_can_hold_is_refused() -> None:
+    from fetaledge_export.device_model import refuse_too_large
+    from tests.export.networks import TinyTransformer
+
     refuse_too_large(TinyTransformer())
     with pytest.raises(InputError, match=r"weights take 0\.00 GB, and a model file can hold 0\.00 GB") as caught:
         refuse_too_large(TinyTransformer(), largest=1000)
@@ -159,6 +134,8 @@ def test_a_network_that_no_file_can_hold_is_refused() -> None:
 
 
 def test_parity_is_against_the_largest_value() -> None:
+    from fetaledge_export.parity import Difference, Parity
+
     expected = [np.array([[[0.0, -4.0]]], np.float32), np.array([[[2.0, 1.0]]], np.float32)]
     difference = Difference.between([expected[0] + 0.004, expected[1] - 0.008], expected)
     assert difference.max_abs == pytest.approx(0.008, rel=1e-4)
@@ -170,6 +147,8 @@ def test_parity_is_against_the_largest_value() -> None:
 
 
 def test_the_columns_follow_the_task(frames) -> None:
+    from fetaledge_export.results import change_cells, change_header, table
+
     scores = [score_case(case, case.mask, "ps-fh") for case in frames["validation"]]
     header, rows = table(scores, (), "ps-fh")
     assert header[2:4] == ("Dice", "ΔDice (n)") and not [name for name in header if "HC" in name]
@@ -179,7 +158,7 @@ def test_the_columns_follow_the_task(frames) -> None:
     assert cells == ("+0.0000 (9)", f"0.000 ({len(scores)})", f"+0.000 ({len(scores)})", "0.000")
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_every_variant_of_a_transformer_passes(exported_transformer: ExportResult) -> None:
     assert [(variant.name, variant.reasons) for variant in exported_transformer.failed] == []
     assert len(exported_transformer.variants) == 9
@@ -189,8 +168,10 @@ def test_every_variant_of_a_transformer_passes(exported_transformer: ExportResul
         assert check_golden(Bundle.open(exported_transformer.folder), variant.name) == []
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_parity_and_times_of_both_parts_stand_in_the_record(exported_transformer: ExportResult) -> None:
+    from fetaledge_export.formats.format import INT8_OF_TRANSFORMERS
+
     record = json.loads((exported_transformer.folder / "evaluation.json").read_text())
     assert record["limits"] == {"dice_drop": 0.02, "new_failures": 0, "aop_abs_mean_deg": 4, "aop_p95_deg": 10}
     for variant in record["variants"]:
@@ -205,7 +186,7 @@ def test_parity_and_times_of_both_parts_stand_in_the_record(exported_transformer
     assert INT8_OF_TRANSFORMERS["tflite"] in card
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_int8_is_in_the_encoder_alone(exported_transformer: ExportResult) -> None:
     """Seven linear layers in the encoder of two blocks with four each, one in the decoder."""
     import onnx
@@ -229,7 +210,7 @@ def test_int8_is_in_the_encoder_alone(exported_transformer: ExportResult) -> Non
     assert len(quantised) == 8
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_inspect_shows_the_angle(exported_transformer: ExportResult, capsys: pytest.CaptureFixture[str]) -> None:
     from fetaledge.cli.inspect import inspect
 
@@ -238,11 +219,14 @@ def test_inspect_shows_the_angle(exported_transformer: ExportResult, capsys: pyt
     assert "mean |ΔAoP| °" in shown and "HC" not in shown and "ps-fh: background, pubic-symphysis, head" in shown
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_a_unet_of_three_logits_in_every_precision(
     export, network: nn.Module, frames, tmp_path: Path, format_name: str
 ) -> None:
+    import torch
+    from torch import nn
+
     torch.manual_seed(0)
     unet = type(network)(3)
     unet.head = nn.Conv2d(8, 3, 3, padding=1)

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
-import numpy as np
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
-from fetaledge_export.torch_engine import TorchEngine
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def test_gives_the_networks_logits_of_three_equal_channels(network: nn.Module) -> None:
+    import torch
+
+    from fetaledge_export.torch_engine import TorchEngine
+
     pixels = np.random.default_rng(0).integers(0, 256, (64, 96), dtype=np.uint8)
     engine = TorchEngine(network, 1 / 127.5, -1.0, 1)
     with torch.no_grad():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,44 +9,30 @@ from typing import Any
 
 import pytest
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from tests.command import Command
+from tests.made import Made
 
 
 @pytest.fixture(scope="session")
-def fetaledge() -> Command:
-    """Run ``fetaledge …`` in a process of its own, with no terminal."""
-
-    def run(*arguments: object, timeout: float = 600, **options: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "fetaledge", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, **options)  # type: ignore[call-overload,no-any-return]
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def psfh_phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def psfh_phantoms(store: Made) -> Path:
     """Eight frames of symphysis and head in PSFHS's layout."""
     from fetaledge.phantoms.ps_fh import write_psfh_phantoms
 
-    folder = tmp_path_factory.mktemp("data") / "psfh"
-    write_psfh_phantoms(folder, 8, seed=3)
-    return folder
+    return store("psfh-8", lambda folder: write_psfh_phantoms(folder, 8, seed=3))
 
 
 @pytest.fixture(scope="session")
-def sam_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sam_base(made: Made) -> Path:
     """A SAM of two blocks for 64×64, as the published package would have saved it."""
     import torch
 
     from fetaledge.models.sam.checkpoint import SamBase
 
-    path = tmp_path_factory.mktemp("bases") / "sam_tiny.pth"
-    torch.save(dict(SamBase.read("random:tiny", seed=7).tensors), path)
-    return path
+    return made("sam_tiny.pth", lambda path: torch.save(dict(SamBase.read("random:tiny", seed=7).tensors), path))
 
 
 @pytest.fixture(scope="session")
-def sam_run(psfh_phantoms: Path, sam_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sam_run(psfh_phantoms: Path, sam_base: Path, made: Made) -> Path:
     """Adapters for that base, in two folds."""
     import torch
 
@@ -57,10 +41,9 @@ def sam_run(psfh_phantoms: Path, sam_base: Path, tmp_path_factory: pytest.TempPa
     from fetaledge.training.sam.train import train_sam
 
     torch.set_num_threads(1)  # sums of more threads have other last digits; runs are compared bit by bit
-    folder = tmp_path_factory.mktemp("runs") / "sam"
     recipe = SamRecipe(size=64, folds=2, epochs=2, batch=2, learning_rate=3e-3)
-    train_sam(open_dataset(psfh_phantoms), folder, recipe, base=str(sam_base))
-    return folder
+    data = open_dataset(psfh_phantoms)
+    return made("sam", lambda folder: train_sam(data, folder, recipe, base=str(sam_base)))
 
 
 @pytest.fixture(scope="session")
@@ -105,26 +88,20 @@ def published_sam() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def exported(
-    small_run: Path, phantoms: Path, tmp_path_factory: pytest.TempPathFactory, fetaledge: Command
-) -> tuple[Path, str]:
+def exported(small_run: Path, phantoms: Path, made: Made, fetaledge: Command) -> tuple[Path, str]:
     """(bundle, what the export printed): nine variants, with limits wide enough for a network this small."""
-    bundle = tmp_path_factory.mktemp("bundles") / "small"
-    wide = (
-        "--max-hc-mean-mm",
-        9,
-        "--max-hc-bias-mm",
-        9,
-        "--max-hc-p95-mm",
-        30,
-        "--max-dice-drop",
-        0.05,
-        "--max-new-failures",
-        9,
-    )
-    done = fetaledge("export", small_run, "--out", bundle, "--data", phantoms, "--int8", "--fp16", *wide)
-    assert done.returncode == 0, done.stderr
-    return bundle, done.stdout
+    hc = ("--max-hc-mean-mm", 9, "--max-hc-bias-mm", 9, "--max-hc-p95-mm", 30)
+    wide = (*hc, "--max-dice-drop", 0.05, "--max-new-failures", 9)
+
+    def export(folder: Path) -> None:
+        folder.mkdir()
+        flags = ("--data", phantoms, "--int8", "--fp16", *wide)
+        done = fetaledge("export", small_run, "--out", folder / "small", *flags)
+        assert done.returncode == 0, done.stderr
+        (folder.parent / "printed").write_text(done.stdout, encoding="utf-8")
+
+    folder = made("small-bundle", export)
+    return folder / "small", (folder.parent / "printed").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -133,10 +110,12 @@ def bundle(exported: tuple[Path, str]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def reference_bundle(phantoms: Path, tmp_path_factory: pytest.TempPathFactory, fetaledge: Command) -> Path:
+def reference_bundle(phantoms: Path, made: Made, fetaledge: Command) -> Path:
     """The repository's reference model as TFLite, gated on phantoms by the default limits."""
-    bundle = tmp_path_factory.mktemp("bundles") / "reference"
     run = Path(__file__).resolve().parents[2] / "reference"
-    done = fetaledge("export", run, "--out", bundle, "--data", phantoms, "--int8", "--format", "tflite")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return bundle
+
+    def export(folder: Path) -> None:
+        done = fetaledge("export", run, "--out", folder, "--data", phantoms, "--int8", "--format", "tflite")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return made("reference-tflite", export)

@@ -8,13 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import SimpleITK
 from typer.testing import CliRunner
 
 from fetaledge.cli.app import app
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.runs.challenge_scores import PARTS, ChallengeRecord, ChallengeScores, challenge_record, challenge_scores
-from fetaledge.runs.evaluate import evaluate_masks
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import FetalEdgeError, InputError, UsageError
 from fetaledge_runtimes.frames.frame import Image
@@ -37,6 +35,9 @@ def label_map(rng: np.random.Generator) -> Image:
 
 def sitk_distances(predicted: Image, truth: Image) -> tuple[float, float]:
     """Hausdorff distance and pooled surface distance by SimpleITK's filters alone."""
+
+    import SimpleITK
+
     images = [SimpleITK.GetImageFromArray(mask) for mask in (predicted, truth)]
     hausdorff = SimpleITK.HausdorffDistanceImageFilter()
     hausdorff.Execute(*images)
@@ -132,6 +133,8 @@ def test_the_table_of_an_earlier_version_is_read() -> None:
 
 
 def write_mha(path: Path, mask: Image) -> None:
+    import SimpleITK
+
     path.parent.mkdir(exist_ok=True)
     SimpleITK.WriteImage(SimpleITK.GetImageFromArray(mask), str(path))
 
@@ -182,6 +185,8 @@ def test_masks_of_another_system(labels: Path, masks: Path) -> None:
 
 
 def test_masks_that_do_not_pair(labels: Path, masks: Path) -> None:
+    from fetaledge.runs.evaluate import evaluate_masks
+
     frames = open_dataset(labels, images_optional=True)
     (masks / "00003.png").write_bytes((masks / "00001.png").read_bytes())
     with pytest.raises(InputError, match=r"00003\.png belongs to no frame"):

@@ -151,7 +151,7 @@ def test_evaluate_with_no_thread(call: Callable[..., tuple[int, str, str]], smal
     assert code == 2 and "0 threads" in err
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_bundle_where_nothing_passed(
     call: Callable[..., tuple[int, str, str]], small_run: Path, phantoms: Path, tmp_path: Path
 ) -> None:
@@ -244,7 +244,7 @@ def _interrupt(arguments: list[str], ready: Callable[[str], bool]) -> tuple[int,
     return process.wait(60), shown
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_ctrl_c_in_each_long_command(bundle: Path, small_run: Path, phantoms: Path, tmp_path: Path) -> None:
     data = ["--data", str(phantoms)]
     out = str(tmp_path / "out")
@@ -272,7 +272,7 @@ def test_ctrl_c_in_each_long_command(bundle: Path, small_run: Path, phantoms: Pa
             shutil.rmtree(tmp_path / "out")
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_ctrl_c_without_messages(tmp_path: Path, bundle: Path) -> None:
     """Commands that say nothing on the way: the signal comes after a while."""
     pictures = tmp_path / "pictures"

@@ -18,7 +18,6 @@ from fetaledge.data.check import DataCheck, check_dataset, summary_lines, write_
 from fetaledge.data.dataset import Item
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.data.split import choose_frames, draw_frames, split_by_subject
-from fetaledge.workflows.export import source_text
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.frames.read import read_frames
@@ -370,6 +369,8 @@ def test_the_commands_say_what_they_assumed(tmp_path: Path) -> None:
 
 
 def test_a_model_card_cites_what_the_run_kept(copy: Path) -> None:
+    from fetaledge.workflows.export import source_text
+
     assert source_text(open_dataset(copy).facts()) == "synthetic frames made by fetaledge"
     (copy / "phantom.json").unlink()
     hc18 = "HC18 (van den Heuvel et al. 2018, Zenodo 1327317), licence: CC BY 4.0"

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,15 @@ import pytest
 from fetaledge_runtimes.bundle import MANIFEST
 from fetaledge_runtimes.files import read_json, sha256, write_json
 from fetaledge_runtimes.selftest import GOLDEN
+from tests.command import Command
+from tests.made import Made
 from tests.stand_ins.phone import Phone
 from tests.stand_ins.pi import Pi
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
 REFERENCE = Path(__file__).resolve().parents[2] / "reference"
 # A quarter of the reference's pixels: in the emulator a frame in fp32 takes a minute at 256x256.
 SIZE = 128
 FP32, INT8 = 0.9999, 0.995
-
-pytestmark = pytest.mark.slow
 
 
 def keep_one_golden_frame(bundle: Path) -> None:
@@ -48,19 +46,22 @@ def keep_one_golden_frame(bundle: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def bundle(phantoms: Path, tmp_path_factory: pytest.TempPathFactory, fetaledge: Command) -> Path:
+def bundle(phantoms: Path, made: Made, tmp_path_factory: pytest.TempPathFactory, fetaledge: Command) -> Path:
     """The reference model's weights at another input size, in the three formats."""
-    run = tmp_path_factory.mktemp("runs") / "reference-128"
-    shutil.copytree(REFERENCE, run)
-    document = read_json(run / "run.json")
-    document["size"] = [SIZE, SIZE]
-    write_json(run / "run.json", document)
-    folder = tmp_path_factory.mktemp("bundles") / "reference-128"
-    limits = ("--max-hc-mean-mm", 2, "--max-hc-bias-mm", 2, "--max-hc-p95-mm", 6, "--max-dice-drop", 0.02)
-    done = fetaledge("export", run, "--out", folder, "--data", phantoms, "--int8", *limits)
-    assert done.returncode == 0, done.stdout + done.stderr
-    keep_one_golden_frame(folder)
-    return folder
+    name = f"reference-{SIZE}"
+
+    def export(folder: Path) -> None:
+        run = tmp_path_factory.mktemp("runs") / name
+        shutil.copytree(REFERENCE, run)
+        document = read_json(run / "run.json")
+        document["size"] = [SIZE, SIZE]
+        write_json(run / "run.json", document)
+        limits = ("--max-hc-mean-mm", 2, "--max-hc-bias-mm", 2, "--max-hc-p95-mm", 6, "--max-dice-drop", 0.02)
+        done = fetaledge("export", run, "--out", folder, "--data", phantoms, "--int8", *limits)
+        assert done.returncode == 0, done.stdout + done.stderr
+        keep_one_golden_frame(folder)
+
+    return made(name, export)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ def record(
     targets = [word for stand_in in (pi4, pi5, phone) for word in ("--target", stand_in.address)]
     done = fetaledge(
         "benchmark", bundle, "--data", frames, *targets, "--json", folder / "record.json",
-        "--report", folder / "report", env=environment, timeout=1500,
+        "--report", folder / "report", env=environment,
     )  # fmt: skip
     assert done.returncode == 5, done.stdout + done.stderr
     assert "emulated" in done.stderr and "Traceback" not in done.stderr
@@ -154,7 +155,7 @@ def test_the_gate_is_repeated_there(
     fetaledge: Command,
 ) -> None:
     flags = ("--target", phone.address, "--variant", "tflite-int8", "--data", phantoms)
-    done = fetaledge("verify", bundle, *flags, "--json", env=environment, timeout=900)
+    done = fetaledge("verify", bundle, *flags, "--json", env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     document = json.loads(done.stdout)
     gate = read_json(bundle / "evaluation.json")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -14,10 +12,9 @@ import numpy as np
 import pytest
 
 from fetaledge_runtimes.bundle import Bundle
+from tests.command import Command
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
-
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 VARIANTS = {f"{form}-{precision}" for form in ("onnx", "openvino", "tflite") for precision in ("int8", "fp32", "fp16")}
 
 

@@ -41,7 +41,7 @@ def test_shares(folder: Path) -> None:
     np.testing.assert_allclose(found.maps["head"], head, atol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_picture(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "heat.map"  # a PNG, whatever its name
     named = tmp_path / "scans $a_$"  # no formula: the name is the picture's title

@@ -6,36 +6,37 @@ import json
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
-from torch import nn
 
-import fetaledge.training  # noqa: F401  makes torchvision importable
-from fetaledge.models.sam.checkpoint import SamBase, published_tensors
-from fetaledge.models.sam.lora import (
-    WEIGHTS,
-    SplitQkv,
-    add_adapters,
-    load_adapters,
-    load_samed,
-    merge_adapters,
-    read_samed,
-    samed_rank,
-    save_adapters,
-)
-from fetaledge.models.sam.network import SHAPES, PromptlessSam, random_sam
-from fetaledge.workflows.merge_sam import merge_samed
 from fetaledge_runtimes.errors import InputError, UsageError
 
-TINY = SHAPES["tiny"]
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from fetaledge.models.sam.network import PromptlessSam
+
+
+@pytest.fixture(autouse=True, scope="module")
+def torchvision() -> None:
+    """Importable, for what peft and transformers import."""
+    import fetaledge.training  # noqa: F401
+
+
+@cache
+def tiny_shape() -> Any:
+    from fetaledge.models.sam.network import SHAPES
+
+    return SHAPES["tiny"]
 
 
 @cache
 def _network() -> PromptlessSam:
-    return random_sam(TINY, 3, seed=1).eval()
+    from fetaledge.models.sam.network import random_sam
+
+    return random_sam(tiny_shape(), 3, seed=1).eval()
 
 
 def network() -> PromptlessSam:
@@ -43,10 +44,14 @@ def network() -> PromptlessSam:
 
 
 def picture(size: int = 64) -> torch.Tensor:
+    import torch
+
     return torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(5))
 
 
 def logits(model: Any, image: torch.Tensor) -> torch.Tensor:
+    import torch
+
     with torch.no_grad():
         found: torch.Tensor = model.eval()(image)
     return found
@@ -54,6 +59,11 @@ def logits(model: Any, image: torch.Tensor) -> torch.Tensor:
 
 def trained(rank: int = 4) -> Any:
     """The tiny network after something like training: every trained number moved."""
+
+    import torch
+
+    from fetaledge.models.sam.lora import add_adapters
+
     adapted = add_adapters(network(), rank, seed=3)
     generator = torch.Generator().manual_seed(9)
     with torch.no_grad():
@@ -81,6 +91,8 @@ def samed_tensors(adapted: Any) -> dict[str, torch.Tensor]:
 def samed_forward(base: PromptlessSam, tensors: dict[str, torch.Tensor]) -> PromptlessSam:
     """SAMed's own way, unmerged and on the fused projection: W_b W_a x is added to q, the first third, and to v."""
 
+    from torch import nn
+
     class WithLora(nn.Module):
         def __init__(self, qkv: nn.Linear, block: int) -> None:
             super().__init__()
@@ -100,6 +112,11 @@ def samed_forward(base: PromptlessSam, tensors: dict[str, torch.Tensor]) -> Prom
 
 
 def test_split_and_fused_again() -> None:
+    import torch
+    from torch import nn
+
+    from fetaledge.models.sam.lora import SplitQkv
+
     fused = nn.Linear(12, 36)
     split = SplitQkv(fused)
     tokens = torch.randn(2, 5, 12)
@@ -111,6 +128,10 @@ def test_split_and_fused_again() -> None:
 
 
 def test_adapters_start_as_the_same_function() -> None:
+    import torch
+
+    from fetaledge.models.sam.lora import add_adapters
+
     before = logits(network(), picture())
     torch.testing.assert_close(logits(add_adapters(network(), 4, seed=0), picture()), before, atol=1e-6, rtol=1e-5)
     a, b = (samed_tensors(add_adapters(network(), 4, seed)) for seed in (0, 1))
@@ -122,6 +143,8 @@ def trained_in_encoder(adapted: nn.Module) -> int:
 
 
 def test_what_is_trained() -> None:
+    from fetaledge.models.sam.lora import add_adapters
+
     adapted = add_adapters(network(), 4, seed=0)
     assert trained_in_encoder(adapted) == 2 * 2 * 2 * 4 * 64  # blocks × (q, v) × (A, B) × rank × width
     names = {name for name, parameter in adapted.named_parameters() if parameter.requires_grad}
@@ -135,11 +158,17 @@ def test_what_is_trained() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("vit_b", 147_456), pytest.param("vit_l", 393_216, marks=pytest.mark.slow), ("vit_h", 655_360)]
+    ("name", "count"),
+    [("vit_b", 147_456), pytest.param("vit_l", 393_216, marks=pytest.mark.integration), ("vit_h", 655_360)],
 )
 def test_published_counts_and_stored_size(name: str, count: int) -> None:
     """ViT-B's count is SAMed's; a stored fold of ViT-H takes at most 21 MB, as in Elbatel et al."""
+
+    import torch
     from peft import get_peft_model_state_dict
+
+    from fetaledge.models.sam.lora import add_adapters
+    from fetaledge.models.sam.network import SHAPES, PromptlessSam
 
     with torch.device("meta"):
         adapted = add_adapters(PromptlessSam(SHAPES[name]), 4, seed=0)
@@ -151,7 +180,11 @@ def test_published_counts_and_stored_size(name: str, count: int) -> None:
 
 
 def test_saved_adapters_are_peft_s(tmp_path: Path) -> None:
+    import torch
     from peft import PeftModel
+    from safetensors.torch import load_file
+
+    from fetaledge.models.sam.lora import WEIGHTS, SplitQkv, load_adapters, save_adapters
 
     adapted = trained()
     expected = logits(adapted, picture())
@@ -171,6 +204,11 @@ def test_saved_adapters_are_peft_s(tmp_path: Path) -> None:
 
 
 def test_merged_against_unmerged() -> None:
+    import torch
+
+    from fetaledge.models.sam.lora import merge_adapters
+    from fetaledge.models.sam.network import PromptlessSam
+
     adapted = trained()
     expected = logits(adapted, picture())
     k_before = network().vision_encoder.layers[0].attn.qkv.weight[64:128]
@@ -183,12 +221,21 @@ def test_merged_against_unmerged() -> None:
 
 
 def test_untrained_adapters_merge_to_exactly_the_base() -> None:
+    import torch
+
+    from fetaledge.models.sam.checkpoint import published_tensors
+    from fetaledge.models.sam.lora import add_adapters, merge_adapters
+
     merged = published_tensors(merge_adapters(add_adapters(network(), 4, seed=0)))
     assert all(torch.equal(tensor, merged[name]) for name, tensor in published_tensors(network()).items())
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_merge_refuses_what_is_not_finite(value: float) -> None:
+    import torch
+
+    from fetaledge.models.sam.lora import merge_adapters
+
     adapted = trained()
     with torch.no_grad():
         adapted.get_base_model().vision_encoder.layers[1].attn.qkv.v_proj.lora_B["default"].weight[0, 0] = value
@@ -198,12 +245,20 @@ def test_merge_refuses_what_is_not_finite(value: float) -> None:
 
 @pytest.mark.parametrize("rank", [0, -1, 65])
 def test_rank(rank: int) -> None:
+    from fetaledge.models.sam.lora import add_adapters
+
     with pytest.raises(UsageError, match=f"--rank {rank} is not between 1 and the encoder's width of 64"):
         add_adapters(network(), rank, seed=0)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_damaged_or_foreign_adapters(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from fetaledge.models.sam.lora import WEIGHTS, load_adapters, save_adapters
+    from fetaledge.models.sam.network import SHAPES, random_sam
+
     def refused(said: str, model: PromptlessSam | None = None, rank: int = 4) -> None:
         with pytest.raises(InputError, match=said):
             load_adapters(model or network(), tmp_path, rank)
@@ -234,11 +289,17 @@ def test_damaged_or_foreign_adapters(tmp_path: Path) -> None:
 
 
 def test_samed_file_as_samed_runs_it(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from fetaledge.models.sam.checkpoint import SamBase, published_tensors
+    from fetaledge.workflows.merge_sam import merge_samed
+
     tensors = samed_tensors(trained(rank=3))
     for ending, write in ((".safetensors", save_file), (".pth", torch.save)):
         path = tmp_path / f"lora{ending}"
         write(tensors, path)  # type: ignore[operator]
-        base = SamBase("tiny", published_tensors(network()), TINY)
+        base = SamBase("tiny", published_tensors(network()), tiny_shape())
         merged = merge_samed(path, base, size=None)
         expected = logits(samed_forward(network(), tensors), picture())
         assert relative(logits(merged, picture()), expected) < 1e-5
@@ -251,6 +312,12 @@ def test_samed_file_as_samed_runs_it(tmp_path: Path) -> None:
 
 
 def test_samed_file_with_prompt_encoder_and_mask_decoder(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from fetaledge.models.sam.checkpoint import published_tensors
+    from fetaledge.models.sam.lora import add_adapters, load_samed, merge_adapters, read_samed
+
     adapted = trained()
     expected = logits(adapted, picture())
     merged = published_tensors(merge_adapters(trained()))
@@ -266,6 +333,12 @@ def test_samed_file_with_prompt_encoder_and_mask_decoder(tmp_path: Path) -> None
 
 
 def test_samed_files_that_do_not_fit(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from fetaledge.models.sam.checkpoint import published_tensors
+    from fetaledge.models.sam.lora import WEIGHTS, load_samed, read_samed, save_adapters
+
     path = tmp_path / "lora.safetensors"
     adapted = trained()
     tensors = samed_tensors(adapted)
@@ -292,8 +365,14 @@ def test_samed_files_that_do_not_fit(tmp_path: Path) -> None:
         read_samed(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_real_samed_file_on_vit_b(samed_lora: Path) -> None:
+    import torch
+
+    from fetaledge.models.sam.checkpoint import SamBase, published_tensors
+    from fetaledge.models.sam.lora import read_samed, samed_rank
+    from fetaledge.workflows.merge_sam import merge_samed
+
     tensors = read_samed(samed_lora)
     assert samed_rank(tensors) == 4 and len(tensors) == 48
     assert all(tensor.shape == ((4, 768) if name[2] == "a" else (768, 4)) for name, tensor in tensors.items())
@@ -315,13 +394,21 @@ def test_real_samed_file_on_vit_b(samed_lora: Path) -> None:
         assert relative(base.network(3, 256).encode(image), embedding) > 1e-3
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_real_samed_file_on_another_base(samed_lora: Path) -> None:
+    from fetaledge.models.sam.checkpoint import SamBase, published_tensors
+    from fetaledge.workflows.merge_sam import merge_samed
+
     with pytest.raises(InputError, match="holds 48 LoRA matrices where this base has 8"):
-        merge_samed(samed_lora, SamBase("tiny", published_tensors(network()), TINY), None)
+        merge_samed(samed_lora, SamBase("tiny", published_tensors(network()), tiny_shape()), None)
 
 
 def test_samed_file_with_a_foreign_tensor(tmp_path: Path) -> None:
+    import torch
+
+    from fetaledge.models.sam.checkpoint import SamBase
+    from fetaledge.models.sam.lora import add_adapters, load_samed
+
     base = SamBase.read("random:tiny", 0)
     tensors = {
         f"w_{letter}_{number:03d}": torch.zeros(shape)

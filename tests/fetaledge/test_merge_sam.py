@@ -6,28 +6,29 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
 
-from fetaledge.models.sam.checkpoint import SamBase
-from fetaledge.models.sam.network import SHAPES, SamShape
-from fetaledge.runs.open import open_run
-from fetaledge.workflows.merge_sam import merge
 from fetaledge_runtimes.errors import InputError, OutputError, UsageError
+from tests.command import Command
 
-Command = Callable[..., Any]
-Published = Callable[[SamShape], Any]
+if TYPE_CHECKING:
+    import torch
+
+Published = Callable[..., Any]
 PLAIN: dict[str, Any] = {"fold": None, "base": None, "size": None, "force": False}
 
 
 def image(size: int = 64) -> torch.Tensor:
+    import torch
+
     return torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(5))
 
 
 def embedding(network: Any) -> torch.Tensor:
+    import torch
+
     with torch.no_grad():
         found: torch.Tensor = network(image())
     return found
@@ -36,6 +37,10 @@ def embedding(network: Any) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def samed_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A LoRA file of SAMed for the tiny base."""
+
+    import torch
+    from safetensors.torch import save_file
+
     generator = torch.Generator().manual_seed(1)
     tensors = {}
     for number in range(4):
@@ -46,10 +51,16 @@ def samed_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_published_package_opens_a_merged_run(
     sam_run: Path, published_sam: Published, tmp_path: Path, fetaledge: Command
 ) -> None:
+    import torch
+
+    from fetaledge.models.sam.checkpoint import SamBase
+    from fetaledge.models.sam.network import SHAPES
+    from fetaledge.runs.open import open_run
+
     out = tmp_path / "merged.pth"
     done = fetaledge("merge", sam_run, "--out", out, "--fold", 2)
     assert done.returncode == 0, done.stderr
@@ -68,8 +79,14 @@ def test_the_published_package_opens_a_merged_run(
     torch.testing.assert_close(embedding(again), embedding(ours), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_best_fold_as_safetensors(sam_run: Path, tmp_path: Path) -> None:
+    import torch
+
+    from fetaledge.models.sam.checkpoint import SamBase
+    from fetaledge.runs.open import open_run
+    from fetaledge.workflows.merge_sam import merge
+
     run: Any = open_run(sam_run)
     scores = [fold.best.dice for fold in run.document.folds]
     assert scores[run.best_fold - 1] == max(scores)
@@ -85,8 +102,14 @@ def test_best_fold_as_safetensors(sam_run: Path, tmp_path: Path) -> None:
     assert out.read_bytes() != before
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_runs_that_cannot_be_merged(sam_run: Path, small_run: Path, sam_base: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from fetaledge.models.sam.checkpoint import SamBase
+    from fetaledge.workflows.merge_sam import merge
+
     out = tmp_path / "merged.pth"
 
     def refused(error: type[Exception], said: str, source: Path = sam_run, **changed: Any) -> None:
@@ -124,8 +147,14 @@ def test_runs_that_cannot_be_merged(sam_run: Path, small_run: Path, sam_base: Pa
     refused(InputError, "rank 4 .* expected to be 8", damaged, base=str(sam_base))
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_samed_file_at_another_size(samed_file: Path, sam_base: Path, published_sam: Published, tmp_path: Path) -> None:
+    import torch
+
+    from fetaledge.models.sam.checkpoint import SamBase
+    from fetaledge.models.sam.network import SHAPES
+    from fetaledge.workflows.merge_sam import merge
+
     out = tmp_path / "merged.pth"
     merge(samed_file, out, **{**PLAIN, "base": str(sam_base), "size": 96})
     theirs = published_sam(SHAPES["tiny"].resized(96))
@@ -134,6 +163,8 @@ def test_samed_file_at_another_size(samed_file: Path, sam_base: Path, published_
 
 
 def test_what_is_no_adapter(samed_file: Path, sam_base: Path, tmp_path: Path) -> None:
+    from fetaledge.workflows.merge_sam import merge
+
     out = tmp_path / "merged.pth"
     base = {"base": str(sam_base)}
     for source, changed, error, said in (

@@ -4,58 +4,85 @@ from __future__ import annotations
 
 import json
 import pickle
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
 from msgspec.structs import replace
-from safetensors.torch import load_file, save_file
 
-from fetaledge.models.tensors import check_fit, read_tensors
-from fetaledge.models.unet import HEADS, Architecture, load_body, load_encoder, logits_of
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.records import from_json, to_json
 from fetaledge_runtimes.tasks.head import HEAD
 from fetaledge_runtimes.tasks.ps_fh import PS_FH
 
-SMALL = Architecture(decoder_channels=(16, 8, 8, 4, 4))
+if TYPE_CHECKING:
+    import torch
+
+    from fetaledge.models.unet import Architecture
+
+
+@cache
+def small() -> Architecture:
+    from fetaledge.models.unet import Architecture
+
+    return Architecture(decoder_channels=(16, 8, 8, 4, 4))
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "efficientnet-b0", "tu-mobilenetv3_small_075"])
 def test_other_encoders(encoder: str) -> None:
+    import torch
+
+    from fetaledge.models.unet import Architecture
+
     network = Architecture(encoder=encoder, decoder_channels=(16, 8, 8, 4, 4)).build().eval()
     with torch.inference_mode():
         assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 1, 64, 64)
 
 
 def test_shorter_decoder() -> None:
+    import torch
+
+    from fetaledge.models.unet import Architecture
+
     network = Architecture(decoder_channels=(32, 16, 8)).build().eval()
     with torch.inference_mode():
         assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 1, 64, 64)
 
 
 def test_unknown_encoder() -> None:
+    from fetaledge.models.unet import Architecture
+
     with pytest.raises(UsageError, match="no encoder 'mobilenet_v9'"):
         Architecture(encoder="mobilenet_v9").build()
 
 
 def test_architecture_survives_json() -> None:
-    assert from_json(json.loads(json.dumps(to_json(SMALL))), Architecture, "run.json") == SMALL
+    from fetaledge.models.unet import Architecture
+
+    assert from_json(json.loads(json.dumps(to_json(small()))), Architecture, "run.json") == small()
 
 
 def test_logits_of_each_task() -> None:
+    from fetaledge.models.unet import logits_of
+
     assert [logits_of(task) for task in (HEAD, PS_FH)] == [1, 3]
 
 
 def test_body_of_another_task() -> None:
     """Only what does not fit stays, and it is the segmentation head."""
-    one, three = SMALL.build(), replace(SMALL, classes=3).build()
+
+    import torch
+
+    from fetaledge.models.unet import HEADS, Architecture, load_body
+
+    one, three = small().build(), replace(small(), classes=3).build()
     fresh = {name: tensor.clone() for name, tensor in three.state_dict().items()}
     kept = load_body(three, one)
     assert kept == ["segmentation_head.0.weight", "segmentation_head.0.bias"]
     for name, tensor in three.state_dict().items():
         assert torch.equal(tensor, fresh[name] if name in kept else one.state_dict()[name]), name
-    assert load_body(SMALL.build(), one) == []
+    assert load_body(small().build(), one) == []
     with torch.device("meta"):
         plain = Architecture("plain-unet", classes=3).build().state_dict()
     assert [name for name in plain if name.startswith(HEADS)] == ["head.weight", "head.bias"]
@@ -68,11 +95,14 @@ def test_imagenet_weights_without_a_network_are_an_input_error(monkeypatch: pyte
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(InputError, match="could not be fetched"):
-        SMALL.build("imagenet")
+        small().build("imagenet")
 
 
 def test_real_encoder_file(encoder_weights: Path) -> None:
-    network = SMALL.build(str(encoder_weights))
+    import torch
+    from safetensors.torch import load_file
+
+    network = small().build(str(encoder_weights))
     tensors = load_file(encoder_weights)
     state = network.get_submodule("encoder").state_dict()
     assert set(state) == set(tensors)
@@ -80,12 +110,14 @@ def test_real_encoder_file(encoder_weights: Path) -> None:
 
 
 def _write(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
+    from safetensors.torch import save_file
+
     save_file(tensors, path)
     return path
 
 
 def _encoder_tensors() -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in SMALL.build().get_submodule("encoder").state_dict().items()}
+    return {name: tensor.clone() for name, tensor in small().build().get_submodule("encoder").state_dict().items()}
 
 
 class RunsCode:
@@ -94,6 +126,10 @@ class RunsCode:
 
 
 def test_pickles_are_refused_unopened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from fetaledge.models.tensors import read_tensors
+
     monkeypatch.chdir(tmp_path)
     for protocol in (2, 4, 5):
         path = tmp_path / f"weights{protocol}.safetensors"
@@ -108,6 +144,8 @@ def test_pickles_are_refused_unopened(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("content", [b"", b"hello, I am a text", b"\xff" * 64])
 def test_what_is_not_a_checkpoint(tmp_path: Path, content: bytes) -> None:
+    from fetaledge.models.tensors import read_tensors
+
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
     with pytest.raises(InputError, match="not a whole safetensors file"):
@@ -115,6 +153,8 @@ def test_what_is_not_a_checkpoint(tmp_path: Path, content: bytes) -> None:
 
 
 def test_truncated_checkpoint(tmp_path: Path) -> None:
+    from fetaledge.models.tensors import read_tensors
+
     path = _write(tmp_path / "model.safetensors", _encoder_tensors())
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="not a whole safetensors file"):
@@ -122,11 +162,15 @@ def test_truncated_checkpoint(tmp_path: Path) -> None:
 
 
 def test_missing_checkpoint(tmp_path: Path) -> None:
+    from fetaledge.models.tensors import read_tensors
+
     with pytest.raises(InputError, match="does not exist"):
         read_tensors(tmp_path / "no.safetensors")
 
 
 def test_not_finite(tmp_path: Path) -> None:
+    from fetaledge.models.tensors import read_tensors
+
     tensors = _encoder_tensors()
     name = next(iter(tensors))
     tensors[name][0] = float("nan")
@@ -135,7 +179,12 @@ def test_not_finite(tmp_path: Path) -> None:
 
 
 def test_another_architecture(tmp_path: Path) -> None:
-    network = SMALL.build()
+    import torch
+
+    from fetaledge.models.tensors import check_fit
+    from fetaledge.models.unet import Architecture, load_encoder
+
+    network = small().build()
     other = Architecture(encoder="resnet18").build().get_submodule("encoder").state_dict()
     path = _write(tmp_path / "resnet.safetensors", {name: tensor.contiguous() for name, tensor in other.items()})
     with pytest.raises(InputError, match="lacks features.0.0.weight"):

@@ -16,7 +16,7 @@ import pytest
 PLUGIN = Path(__file__).parents[1] / "plugin"
 Run = Callable[..., str]
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")

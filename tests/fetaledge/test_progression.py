@@ -17,7 +17,7 @@ STATUSES = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_true_masks_of_500_phantoms() -> None:
     errors, of_challenge, distances = [], [], []
     for seed in range(500):
@@ -37,7 +37,7 @@ def test_true_masks_of_500_phantoms() -> None:
     assert np.median(np.abs(of_challenge)) <= 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("case", STATUSES)
 @pytest.mark.parametrize("size", [256, 512])
 def test_no_number_for_a_difficult_case(case: str, size: int) -> None:
@@ -47,7 +47,7 @@ def test_no_number_for_a_difficult_case(case: str, size: int) -> None:
         assert (found.status, found.aop_deg) == (STATUSES[case], None), f"seed {seed}"
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_true_masks_at_the_size_of_the_challenge() -> None:
     phantoms = [psfh_phantom(seed, drawn=False) for seed in range(100)]
     found = [measure_progression(phantom.labelled.mask, phantom.labelled.frame.pixel_mm) for phantom in phantoms]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK
 
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.phantoms.ps_fh import FRAME_SHAPE, TABLE, psfh_phantom, write_psfh_phantoms
@@ -160,13 +159,13 @@ def test_an_unknown_case_is_refused():
         psfh_phantom(1, case="upside-down")
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_frame_too_narrow_for_a_head_is_refused():
     with pytest.raises(UsageError, match="aspect 0.1"):
         psfh_phantom(1, (400, 40))
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_frames_look_like_ultrasound():
     """Speckle everywhere, a symphysis darker than what surrounds it, a skull brightest across the beam."""
     darker, walls = [], []
@@ -197,6 +196,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_folder_has_the_layout_of_psfhs(folder):
+    import SimpleITK
+
     stems = [f"{number:05d}.mha" for number in range(1, 8)]
     for part, shape in (("image_mha", (3, 256, 256)), ("label_mha", (256, 256))):
         assert sorted(path.name for path in (folder / part).iterdir()) == stems

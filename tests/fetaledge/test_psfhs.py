@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import SimpleITK
 
 from fetaledge.data.check import COLOURS, check_dataset, summary_lines, write_sheet
 from fetaledge.data.layouts.open import open_dataset
@@ -31,6 +30,8 @@ def label_map(shift: float = 0) -> Image:
 
 
 def write(path: Path, values: np.ndarray, compressed: bool = True) -> None:
+    import SimpleITK
+
     path.parent.mkdir(parents=True, exist_ok=True)
     SimpleITK.WriteImage(SimpleITK.GetImageFromArray(values), str(path), compressed)
 
@@ -190,6 +191,8 @@ def test_every_number_type_of_a_metaimage(tmp_path: Path, kind: str, compressed:
 
 
 def test_a_metaimage_in_the_other_byte_order_with_its_values_in_a_file_beside_it(tmp_path: Path) -> None:
+    import SimpleITK
+
     values = np.arange(2000, dtype=np.uint16).reshape(40, 50)
     header = "ObjectType = Image\nNDims = 2\nBinaryDataByteOrderMSB = True\nDimSize = 50 40\nElementType = MET_USHORT\n"
     (tmp_path / "a.mha").write_text(f"{header}ElementDataFile = a.raw\n")

@@ -10,24 +10,20 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fetaledge.runs.open import open_run, read_run_document
-from fetaledge.runs.run_folder import check_folder
-from fetaledge.runs.sam_run import SamRunDocument
-from fetaledge.runs.unet_run import UnetRunDocument
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.records import from_json, read_document, schemas, to_json, write_document
 
 OLD = Path(__file__).parent / "old_runs"
 REFERENCE = Path(__file__).resolve().parents[2] / "reference/run.json"
 RECORDS = {
-    "reference": (REFERENCE, UnetRunDocument),
-    "unet": (OLD / "unet-run.json", UnetRunDocument),
-    "sam": (OLD / "sam-run.json", SamRunDocument),
+    "reference": REFERENCE,
+    "unet": OLD / "unet-run.json",
+    "sam": OLD / "sam-run.json",
 }
 
 
 def given(name: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(RECORDS[name][0].read_text(encoding="utf-8"))
+    document: dict[str, Any] = json.loads(RECORDS[name].read_text(encoding="utf-8"))
     return document
 
 
@@ -39,8 +35,13 @@ def written(tmp_path: Path, document: dict[str, Any]) -> Path:
 @pytest.mark.parametrize("name", RECORDS)
 def test_runs_of_earlier_versions(name: str, tmp_path: Path) -> None:
     """Every key that stood there stands there again, with its value."""
-    path, kind = RECORDS[name]
-    document = read_document(path, kind, "run")
+
+    from fetaledge.runs.open import read_run_document
+    from fetaledge.runs.sam_run import SamRunDocument
+    from fetaledge.runs.unet_run import UnetRunDocument
+
+    kind = SamRunDocument if name == "sam" else UnetRunDocument
+    document = read_document(RECORDS[name], kind, "run")
     write_document(tmp_path / "run.json", document)
     again = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
 
@@ -55,6 +56,8 @@ def test_runs_of_earlier_versions(name: str, tmp_path: Path) -> None:
 
 
 def test_what_early_runs_lacked() -> None:
+    from fetaledge.runs.unet_run import UnetRunDocument
+
     document = from_json(given("reference"), UnetRunDocument, "run.json")
     assert (document.teachers, document.unlabelled, document.multiply_adds) == ((), None, None)
     assert document.recipe.soft_weight is None and document.data.licence is None
@@ -77,6 +80,8 @@ def test_what_early_runs_lacked() -> None:
     ],
 )
 def test_what_does_not_fit(name: str, place: tuple[Any, ...], value: Any, message: str, tmp_path: Path) -> None:
+    from fetaledge.runs.open import open_run
+
     document = given(name)
     part: Any = document
     for key in place[:-1]:
@@ -88,6 +93,8 @@ def test_what_does_not_fit(name: str, place: tuple[Any, ...], value: Any, messag
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_an_unfinished_run(name: str, tmp_path: Path) -> None:
+    from fetaledge.runs.open import open_run, read_run_document
+
     document = given(name)
     del document["validation"]
     with pytest.raises(InputError, match="is not finished"):
@@ -100,6 +107,11 @@ def test_an_unfinished_run(name: str, tmp_path: Path) -> None:
 
 def test_resuming_a_run_that_an_earlier_version_began(tmp_path: Path) -> None:
     """Keys that it did not know are no difference; other values and another kind of run are."""
+
+    from fetaledge.runs.run_folder import check_folder
+    from fetaledge.runs.sam_run import SamRunDocument
+    from fetaledge.runs.unet_run import UnetRunDocument
+
     document = given("reference")
     for key in ("validation", "best", "epochs_run"):
         del document[key]
@@ -115,6 +127,8 @@ def test_resuming_a_run_that_an_earlier_version_began(tmp_path: Path) -> None:
 
 
 def test_a_run_knows_its_frames(small_run: Path, tmp_path: Path) -> None:
+    from fetaledge.runs.open import open_run
+
     run = open_run(small_run)
     source = json.loads(json.dumps(run.source()))
     document = json.loads((small_run / "run.json").read_text(encoding="utf-8"))

@@ -8,44 +8,57 @@ import pickle
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 from msgspec.structs import replace
-from safetensors.torch import save_file
-from scipy.ndimage import map_coordinates
 
-import fetaledge.training  # noqa: F401  makes torchvision importable
-from fetaledge.models.sam.checkpoint import (
-    SamBase,
-    load_published,
-    published_tensors,
-    read_file,
-    resize_positions,
-    write_published,
-)
 from fetaledge.models.sam.names import published_name
-from fetaledge.models.sam.network import SHAPES, PromptlessSam, SamShape
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.records import from_json, to_json
 
-TINY = SHAPES["tiny"]
-Published = Callable[[SamShape], Any]
+if TYPE_CHECKING:
+    import torch
+
+    from fetaledge.models.sam.checkpoint import SamBase
+
+
+@pytest.fixture(autouse=True, scope="module")
+def torchvision() -> None:
+    """Importable, for what peft and transformers import."""
+    import fetaledge.training  # noqa: F401
+
+
+@cache
+def tiny_shape() -> Any:
+    from fetaledge.models.sam.network import SHAPES
+
+    return SHAPES["tiny"]
+
+
+Published = Callable[..., Any]
+NOT_FINITE = (256, 64, 1, 1)
 
 
 @cache
 def tiny() -> SamBase:
+    from fetaledge.models.sam.checkpoint import SamBase
+
     return SamBase.read("random:tiny", seed=4)
 
 
 def picture(size: int, count: int = 1) -> torch.Tensor:
+    import torch
+
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(11))
 
 
 def published_outputs(sam: Any, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """(image embedding, logits of the three mask outputs) of the published network for one image without prompts."""
+
+    import torch
+
     with torch.no_grad():
         embedding = sam.image_encoder(image)
         sparse, dense = sam.prompt_encoder(points=None, boxes=None, masks=None)
@@ -55,14 +68,22 @@ def published_outputs(sam: Any, image: torch.Tensor) -> tuple[torch.Tensor, torc
 
 def shuffle(network: torch.nn.Module, seed: int) -> None:
     """Random numbers in every tensor, also in those that a fresh network starts at zero or one."""
+
+    import torch
+
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for tensor in network.state_dict().values():
             tensor.add_(0.05 * torch.randn(tensor.shape, generator=generator))
 
 
-@pytest.mark.parametrize("name", ["tiny", "small", pytest.param("vit_b", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["tiny", "small", pytest.param("vit_b", marks=pytest.mark.integration)])
 def test_published_network_gives_the_same(name: str, published_sam: Published, tmp_path: Path) -> None:
+    import torch
+
+    from fetaledge.models.sam.checkpoint import SamBase
+    from fetaledge.models.sam.network import SHAPES
+
     theirs = published_sam(SHAPES[name])
     shuffle(theirs, 1)
     torch.save(theirs.state_dict(), tmp_path / "sam.pth")
@@ -82,7 +103,10 @@ def test_published_network_gives_the_same(name: str, published_sam: Published, t
 
 @pytest.mark.parametrize("name", ["vit_b", "vit_l", "vit_h"])
 def test_names_and_shapes_are_the_published_ones(name: str, published_sam: Published) -> None:
+    import torch
     from segment_anything import sam_model_registry
+
+    from fetaledge.models.sam.network import SHAPES, PromptlessSam
 
     with torch.device("meta"):
         theirs = sam_model_registry[name]().state_dict()
@@ -94,12 +118,15 @@ def test_names_and_shapes_are_the_published_ones(name: str, published_sam: Publi
 
 def norms(network: torch.nn.Module) -> dict[str, float]:
     """The eps of each layer norm, by its weight's published name."""
+
+    import torch
+
     named = network.named_modules()
     return {published_name(f"{name}.weight"): norm.eps for name, norm in named if isinstance(norm, torch.nn.LayerNorm)}
 
 
 def test_parameters_as_published(published_sam: Published) -> None:
-    theirs = published_sam(TINY)
+    theirs = published_sam(tiny_shape())
     ours = tiny().network(classes=3)
     assert {published_name(name) for name, _ in ours.named_parameters()} == {
         name for name, _ in theirs.named_parameters()
@@ -108,9 +135,13 @@ def test_parameters_as_published(published_sam: Published) -> None:
     assert expected and expected.items() <= norms(ours).items()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_folder_of_transformers(tmp_path: Path) -> None:
+    import torch
     from transformers import SamConfig, SamModel
+
+    from fetaledge.models.sam.checkpoint import SamBase
+    from fetaledge.models.sam.network import SamShape
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
@@ -130,16 +161,18 @@ def test_folder_of_transformers(tmp_path: Path) -> None:
         torch.testing.assert_close(ours.decode(embedding), expected.pred_masks[:, 0], atol=1e-4, rtol=0)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_folder_and_files_of_the_same_weights_are_the_same_base(tmp_path: Path) -> None:
+    import torch
     from transformers import SamModel
 
+    from fetaledge.models.sam.checkpoint import SamBase, write_published
     from fetaledge.models.sam.network import _sam_model
 
     base = tiny()
     for ending in (".pth", ".safetensors"):
         write_published(tmp_path / f"sam{ending}", base.network(classes=3))
-    whole: SamModel = _sam_model(TINY)
+    whole: SamModel = _sam_model(tiny_shape())
     names = {name: published_name(name) for name in whole.state_dict()}
     same = "shared_image_embedding.positional_embedding"
     names[same] = published_name("prompt_encoder.shared_embedding.positional_embedding")
@@ -149,11 +182,13 @@ def test_folder_and_files_of_the_same_weights_are_the_same_base(tmp_path: Path) 
     for name in ("sam.pth", "sam.safetensors", "hf", "old.pth"):
         opened = SamBase.read(tmp_path / name)
         assert opened.sha256() == base.sha256(), name
-        assert opened.shape == TINY
+        assert opened.shape == tiny_shape()
     assert SamBase.read("random:tiny", seed=5).sha256() != base.sha256()
 
 
 def test_images_of_a_batch_do_not_meet() -> None:
+    import torch
+
     network = tiny().network(classes=3)
     images = picture(64, 3)
     with torch.no_grad():
@@ -164,6 +199,10 @@ def test_images_of_a_batch_do_not_meet() -> None:
 
 
 def test_random_base_leaves_the_generator_alone() -> None:
+    import torch
+
+    from fetaledge.models.sam.checkpoint import SamBase
+
     torch.manual_seed(3)
     before = torch.get_rng_state()
     SamBase.read("random:tiny", seed=1).network(3)
@@ -178,6 +217,9 @@ def linear(line: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
 
 def plane(table: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
     """``table`` (n, n, d) at ``count``² places, as :func:`linear`."""
+
+    from scipy.ndimage import map_coordinates
+
     places = np.clip((np.arange(count) + 0.5) * len(table) / count - 0.5, 0, len(table) - 1)
     grid = np.meshgrid(places, places, indexing="ij")
     return np.stack([map_coordinates(table[..., d], grid, order=1) for d in range(table.shape[-1])], axis=-1)
@@ -185,6 +227,11 @@ def plane(table: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize("size", [512, 256])
 def test_resized_positions(size: int) -> None:
+    import torch
+
+    from fetaledge.models.sam.checkpoint import resize_positions
+    from fetaledge.models.sam.network import SamShape
+
     shape = SamShape(16, 3, 2, 32, (1,), window=14, size=1024)
     draw = np.random.default_rng(0)
     tensors = {"image_encoder.pos_embed": draw.normal(size=(1, 64, 64, 16))}
@@ -207,17 +254,21 @@ def test_resized_positions(size: int) -> None:
     assert given["image_encoder.pos_embed"].shape[1] == 64
 
 
-@pytest.mark.parametrize("size", [96, *(pytest.param(size, marks=pytest.mark.slow) for size in (32, 128))])
+@pytest.mark.parametrize("size", [96, *(pytest.param(size, marks=pytest.mark.integration) for size in (32, 128))])
 def test_resized_network_is_the_published_one_of_that_size(size: int, published_sam: Published) -> None:
+    import torch
+
+    from fetaledge.models.sam.checkpoint import resize_positions
+
     base = tiny()
     network = base.network(classes=3, size=size)
-    theirs = published_sam(TINY.resized(size))
-    theirs.load_state_dict(resize_positions(base.tensors, TINY, TINY.resized(size)), strict=True)
+    theirs = published_sam(tiny_shape().resized(size))
+    theirs.load_state_dict(resize_positions(base.tensors, tiny_shape(), tiny_shape().resized(size)), strict=True)
     embedding, logits = published_outputs(theirs, picture(size))
     with torch.no_grad():
         torch.testing.assert_close(network.encode(picture(size)), embedding, atol=1e-4, rtol=0)
         torch.testing.assert_close(network(picture(size)), logits, atol=1e-4, rtol=0)
-    assert network.shape == replace(TINY, size=size)
+    assert network.shape == replace(tiny_shape(), size=size)
 
 
 @pytest.mark.parametrize("size", [0, 16, 100, -64])
@@ -227,36 +278,46 @@ def test_a_size_that_no_patch_divides(size: int) -> None:
 
 
 def test_shapes_as_json() -> None:
+    from fetaledge.models.sam.network import SHAPES, SamShape
+
     for shape in SHAPES.values():
         assert from_json(to_json(shape), SamShape, "run.json") == shape
 
 
 def test_number_of_classes() -> None:
+    from fetaledge.models.sam.checkpoint import SamBase
+    from fetaledge.models.sam.network import PromptlessSam
+
     with pytest.raises(ValueError, match="4 classes"):
-        PromptlessSam(TINY, 4)
+        PromptlessSam(tiny_shape(), 4)
     with pytest.raises(UsageError, match="random:huge"):
         SamBase.read("random:huge")
 
 
 @pytest.mark.parametrize(
-    ("name", "tensor", "said"),
+    ("name", "shape", "said"),
     [
         ("mask_decoder.iou_token.weight", None, "lacks mask_decoder.iou_token.weight"),
         ("image_encoder.blocks.1.attn.rel_pos_w", None, "lacks image_encoder.blocks.1.attn.rel_pos_w"),
         ("image_encoder.pos_embed", None, "not a SAM checkpoint: it lacks image_encoder.pos_embed"),
-        ("image_encoder.pos_embed", torch.zeros(1, 4, 5, 64), "4×5 patches, which cannot be resized to a square"),
-        ("image_encoder.pos_embed", torch.zeros(4, 64), r"pos_embed of shape \(4, 64\)"),
-        ("image_encoder.blocks.0.attn.rel_pos_h", torch.zeros(3, 100), "heads of 100"),
-        ("image_encoder.blocks.0.attn.rel_pos_h", torch.zeros(3, 0), "heads of 0"),
-        ("mask_decoder.mask_tokens.weight", torch.zeros(9, 256), r"mask_tokens.weight of \(9, 256\)"),
-        ("image_encoder.neck.0.weight", torch.full((256, 64, 1, 1), torch.nan), "not finite in image_encoder.neck.0"),
+        ("image_encoder.pos_embed", (1, 4, 5, 64), "4×5 patches, which cannot be resized to a square"),
+        ("image_encoder.pos_embed", (4, 64), r"pos_embed of shape \(4, 64\)"),
+        ("image_encoder.blocks.0.attn.rel_pos_h", (3, 100), "heads of 100"),
+        ("image_encoder.blocks.0.attn.rel_pos_h", (3, 0), "heads of 0"),
+        ("mask_decoder.mask_tokens.weight", (9, 256), r"mask_tokens.weight of \(9, 256\)"),
+        ("image_encoder.neck.0.weight", NOT_FINITE, "not finite in image_encoder.neck.0"),
     ],
 )
-@pytest.mark.parametrize("ending", [".pth", pytest.param(".safetensors", marks=pytest.mark.slow)])
-def test_what_is_no_whole_sam(name: str, tensor: torch.Tensor | None, said: str, ending: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [".pth", pytest.param(".safetensors", marks=pytest.mark.integration)])
+def test_what_is_no_whole_sam(name: str, shape: tuple[int, ...] | None, said: str, ending: str, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from fetaledge.models.sam.checkpoint import SamBase
+
     tensors = {key: value for key, value in tiny().tensors.items() if key != name}
-    if tensor is not None:
-        tensors[name] = tensor
+    if shape is not None:
+        tensors[name] = torch.full(shape, torch.nan if shape == NOT_FINITE else 0.0)
     path = tmp_path / f"base{ending}"
     torch.save(tensors, path) if ending == ".pth" else save_file(tensors, path)
     with pytest.raises(InputError, match=said):
@@ -274,6 +335,10 @@ class Harmful:
 
 
 def test_code_in_a_checkpoint_does_not_run(tmp_path: Path) -> None:
+    import torch
+
+    from fetaledge.models.sam.checkpoint import SamBase
+
     path, witness = tmp_path / "sam.pth", tmp_path / "opened"
     torch.save({"image_encoder.pos_embed": Harmful(witness)}, path)
     with pytest.raises(InputError, match="not a whole PyTorch checkpoint of tensors alone"):
@@ -288,6 +353,10 @@ def test_code_in_a_checkpoint_does_not_run(tmp_path: Path) -> None:
 
 
 def test_damaged_bytes_are_one_sentence(tmp_path: Path) -> None:
+    import torch
+
+    from fetaledge.models.sam.checkpoint import read_file
+
     path, draw = tmp_path / "sam.pth", np.random.default_rng(0)
     for zipped in (True, False):
         torch.save({"a": torch.zeros(3)}, path, _use_new_zipfile_serialization=zipped)
@@ -301,6 +370,10 @@ def test_damaged_bytes_are_one_sentence(tmp_path: Path) -> None:
 
 
 def test_other_files(tmp_path: Path) -> None:
+    import torch
+
+    from fetaledge.models.sam.checkpoint import SamBase
+
     (tmp_path / "text.pth").write_text("not a checkpoint")
     (tmp_path / "empty.pth").touch()
     (tmp_path / "empty.safetensors").touch()
@@ -330,11 +403,15 @@ def test_other_files(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value), name
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_folder_that_lacks_a_tensor(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from fetaledge.models.sam.checkpoint import SamBase, read_file
     from fetaledge.models.sam.network import _sam_model
 
-    _sam_model(TINY).save_pretrained(tmp_path)
+    _sam_model(tiny_shape()).save_pretrained(tmp_path)
     path = tmp_path / "model.safetensors"
     tensors = read_file(path)
     whole = dict(tensors)
@@ -348,8 +425,12 @@ def test_folder_that_lacks_a_tensor(tmp_path: Path) -> None:
         SamBase.read(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_written_and_read_again(tmp_path: Path) -> None:
+    import torch
+
+    from fetaledge.models.sam.checkpoint import SamBase, load_published, published_tensors, write_published
+
     network = tiny().network(classes=3)
     for ending in (".pt", ".safetensors"):
         path = tmp_path / f"sam{ending}"
@@ -369,6 +450,9 @@ def test_written_and_read_again(tmp_path: Path) -> None:
 
 
 def test_windows_as_large_as_the_image_keep_their_global_blocks(tmp_path: Path) -> None:
+    from fetaledge.models.sam.checkpoint import SamBase, write_published
+    from fetaledge.models.sam.network import SHAPES
+
     small = SHAPES["small"]
     path = tmp_path / "small-128.safetensors"
     write_published(path, SamBase.read("random:small", 0).network(3, 128))

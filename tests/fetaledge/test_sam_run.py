@@ -7,53 +7,62 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 from msgspec.structs import replace
-from safetensors.torch import load_file, save_file
-from torch.nn import functional
 
 from fetaledge.data.layouts.open import open_dataset
-from fetaledge.models.sam.checkpoint import SamBase
-from fetaledge.models.sam.network import SHAPES, SamShape, random_sam
-from fetaledge.runs.evaluate import evaluate_run
-from fetaledge.runs.open import open_run
 from fetaledge.runs.sam_recipe import SamRecipe
-from fetaledge.runs.sam_run import SamRun
-from fetaledge.training.sam import memory_estimate
-from fetaledge.training.sam.frames import AugmentedMaps, LabelMaps, PlainMaps
-from fetaledge.training.sam.module import SamModule
-from fetaledge.training.sam.train import train_sam
-from fetaledge.training.trainer import TrainerHardware
-from fetaledge.training.validation_dice import structure_dice
 from fetaledge_runtimes.errors import FetalEdgeError, InputError, OutputError, UsageError
 from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
 
-QUICK = SamRecipe(size=64, folds=2, epochs=2, batch=2, learning_rate=3e-3)
+if TYPE_CHECKING:
+    import torch
+
+    from fetaledge.models.sam.network import SamShape
+    from fetaledge.runs.sam_run import SamRun
+    from fetaledge.training.sam.frames import LabelMaps
+
+
+@cache
+def quick() -> SamRecipe:
+    return SamRecipe(size=64, folds=2, epochs=2, batch=2, learning_rate=3e-3)
+
+
 Command = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     """As the run was trained that others are compared with, bit by bit."""
+
+    import torch
+
     torch.set_num_threads(1)
 
 
 def opened(folder: Path, fold: int | None = None, base: Path | None = None, force: bool = False) -> SamRun:
+    from fetaledge.runs.open import open_run
+    from fetaledge.runs.sam_run import SamRun
+
     run = open_run(folder, fold, base, force)
     assert isinstance(run, SamRun)
     return run
 
 
 def picture(seed: int = 5) -> torch.Tensor:
+    import torch
+
     return torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(seed)).expand(-1, 3, -1, -1)
 
 
 def logits(network: Any, image: torch.Tensor) -> torch.Tensor:
+    import torch
+
     with torch.no_grad():
         found: torch.Tensor = network(image)
     return found
@@ -61,6 +70,9 @@ def logits(network: Any, image: torch.Tensor) -> torch.Tensor:
 
 def stored(folder: Path) -> dict[str, torch.Tensor]:
     """Every tensor that a run holds."""
+
+    from safetensors.torch import load_file
+
     return {
         f"{path.parent.name}/{name}": tensor
         for path in sorted(folder.glob("fold-*/*.safetensors"))
@@ -75,8 +87,11 @@ def names(folder: Path) -> set[str]:
 # what a run holds
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_run_folder(sam_run: Path, sam_base: Path) -> None:
+    from fetaledge.models.sam.checkpoint import SamBase
+    from fetaledge.models.sam.network import SHAPES, random_sam
+
     document = json.loads((sam_run / "run.json").read_text())
     assert document["schema"] == "fetaledge/run/1" and document["task"] == "ps-fh"
     assert document["classes"] == ["background", "pubic-symphysis", "head"]
@@ -107,7 +122,7 @@ def test_run_folder(sam_run: Path, sam_base: Path) -> None:
     assert len(rows) == 2 and float(rows[1]["loss"]) < float(rows[0]["loss"])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_folds_hold_trained_tensors_alone(sam_run: Path) -> None:
     tensors = {name for name in stored(sam_run) if name.startswith("fold-1/")}
     encoder = {name for name in tensors if "vision_encoder" in name}
@@ -115,8 +130,10 @@ def test_folds_hold_trained_tensors_alone(sam_run: Path) -> None:
     assert all(".prompt_encoder." in name or ".mask_decoder." in name for name in tensors - encoder)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_ensemble_is_the_mean_of_folds_and_mirror(sam_run: Path) -> None:
+    import torch
+
     image = picture()
     network = opened(sam_run).network()
     folds = [opened(sam_run, fold=number).network() for number in (1, 2)]
@@ -129,8 +146,10 @@ def test_ensemble_is_the_mean_of_folds_and_mirror(sam_run: Path) -> None:
     assert not network.training and not any(parameter.requires_grad for parameter in network.parameters())
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_evaluating_folds(sam_run: Path, psfh_phantoms: Path, tmp_path: Path, fetaledge: Command) -> None:
+    from fetaledge.runs.evaluate import evaluate_run
+
     dataset = open_dataset(psfh_phantoms)
     with pytest.raises(InputError, match="2 folds .* trained on every frame"):
         opened(sam_run).frames(dataset, None)
@@ -151,8 +170,12 @@ def test_evaluating_folds(sam_run: Path, psfh_phantoms: Path, tmp_path: Path, fe
     assert done.returncode == 2 and "has no fold 3; choose from 1 to 2" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_base_that_is_not_the_run_s(sam_run: Path, tmp_path: Path) -> None:
+    import torch
+
+    from fetaledge.models.sam.checkpoint import SamBase
+
     other = tmp_path / "other.pth"
     torch.save(dict(SamBase.read("random:tiny", seed=8).tensors), other)
     with pytest.raises(InputError, match="is not the base that .* was trained on") as caught:
@@ -166,8 +189,13 @@ def test_base_that_is_not_the_run_s(sam_run: Path, tmp_path: Path) -> None:
         opened(sam_run, base=other, force=True).network()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_moved_run_and_moved_base(sam_run: Path, sam_base: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from fetaledge.models.sam.checkpoint import SamBase
+
     expected = logits(opened(sam_run).network(), picture())
     moved = tmp_path / "a" / "b" / "c" / "run"
     shutil.copytree(sam_run, moved)
@@ -181,7 +209,7 @@ def test_moved_run_and_moved_base(sam_run: Path, sam_base: Path, tmp_path: Path)
     assert torch.equal(logits(opened(moved, base=tmp_path / "same.safetensors").network(), picture()), expected)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_damaged_run(sam_run: Path, sam_base: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(sam_run, run)
@@ -219,16 +247,21 @@ def stop_at(line: str) -> Callable[[str], None]:
     return progress
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "line", ["fold 1 of 2: epoch 1/2", "fold 2 of 2: 4 training", "fold 2 of 2: epoch 1/2", "measuring"]
 )
 def test_resumed_run_is_the_unbroken_one(
     line: str, sam_run: Path, sam_base: Path, psfh_phantoms: Path, tmp_path: Path
 ) -> None:
+    import torch
+
+    from fetaledge.runs.open import open_run
+    from fetaledge.training.sam.train import train_sam
+
     out, dataset = tmp_path / "run", open_dataset(psfh_phantoms)
     with pytest.raises(Stopped):
-        train_sam(dataset, out, QUICK, base=str(sam_base), progress=stop_at(line))
+        train_sam(dataset, out, quick(), base=str(sam_base), progress=stop_at(line))
     with pytest.raises(InputError, match="is not finished"):
         open_run(out)
     left = [
@@ -238,23 +271,30 @@ def test_resumed_run_is_the_unbroken_one(
     for path in left:
         path.touch()
     with pytest.raises(UsageError, match="another recipe"):
-        train_sam(dataset, out, replace(QUICK, rank=2), base=str(sam_base), resume=True)
+        train_sam(dataset, out, replace(quick(), rank=2), base=str(sam_base), resume=True)
     with pytest.raises(UsageError, match="another architecture"):
-        train_sam(dataset, out, QUICK, base="random:tiny", resume=True)
-    run = train_sam(dataset, out, QUICK, base=str(sam_base), resume=True)
+        train_sam(dataset, out, quick(), base="random:tiny", resume=True)
+    run = train_sam(dataset, out, quick(), base=str(sam_base), resume=True)
     assert run is not None
     found, expected = stored(out), stored(sam_run)
     assert found.keys() == expected.keys()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
     assert names(out) == names(sam_run)
     with pytest.raises(InputError, match="is finished"):
-        train_sam(dataset, out, QUICK, base=str(sam_base), resume=True)
+        train_sam(dataset, out, quick(), base=str(sam_base), resume=True)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("tune", ["decoder", "all"])
 def test_other_tunes(tune: str, phantoms: Path, tmp_path: Path) -> None:
-    recipe = replace(QUICK, tune=tune, folds=1, epochs=1, train_count=4, flip=False)
+    import torch
+    from safetensors.torch import load_file
+
+    from fetaledge.models.sam.checkpoint import SamBase
+    from fetaledge.runs.evaluate import evaluate_run
+    from fetaledge.training.sam.train import train_sam
+
+    recipe = replace(quick(), tune=tune, folds=1, epochs=1, train_count=4, flip=False)
     run = train_sam(open_dataset(phantoms), tmp_path / tune, recipe, base="random:tiny")
     assert run is not None and run.task.name == "head" and run.folds == 1
     assert names(tmp_path / tune) == {
@@ -277,15 +317,20 @@ def test_other_tunes(tune: str, phantoms: Path, tmp_path: Path) -> None:
     evaluate_run(run, run.frames(open_dataset(phantoms), None), threads=1)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_adapter_to_start_from(psfh_phantoms: Path, sam_base: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from fetaledge.training.sam.train import train_sam
+
     generator = torch.Generator().manual_seed(1)
     matrices = {}
     for number in range(4):
         matrices[f"w_a_{number:03d}"] = torch.randn(2, 64, generator=generator)
         matrices[f"w_b_{number:03d}"] = 0.1 * torch.randn(64, 2, generator=generator)
     save_file(matrices, tmp_path / "lora.safetensors")
-    recipe = replace(QUICK, rank=2, folds=1, epochs=1, learning_rate=1e-9, size=96)
+    recipe = replace(quick(), rank=2, folds=1, epochs=1, learning_rate=1e-9, size=96)
     dataset = open_dataset(psfh_phantoms)
     run = train_sam(dataset, tmp_path / "run", recipe, base=str(sam_base), adapter=tmp_path / "lora.safetensors")
     assert run is not None and run.size == (96, 96) and run.document.adapter == "lora.safetensors"
@@ -298,21 +343,31 @@ def test_adapter_to_start_from(psfh_phantoms: Path, sam_base: Path, tmp_path: Pa
     )
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_checkpointing_and_bf16_train_too(psfh_phantoms: Path, sam_run: Path, sam_base: Path, tmp_path: Path) -> None:
+    import torch
+
+    from fetaledge.training.sam.train import train_sam
+
     dataset = open_dataset(psfh_phantoms)
-    train_sam(dataset, tmp_path / "again", replace(QUICK, checkpointing=True), base=str(sam_base))
+    train_sam(dataset, tmp_path / "again", replace(quick(), checkpointing=True), base=str(sam_base))
     found, expected = stored(tmp_path / "again"), stored(sam_run)
     assert all(torch.allclose(tensor, expected[name], atol=1e-5) for name, tensor in found.items())
-    recipe = replace(QUICK, precision="bf16-mixed", folds=1, epochs=1)
+    recipe = replace(quick(), precision="bf16-mixed", folds=1, epochs=1)
     assert train_sam(dataset, tmp_path / "bf16", recipe, base=str(sam_base)) is not None
     assert all(tensor.dtype == torch.float32 for tensor in stored(tmp_path / "bf16").values())
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_wrong_input(
     psfh_phantoms: Path, sam_base: Path, sam_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from fetaledge.training.sam import memory_estimate
+    from fetaledge.training.sam.train import train_sam
+
     dataset, out = open_dataset(psfh_phantoms), tmp_path / "run"
     tiny = str(sam_base)
     lora = tmp_path / "lora.safetensors"
@@ -321,29 +376,29 @@ def test_wrong_input(
     )
 
     def refused(
-        error: type[FetalEdgeError], said: str, recipe: SamRecipe = QUICK, base: str = tiny, **more: Any
+        error: type[FetalEdgeError], said: str, recipe: SamRecipe = quick(), base: str = tiny, **more: Any
     ) -> None:
         with pytest.raises(error, match=said) as caught:
             train_sam(dataset, out, recipe, base=base, **more)
         assert "\n" not in str(caught.value)
         assert not out.exists()
 
-    refused(UsageError, "--rank 0 is below 1", replace(QUICK, rank=0))
-    refused(UsageError, "--rank 65 is not between 1 and", replace(QUICK, rank=65))
-    refused(UsageError, "9 folds were asked for of 8 subjects", replace(QUICK, folds=9))
-    refused(UsageError, "--folds 0 is below 1", replace(QUICK, folds=0))
-    refused(UsageError, "--train-count 5 is not between 1 and 4", replace(QUICK, train_count=5))
-    refused(UsageError, "--size 100 is not a multiple.*; try 96", replace(QUICK, size=100))
-    refused(UsageError, "no --tune 'encoder'", replace(QUICK, tune="encoder"))
+    refused(UsageError, "--rank 0 is below 1", replace(quick(), rank=0))
+    refused(UsageError, "--rank 65 is not between 1 and", replace(quick(), rank=65))
+    refused(UsageError, "9 folds were asked for of 8 subjects", replace(quick(), folds=9))
+    refused(UsageError, "--folds 0 is below 1", replace(quick(), folds=0))
+    refused(UsageError, "--train-count 5 is not between 1 and 4", replace(quick(), train_count=5))
+    refused(UsageError, "--size 100 is not a multiple.*; try 96", replace(quick(), size=100))
+    refused(UsageError, "no --tune 'encoder'", replace(quick(), tune="encoder"))
     refused(UsageError, "no base random:big", base="random:big")
-    refused(UsageError, "--learning-rate 11", replace(QUICK, learning_rate=11.0))
-    refused(UsageError, "cannot be negative", replace(QUICK, decay_power=float("nan")))
-    refused(UsageError, "validation share", replace(QUICK, folds=1, validation=1.0))
+    refused(UsageError, "--learning-rate 11", replace(quick(), learning_rate=11.0))
+    refused(UsageError, "cannot be negative", replace(quick(), decay_power=float("nan")))
+    refused(UsageError, "validation share", replace(quick(), folds=1, validation=1.0))
     refused(InputError, "is a LoRA adapter, not a SAM", base=str(lora))
     refused(InputError, "is a LoRA adapter, not a SAM", base=str(sam_run / "fold-1"))
     refused(InputError, "is a LoRA adapter, not a SAM", base=str(sam_run / "fold-1" / "adapter_model.safetensors"))
     refused(InputError, "is a whole SAM, not an adapter", adapter=sam_base)
-    refused(InputError, r"w_a_000 of \(4, 64\) where \(3, 64\)", replace(QUICK, rank=3), adapter=lora)
+    refused(InputError, r"w_a_000 of \(4, 64\) where \(3, 64\)", replace(quick(), rank=3), adapter=lora)
     refused(InputError, "8 LoRA matrices where this base has 24", base="random:small", adapter=lora)
     refused(InputError, "there is nothing to resume", resume=True)
     monkeypatch.setattr(memory_estimate, "available_bytes", lambda _: 40_000_000)
@@ -353,25 +408,30 @@ def test_wrong_input(
     (tmp_path / "documents" / "letter.txt").touch()
     for force in (False, True):
         with pytest.raises(OutputError):
-            train_sam(dataset, tmp_path / "documents", QUICK, base=tiny, force=force)
+            train_sam(dataset, tmp_path / "documents", quick(), base=tiny, force=force)
     assert names(tmp_path) == {"lora.safetensors", "documents/letter.txt"}
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_memory_that_runs_out(
     psfh_phantoms: Path, sam_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import torch
+
+    from fetaledge.training.sam.module import SamModule
+    from fetaledge.training.sam.train import train_sam
+
     def failing(*_: Any) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nMore lines.")
 
     monkeypatch.setattr(SamModule, "training_step", failing)
-    recipe = replace(QUICK, batch=4)
+    recipe = replace(quick(), batch=4)
     with pytest.raises(UsageError, match="ran out .* --size 64 with --batch 4; --batch 2 would fit") as caught:
         train_sam(open_dataset(psfh_phantoms), tmp_path / "run", recipe, base=str(sam_base))
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_command(psfh_phantoms: Path, sam_base: Path, sam_run: Path, tmp_path: Path, fetaledge: Command) -> None:
     out = tmp_path / "run"
     start = ("train", "sam", "--data", psfh_phantoms, "--out", out, "--size", 64, "--epochs", 1, "--batch", 4)
@@ -405,6 +465,11 @@ def test_rate_rises_then_decays() -> None:
 
 
 def test_loss_is_a_fifth_cross_entropy_and_four_fifths_dice() -> None:
+    import torch
+    from torch.nn import functional
+
+    from fetaledge.training.sam.module import SamModule
+
     generator = torch.Generator().manual_seed(0)
     raw = torch.randn(2, 3, 8, 8, generator=generator)
     labels = torch.randint(0, 3, (2, 8, 8), generator=generator)
@@ -418,6 +483,10 @@ def test_loss_is_a_fifth_cross_entropy_and_four_fifths_dice() -> None:
 
 
 def test_structure_dice() -> None:
+    import torch
+
+    from fetaledge.training.validation_dice import structure_dice
+
     truth = torch.zeros(2, 4, 4, dtype=torch.int64)
     truth[0, 0] = 1
     truth[:, 2:] = 2
@@ -428,6 +497,9 @@ def test_structure_dice() -> None:
 
 def ramp() -> LabelMaps:
     """A frame whose grey level tells the class of each pixel."""
+
+    from fetaledge.training.sam.frames import LabelMaps
+
     mask = np.zeros((96, 96), np.uint8)
     mask[20:50, 15:40] = 1
     mask[40:80, 45:85] = 2
@@ -436,6 +508,10 @@ def ramp() -> LabelMaps:
 
 
 def test_augmented_image_and_label_move_together() -> None:
+    import torch
+
+    from fetaledge.training.sam.frames import AugmentedMaps, PlainMaps
+
     maps = ramp()
     assert maps.images.shape == maps.labels.shape == (1, 64, 64)
     pairs, again = AugmentedMaps(maps, seed=1), AugmentedMaps(maps, seed=1)
@@ -460,6 +536,9 @@ def test_augmented_image_and_label_move_together() -> None:
 
 
 def test_estimate_grows_with_what_costs() -> None:
+    from fetaledge.models.sam.network import SHAPES
+    from fetaledge.training.sam import memory_estimate
+
     shape, recipe = SHAPES["vit_b"].resized(512), SamRecipe(batch=4)
     whole = memory_estimate.training_bytes(shape, recipe)
     assert memory_estimate.training_bytes(shape, replace(recipe, checkpointing=True)) < whole / 2
@@ -477,11 +556,15 @@ def test_estimate_grows_with_what_costs() -> None:
     ("name", "available"),
     [
         ("vit_b", 16e9),
-        *(pytest.param("vit_b", bytes_, marks=pytest.mark.slow) for bytes_ in (5e8, 1e9, 4e9, 8e9)),
-        *(pytest.param("vit_h", bytes_, marks=pytest.mark.slow) for bytes_ in (4e9, 8e9, 16e9, 64e9)),
+        *(pytest.param("vit_b", bytes_, marks=pytest.mark.integration) for bytes_ in (5e8, 1e9, 4e9, 8e9)),
+        *(pytest.param("vit_h", bytes_, marks=pytest.mark.integration) for bytes_ in (4e9, 8e9, 16e9, 64e9)),
     ],
 )
 def test_advice_fits(name: str, available: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fetaledge.models.sam.network import SHAPES
+    from fetaledge.training.sam import memory_estimate
+    from fetaledge.training.trainer import TrainerHardware
+
     monkeypatch.setattr(memory_estimate, "available_bytes", lambda _: available)
     shape, recipe = SHAPES[name].resized(1024), SamRecipe(size=1024)
     with pytest.raises(UsageError, match=rf"takes about .* GB, and {available / 1e9:.1f} GB are free") as caught:
@@ -501,10 +584,16 @@ def test_advice_fits(name: str, available: int, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_free_memory_is_told() -> None:
+    from fetaledge.training.sam import memory_estimate
+    from fetaledge.training.trainer import TrainerHardware
+
     assert memory_estimate.available_bytes(TrainerHardware("cpu")) > 1e8  # type: ignore[operator]
 
 
 def test_other_errors_are_not_called_a_lack_of_memory() -> None:
+    from fetaledge.models.sam.network import SHAPES
+    from fetaledge.training.sam import memory_estimate
+
     with pytest.raises(RuntimeError, match="shapes"), memory_estimate.out_of_memory_named(SHAPES["tiny"], SamRecipe()):
         raise RuntimeError("shapes do not match")
     with pytest.raises(UsageError, match="ran out"), memory_estimate.out_of_memory_named(SHAPES["tiny"], SamRecipe()):
@@ -514,11 +603,14 @@ def test_other_errors_are_not_called_a_lack_of_memory() -> None:
 # what wrong data must not cost
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_wrong_data_leave_an_earlier_run_as_it_was(
     psfh_phantoms: Path, sam_base: Path, sam_run: Path, tmp_path: Path
 ) -> None:
     import SimpleITK
+
+    from fetaledge.training.sam.train import train_sam
+    from fetaledge.training.trainer import TrainerHardware
 
     data, run = tmp_path / "data", tmp_path / "run"
     shutil.copytree(psfh_phantoms, data)
@@ -527,21 +619,31 @@ def test_wrong_data_leave_an_earlier_run_as_it_was(
     label = sorted((data / "label_mha").iterdir())[-1]
     SimpleITK.WriteImage(SimpleITK.GetImageFromArray(np.full((256, 256), 3, np.uint8)), str(label))
     with pytest.raises(InputError, match=label.name):
-        train_sam(open_dataset(data), run, QUICK, base=str(sam_base), force=True)
+        train_sam(open_dataset(data), run, quick(), base=str(sam_base), force=True)
     with pytest.raises(UsageError, match="--accelerator"):
         train_sam(
-            open_dataset(psfh_phantoms), run, QUICK, base=str(sam_base), force=True, hardware=TrainerHardware("foundry")
+            open_dataset(psfh_phantoms),
+            run,
+            quick(),
+            base=str(sam_base),
+            force=True,
+            hardware=TrainerHardware("foundry"),
         )
     assert {name: (run / name).read_bytes() for name in names(run)} == before
     with pytest.raises(InputError, match=label.name):
-        train_sam(open_dataset(data), tmp_path / "new", QUICK, base=str(sam_base))
+        train_sam(open_dataset(data), tmp_path / "new", quick(), base=str(sam_base))
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_fold_of_a_decoder_that_lacks_a_tensor(phantoms: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    from fetaledge.runs.open import open_run
+    from fetaledge.training.sam.train import train_sam
+
     run = tmp_path / "run"
-    train_sam(open_dataset(phantoms), run, replace(QUICK, tune="decoder", epochs=1, folds=1), base="random:tiny")
+    train_sam(open_dataset(phantoms), run, replace(quick(), tune="decoder", epochs=1, folds=1), base="random:tiny")
     path = run / "fold-1" / "model.safetensors"
     tensors = load_file(path)
     del tensors["mask_decoder.mask_tokens.weight"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-from torch import nn
+from typing import TYPE_CHECKING
 
-from fetaledge.models.strategies import STRATEGIES, apply_strategy, freeze_batchnorm, strategy_named
-from fetaledge.models.unet import Architecture
+import pytest
+
 from fetaledge_runtimes.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 UNET = 6_628_945
 ENCODER = 2_223_872
@@ -28,11 +30,15 @@ COUNTS = {
 
 @pytest.fixture(scope="module")
 def network() -> nn.Module:
+    from fetaledge.models.unet import Architecture
+
     return Architecture().build()
 
 
 @pytest.mark.parametrize("name", COUNTS)
 def test_trained_counts(network: nn.Module, name: str) -> None:
+    from fetaledge.models.strategies import apply_strategy, strategy_named
+
     exact, millions = COUNTS[name]
     trained = apply_strategy(network, strategy_named(name))
     assert trained == sum(p.numel() for p in network.parameters() if p.requires_grad)
@@ -47,11 +53,16 @@ def test_whole_network(network: nn.Module) -> None:
 
 
 def test_baseline_is_the_plain_unet() -> None:
+    from fetaledge.models.strategies import apply_strategy, strategy_named
+    from fetaledge.models.unet import Architecture
+
     network = Architecture(name="plain-unet", encoder="", decoder_channels=()).build()
     assert apply_strategy(network, strategy_named("baseline")) == 31_037_633
 
 
 def test_nine_strategies_by_letter() -> None:
+    from fetaledge.models.strategies import STRATEGIES
+
     letters = {strategy.letter: strategy.name for strategy in STRATEGIES.values() if len(strategy.letter) == 1}
     assert {letter for letter in letters if letter.isascii()} == set("abcdefghi")
     assert [name for name, strategy in STRATEGIES.items() if strategy.random_encoder] == [
@@ -62,6 +73,8 @@ def test_nine_strategies_by_letter() -> None:
 
 
 def test_single_blocks_leave_the_head_frozen(network: nn.Module) -> None:
+    from fetaledge.models.strategies import apply_strategy, strategy_named
+
     apply_strategy(network, strategy_named("decoder-5"))
     trained = {
         name.split(".")[0] + "." + name.split(".")[2] for name, p in network.named_parameters() if p.requires_grad
@@ -73,6 +86,10 @@ def test_single_blocks_leave_the_head_frozen(network: nn.Module) -> None:
     ("strategy", "frozen"), [("decoder", True), ("decoder-5", True), ("encoder", False), ("all", False)]
 )
 def test_freeze_batchnorm_is_for_a_frozen_encoder(network: nn.Module, strategy: str, frozen: bool) -> None:
+    from torch import nn
+
+    from fetaledge.models.strategies import apply_strategy, freeze_batchnorm, strategy_named
+
     apply_strategy(network, strategy_named(strategy))
     network.train()
     freeze_batchnorm(network)
@@ -82,11 +99,16 @@ def test_freeze_batchnorm_is_for_a_frozen_encoder(network: nn.Module, strategy: 
 
 
 def test_unknown_strategy_names_the_known() -> None:
+    from fetaledge.models.strategies import strategy_named
+
     with pytest.raises(UsageError, match="decoder-1-2"):
         strategy_named("decoder-9")
 
 
 def test_strategy_that_the_network_lacks() -> None:
+    from fetaledge.models.strategies import apply_strategy, strategy_named
+    from fetaledge.models.unet import Architecture
+
     with pytest.raises(UsageError, match="lacks"):
         apply_strategy(
             Architecture(name="plain-unet", encoder="", decoder_channels=()).build(), strategy_named("decoder")

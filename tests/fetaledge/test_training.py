@@ -9,35 +9,36 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
 from msgspec.structs import replace
-from safetensors.torch import load_file
 
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.phantoms.ps_fh import psfh_phantom, write_psfh_phantoms
-from fetaledge.runs.open import open_run
 from fetaledge.runs.unet_recipe import Recipe
-from fetaledge.training.epoch_sampler import EpochSampler
-from fetaledge.training.options import lightning_precision
-from fetaledge.training.trainer import TrainerHardware
-from fetaledge.training.unet.frames import PreparedFrames, TrainingFrames
-from fetaledge.training.unet.module import SegmentationModule
-from fetaledge.training.unet.train import train_unet
 from fetaledge_runtimes.errors import InputError, OutputError, UsageError
 
-TINY = Recipe(
-    strategy="all",
-    encoder_weights="none",
-    decoder_channels=(16, 8, 8, 4, 4),
-    size=32,
-    epochs=4,
-    batch=4,
-    learning_rate=3e-3,
-)
+if TYPE_CHECKING:
+    import torch
+
+
+@cache
+def tiny() -> Recipe:
+    return Recipe(
+        strategy="all",
+        encoder_weights="none",
+        decoder_channels=(16, 8, 8, 4, 4),
+        size=32,
+        epochs=4,
+        batch=4,
+        learning_rate=3e-3,
+    )
+
+
 FLAGS = (
     *("--strategy", "all", "--encoder-weights", "none", "--decoder-channels", "16,8,8,4,4", "--size", "32"),
     *("--batch", "4", "--learning-rate", "3e-3", "--precision", "fp32"),
@@ -50,10 +51,14 @@ def command(phantoms: Path, out: Path, *flags: str) -> list[str]:
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
     return load_file(folder / "model.safetensors")
 
 
 def test_run_folder(small_run: Path) -> None:
+    from fetaledge.runs.open import open_run
+
     document = json.loads((small_run / "run.json").read_text())
     assert document["schema"] == "fetaledge/run/1"
     assert document["data"]["synthetic"] is True
@@ -70,6 +75,10 @@ def test_run_folder(small_run: Path) -> None:
 
 
 def test_augmented_pairs_depend_on_epoch_and_index_alone(phantoms: Path) -> None:
+    import torch
+
+    from fetaledge.training.unet.frames import PreparedFrames, TrainingFrames
+
     frames = PreparedFrames(open_dataset(phantoms).only(["000_HC", "001_HC"]), (64, 64))
     first, second = TrainingFrames(frames, seed=1), TrainingFrames(frames, seed=1)
     second[(3, 1)]
@@ -81,6 +90,8 @@ def test_augmented_pairs_depend_on_epoch_and_index_alone(phantoms: Path) -> None
 
 
 def test_image_and_mask_move_together(phantoms: Path) -> None:
+    from fetaledge.training.unet.frames import PreparedFrames, TrainingFrames
+
     frames = PreparedFrames(open_dataset(phantoms).only(["000_HC"]), (64, 64))
     frames.images[:] = frames.masks[:, 0]
     image, labels = TrainingFrames(frames, seed=1)[(0, 0)]
@@ -89,6 +100,10 @@ def test_image_and_mask_move_together(phantoms: Path) -> None:
 
 
 def test_processes_share_out_each_epoch() -> None:
+    import torch
+
+    from fetaledge.training.epoch_sampler import EpochSampler
+
     class Ten(torch.utils.data.Dataset[int]):
         def __len__(self) -> int:
             return 10
@@ -102,6 +117,8 @@ def test_processes_share_out_each_epoch() -> None:
 
 
 def test_labels_keep_the_share_of_each_border_pixel(phantoms: Path) -> None:
+    from fetaledge.training.unet.frames import PreparedFrames
+
     dataset = open_dataset(phantoms)
     frames = PreparedFrames(dataset.only(["000_HC"]), (64, 64))
     full = float(dataset[0].mask.mean())
@@ -110,6 +127,8 @@ def test_labels_keep_the_share_of_each_border_pixel(phantoms: Path) -> None:
 
 
 def test_each_structure_has_its_own_share_of_a_border_pixel() -> None:
+    from fetaledge.training.unet.frames import PreparedFrames, TrainingFrames
+
     case = psfh_phantom(3).labelled
     frames = PreparedFrames([case], (96, 96), structures=2)
     assert frames.masks.shape == (1, 2, 96, 96)
@@ -122,6 +141,11 @@ def test_each_structure_has_its_own_share_of_a_border_pixel() -> None:
 @pytest.mark.parametrize("classes", [1, 3])
 def test_validation_dice_and_loss_of_a_batch(classes: int) -> None:
     """Against Dice counted with sets and cross-entropy and Dice loss by their formulas."""
+
+    import torch
+
+    from fetaledge.training.unet.module import SegmentationModule
+
     structures = max(1, classes - 1)
     generator = torch.Generator().manual_seed(classes)
     maps = torch.randint(0, structures + 1, (2, 8, 8), generator=generator)
@@ -158,6 +182,11 @@ def test_validation_dice_and_loss_of_a_batch(classes: int) -> None:
 
 
 def test_init_takes_network_size_and_split(small_run: Path, phantoms: Path, tmp_path: Path) -> None:
+    import torch
+
+    from fetaledge.runs.open import open_run
+    from fetaledge.training.unet.train import train_unet
+
     init = open_run(small_run)
     recipe = Recipe(strategy="decoder", epochs=1, batch=4, seed=9, learning_rate=1e-4, half=True)
     assert recipe.size is None
@@ -176,6 +205,11 @@ def test_init_takes_network_size_and_split(small_run: Path, phantoms: Path, tmp_
 
 
 def test_moving_batchnorm_moves_a_frozen_encoder(small_run: Path, phantoms: Path, tmp_path: Path) -> None:
+    import torch
+
+    from fetaledge.runs.open import open_run
+    from fetaledge.training.unet.train import train_unet
+
     recipe = Recipe(strategy="decoder", epochs=1, batch=4, frozen_batchnorm=False)
     train_unet(open_dataset(phantoms), tmp_path / "moving", recipe, init=open_run(small_run))
     before, after = weights(small_run), weights(tmp_path / "moving")
@@ -185,7 +219,9 @@ def test_moving_batchnorm_moves_a_frozen_encoder(small_run: Path, phantoms: Path
 
 
 def test_few_shot(phantoms: Path, tmp_path: Path) -> None:
-    recipe = replace(TINY, epochs=1, train_count=5)
+    from fetaledge.training.unet.train import train_unet
+
+    recipe = replace(tiny(), epochs=1, train_count=5)
     run = train_unet(open_dataset(phantoms), tmp_path / "few", recipe)
     assert run is not None
     assert len(run.split.train) == 5
@@ -212,19 +248,28 @@ def test_few_shot(phantoms: Path, tmp_path: Path) -> None:
     ],
 )
 def test_values_that_make_no_sense(phantoms: Path, tmp_path: Path, change: dict[str, object], message: str) -> None:
+    from fetaledge.training.unet.train import train_unet
+
     with pytest.raises(UsageError, match=message):
-        train_unet(open_dataset(phantoms), tmp_path / "run", replace(TINY, **change))
+        train_unet(open_dataset(phantoms), tmp_path / "run", replace(tiny(), **change))
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("hardware", [TrainerHardware(accelerator="abacus"), TrainerHardware(devices=0)])
-def test_hardware_that_are_not_there(phantoms: Path, tmp_path: Path, hardware: TrainerHardware) -> None:
+@pytest.mark.parametrize("given", [{"accelerator": "abacus"}, {"devices": 0}])
+def test_hardware_that_is_not_there(phantoms: Path, tmp_path: Path, given: dict[str, object]) -> None:
+    from fetaledge.training.trainer import TrainerHardware
+    from fetaledge.training.unet.train import train_unet
+
+    hardware = TrainerHardware(**given)  # type: ignore[arg-type]
     with pytest.raises(UsageError):
-        train_unet(open_dataset(phantoms), tmp_path / "run", TINY, hardware=hardware)
+        train_unet(open_dataset(phantoms), tmp_path / "run", tiny(), hardware=hardware)
     assert not (tmp_path / "run").exists()
 
 
 def test_random_strategies_take_no_init(small_run: Path, phantoms: Path, tmp_path: Path) -> None:
+    from fetaledge.runs.open import open_run
+    from fetaledge.training.unet.train import train_unet
+
     with pytest.raises(UsageError, match="leave --init out"):
         recipe = Recipe(strategy="decoder-random-encoder")
         train_unet(open_dataset(phantoms), tmp_path / "run", recipe, init=open_run(small_run))
@@ -232,14 +277,17 @@ def test_random_strategies_take_no_init(small_run: Path, phantoms: Path, tmp_pat
 
 def test_a_training_that_diverges_is_named(phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import fetaledge.training.unet.module as module
+    from fetaledge.training.unet.train import train_unet
 
     monkeypatch.setattr(module, "DiceCELoss", lambda **_: lambda logits, _: logits.sum() * float("nan"))
     with pytest.raises(InputError, match="diverged in epoch 1"):
-        train_unet(open_dataset(phantoms), tmp_path / "run", TINY)
+        train_unet(open_dataset(phantoms), tmp_path / "run", tiny())
     assert not (tmp_path / "run/model.safetensors").exists()
 
 
 def test_precision_words() -> None:
+    from fetaledge.training.options import lightning_precision
+
     assert lightning_precision("fp32") == "32-true"
     assert lightning_precision("auto") in ("32-true", "bf16-mixed")
     with pytest.raises(UsageError, match="no precision 'int4'"):
@@ -247,24 +295,30 @@ def test_precision_words() -> None:
 
 
 def test_an_existing_folder_is_kept(small_run: Path, phantoms: Path, tmp_path: Path) -> None:
+    from fetaledge.training.unet.train import train_unet
+
     before = (small_run / "run.json").read_bytes()
     with pytest.raises(OutputError, match="exists already"):
-        train_unet(open_dataset(phantoms), small_run, TINY)
+        train_unet(open_dataset(phantoms), small_run, tiny())
     assert (small_run / "run.json").read_bytes() == before
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters/dear.txt").write_text("Dear")
     with pytest.raises(OutputError, match="not made by this command"):
-        train_unet(open_dataset(phantoms), tmp_path / "letters", TINY, force=True)
+        train_unet(open_dataset(phantoms), tmp_path / "letters", tiny(), force=True)
     with pytest.raises(InputError, match="nothing to resume"):
-        train_unet(open_dataset(phantoms), tmp_path / "letters", TINY, resume=True)
+        train_unet(open_dataset(phantoms), tmp_path / "letters", tiny(), resume=True)
     with pytest.raises(InputError, match="is finished"):
-        train_unet(open_dataset(phantoms), small_run, TINY, resume=True)
+        train_unet(open_dataset(phantoms), small_run, tiny(), resume=True)
     assert (tmp_path / "letters/dear.txt").read_text() == "Dear"
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_symphysis_and_head_from_a_run_that_knows_heads(small_run: Path, tmp_path: Path) -> None:
     """Three logits, a size of one's own, everything but the segmentation head taken."""
+
+    from fetaledge.runs.open import open_run
+    from fetaledge.training.unet.train import train_unet
+
     write_psfh_phantoms(tmp_path / "psfh", 20, seed=1)
     dataset, said = open_dataset(tmp_path / "psfh"), list[str]()
     recipe = Recipe(strategy="all", size=96, epochs=8, batch=4, learning_rate=3e-3, phantoms=12)
@@ -281,12 +335,18 @@ def test_symphysis_and_head_from_a_run_that_knows_heads(small_run: Path, tmp_pat
     assert not set(run.split.train) & set(run.split.validation)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_killed_and_resumed_equals_unbroken(phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed before its first epoch ends, and again later; all with one thread, since more give other last digits."""
+
+    import torch
+
+    from fetaledge.runs.open import open_run
+    from fetaledge.training.unet.train import train_unet
+
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)
-    unbroken = train_unet(open_dataset(phantoms), tmp_path / "unbroken", TINY)
+    unbroken = train_unet(open_dataset(phantoms), tmp_path / "unbroken", tiny())
     assert unbroken is not None
     broken = tmp_path / "broken"
     for flag, sign in (((), broken / "run.json"), (("--resume",), broken / "resume.ckpt")):
@@ -311,8 +371,10 @@ def test_killed_and_resumed_equals_unbroken(phantoms: Path, tmp_path: Path, monk
     assert not [path for path in broken.iterdir() if path.name.startswith(".")]
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_resume_refuses_another_recipe(phantoms: Path, tmp_path: Path) -> None:
+    from fetaledge.training.unet.train import train_unet
+
     process = subprocess.Popen(command(phantoms, tmp_path / "run", "--epochs", "50"))
     while process.poll() is None and not (tmp_path / "run/resume.ckpt").exists():
         time.sleep(0.02)
@@ -320,13 +382,15 @@ def test_resume_refuses_another_recipe(phantoms: Path, tmp_path: Path) -> None:
     assert process.wait(60) == 130
     state = (tmp_path / "run/resume.ckpt").read_bytes()
     with pytest.raises(UsageError, match="another recipe"):
-        train_unet(open_dataset(phantoms), tmp_path / "run", replace(TINY, seed=5), resume=True)
+        train_unet(open_dataset(phantoms), tmp_path / "run", replace(tiny(), seed=5), resume=True)
     assert (tmp_path / "run/resume.ckpt").read_bytes() == state
     assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith(".")]
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_two_processes(phantoms: Path, tmp_path: Path) -> None:
+    from fetaledge.runs.open import open_run
+
     flags = ("--epochs", "2", "--accelerator", "cpu", "--devices", "2")
     home = tmp_path / "home"
     home.mkdir()

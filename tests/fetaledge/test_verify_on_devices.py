@@ -14,7 +14,6 @@ import pytest
 from msgspec.structs import replace as with_changes
 
 from fetaledge.data.layouts.open import open_dataset
-from fetaledge.workflows import verify_on_devices
 from fetaledge_devices.deploy import Deployment
 from fetaledge_devices.targets import Target
 from fetaledge_devices.wheels.pins import engine_package
@@ -25,6 +24,7 @@ from fetaledge_runtimes.engines.registry import formats
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.files import write_json
 from fetaledge_runtimes.scores.record import CaseScore, evaluation_record, score_case
+from tests.benchmarks.old_record import old_record, result
 
 Call = Callable[..., tuple[int, str, str]]
 UNKNOWN = UNJUDGED["head"]
@@ -90,23 +90,26 @@ def bundle(tmp_path: Path, data: Path) -> Path:
 def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[CaseScore]], None]:
     """Say what scores a Pi gives."""
 
+    from fetaledge.workflows import verify_on_devices
+
     def measure(scores: Sequence[CaseScore]) -> None:
-        row = {"target": PI, "variant": "onnx-int8", "engine": "ONNX Runtime", "engine_version": "1", "reasons": []}
-        record = {
-            "notice": "research software",
-            "bundle": "heads",
-            "frames": {"note": None},
-            "devices": {PI: {"notes": {"onnx-int8": [KNOWN], "onnx-fp32": ["of another"]}}},
-            "lost": {},
-            "evaluations": {f"onnx-int8 on {PI}": record_of(scores)},
-            "results": [{**row, "against_local": None}],
-        }
+        row = result("onnx-int8", target=PI, engine="ONNX Runtime", engine_version="1", reasons=())
+        old = old_record()
+        notes = {"onnx-int8": (KNOWN,), "onnx-fp32": ("of another",)}
+        record = with_changes(
+            old,
+            devices={PI: with_changes(old.devices["local"], notes=notes)},
+            evaluations={f"onnx-int8 on {PI}": record_of(scores)},
+            results=(row,),
+        )
         monkeypatch.setattr(verify_on_devices, "run_benchmark", lambda *_, **__: record)
 
     return measure
 
 
 def gate(bundle: Path, data: Path) -> dict[str, Any]:
+    from fetaledge.workflows import verify_on_devices
+
     document = verify_on_devices.gate_on_targets(
         bundle, data, [PI], variants=None, threads=1, engines=(), progress=lambda line: None
     )
@@ -167,6 +170,9 @@ def test_what_the_gate_could_not_judge_either_is_said(
 @pytest.fixture
 def tested(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A self-test here that fails; the threads of each."""
+
+    from fetaledge.workflows import verify_on_devices
+
     asked: list[int] = []
 
     def verify_bundle(bundle: Any, variants: Sequence[Variant], threads: int = 1) -> list[dict[str, Any]]:
@@ -185,6 +191,8 @@ def test_this_machine_as_a_target_is_verified_as_without_one(bundle: Path, teste
 
 
 def test_this_machine_is_verified_beside_devices(bundle: Path, tested: list[int]) -> None:
+    from fetaledge.workflows import verify_on_devices
+
     document = verify_on_devices.verify_on_targets(
         bundle, ["local"], variants=None, engines=(), progress=lambda line: None
     )
@@ -202,6 +210,8 @@ def test_threads_that_the_golden_frames_would_not_use_are_refused(bundle: Path, 
 def test_every_engine_states_its_version(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, format_name: str
 ) -> None:
+    from fetaledge.workflows import verify_on_devices
+
     folder = write_bundle(tmp_path / "bundle", scores_of(data))
     manifest = Manifest.read(folder)
     name = f"{format_name}-int8"

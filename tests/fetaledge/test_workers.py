@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
 from msgspec.structs import replace
-from safetensors.torch import load_file
-from torch.utils.data import DataLoader, Dataset
 
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.runs.unet_recipe import Recipe
-from fetaledge.training.epoch_sampler import EpochSampler
-from fetaledge.training.sam.frames import AugmentedMaps, LabelMaps
-from fetaledge.training.trainer import TrainerHardware, worker_count
-from fetaledge.training.unet.frames import PreparedFrames, TrainingFrames
-from fetaledge.training.unet.train import train_unet
 from fetaledge_runtimes.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+    from torch.utils.data import Dataset
 
 TINY = Recipe(
     strategy="all", encoder_weights="none", decoder_channels=(16, 8, 8, 4, 4), size=32, epochs=2, batch=4,
@@ -27,6 +24,8 @@ TINY = Recipe(
 
 
 def test_the_accelerator_chooses_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fetaledge.training.trainer import TrainerHardware, worker_count
+
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)), raising=False)
     assert worker_count(TrainerHardware(), "cpu") == 0
     assert worker_count(TrainerHardware(), "cuda") == 8
@@ -38,6 +37,13 @@ def test_the_accelerator_chooses_the_number(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("kind", ["unet", "sam"])
 def test_batches_are_the_same_with_and_without_workers(kind: str, phantoms: Path) -> None:
+    import torch
+    from torch.utils.data import DataLoader
+
+    from fetaledge.training.epoch_sampler import EpochSampler
+    from fetaledge.training.sam.frames import AugmentedMaps, LabelMaps
+    from fetaledge.training.unet.frames import PreparedFrames, TrainingFrames
+
     part = open_dataset(phantoms).only([f"{number:03d}_HC" for number in range(10)])
     frames: Dataset[tuple[torch.Tensor, torch.Tensor]]
     if kind == "unet":
@@ -61,8 +67,14 @@ def test_batches_are_the_same_with_and_without_workers(kind: str, phantoms: Path
     assert not torch.equal(alone[0][0], alone[3][0])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_training_is_the_same_with_and_without_workers(phantoms: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    from fetaledge.training.trainer import TrainerHardware
+    from fetaledge.training.unet.train import train_unet
+
     torch.set_num_threads(1)
     for name, workers in (("none", 0), ("two", 2)):
         train_unet(open_dataset(phantoms), tmp_path / name, TINY, hardware=TrainerHardware("cpu", workers=workers))
@@ -72,6 +84,9 @@ def test_training_is_the_same_with_and_without_workers(phantoms: Path, tmp_path:
 
 
 def test_fewer_than_none(phantoms: Path, tmp_path: Path) -> None:
+    from fetaledge.training.trainer import TrainerHardware
+    from fetaledge.training.unet.train import train_unet
+
     with pytest.raises(UsageError, match="--workers -1 is below 0"):
         train_unet(
             open_dataset(phantoms), tmp_path / "run", replace(TINY, epochs=1), hardware=TrainerHardware(workers=-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from fetaledge_runtimes.__main__ import main
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.ellipse import Ellipse
+from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.frames.read import read_frames
 from fetaledge_runtimes.predictor import Predictor
@@ -60,6 +62,23 @@ def test_samples_and_predictions(
         written = cv2.imread(str(masks / f"{entry['name']}.png"), cv2.IMREAD_UNCHANGED)
         np.testing.assert_array_equal(written, prediction.mask)
         assert entry["hc_mm"] == (prediction.measures.hc_mm if prediction.measures else None)
+
+
+def test_only_the_variants_own_files_are_checked(
+    bundle_folder: Path, frame_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A process that is timed reads no other variant: of a large bundle that would take longer than its samples."""
+    copied = tmp_path / "bundle"
+    shutil.copytree(bundle_folder, copied)
+    with (copied / "onnx-fp32.onnx").open("ab") as stream:
+        stream.write(b"altered")
+    arguments = ("--frames", frame_folder, "--samples", 0)
+    assert bench(capsys, copied, *arguments, "--variant", "openvino-fp32")["variant"] == "openvino-fp32"
+    assert Bundle.open(copied, ["openvino-fp32"]).variant("openvino-fp32").format == "openvino"
+    for named in ((), ("--variant", "onnx-fp32")):
+        assert main(["bench", str(copied), *map(str, arguments), *named]) != 0
+    with pytest.raises(UsageError, match="no variant 'onnx-fp8'"):
+        Bundle.open(copied, ["onnx-fp8"])
 
 
 def test_no_samples_means_accuracy_alone(

@@ -81,7 +81,7 @@ def test_openvino_computes_in_float32(random_net: Any) -> None:
     assert precisions(engine)["Convolution"] == {"f32"}
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_float32_hint_leaves_int8_kernels_alone(random_net: Any, tmp_path: Path) -> None:
     import nncf
     import openvino

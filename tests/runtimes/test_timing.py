@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from fetaledge_runtimes.bench_worker import bench, peak_rss_mb, percentiles
+from fetaledge_runtimes.bench_worker import bench, bench_command, peak_rss_mb, percentiles
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.frames.frame import Frame, Image, Logits
@@ -19,14 +21,19 @@ from fetaledge_runtimes.predictor import Predictor
 
 def test_percentiles_of_one_to_a_hundred() -> None:
     given = percentiles(list(range(100, 0, -1)))
-    assert given == {
-        "n": 100, "min": 1, "p50": 50.5, "p90": pytest.approx(90.1), "p95": pytest.approx(95.05),
-        "p99": pytest.approx(99.01), "mean": 50.5,
-    }  # fmt: skip
+    assert (given.n, given.min, given.p50, given.mean) == (100, 1, 50.5, 50.5)
+    assert (given.p90, given.p95) == (pytest.approx(90.1), pytest.approx(95.05))
+
+
+@pytest.mark.parametrize(("samples", "p99"), [(60, None), (199, None), (200, 198.01), (1000, 990.01)])
+def test_a_99th_percentile_needs_200_samples(samples: int, p99: float | None) -> None:
+    found = percentiles([float(value) for value in range(1, samples + 1)]).p99
+    assert found == (None if p99 is None else pytest.approx(p99))
 
 
 def test_one_sample_is_all_of_them() -> None:
-    assert set(percentiles([3.0]).values()) == {1, 3.0}
+    given = percentiles([3.0])
+    assert {given.min, given.p50, given.p90, given.p95, given.mean} == {3.0} and given.n == 1
 
 
 def test_no_samples_are_refused() -> None:
@@ -64,6 +71,52 @@ def test_bench_without_frames_or_with_negative_counts(bundle_folder: Path, brigh
         bench(predictor, [], 1, 1)
     with pytest.raises(ValueError, match="not negative"):
         bench(predictor, [bright_frame(None)], -1, 0)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_opencv_is_held_to_the_rows_threads(
+    threads: int, bundle_folder: Path, bright_frame: Callable[..., Frame], head: Ellipse
+) -> None:
+    """Also where the predictor is made from an engine, as PyTorch's is: no bundle sets the threads then."""
+    bundled = Predictor(Bundle.open(bundle_folder))
+    predictor = Predictor.from_engine(bundled.engine, bundled.size, bundled.task)
+    before, seen = cv2.getNumThreads(), set()
+
+    def frames() -> Iterator[Frame]:
+        for _ in range(3):
+            seen.add(cv2.getNumThreads())
+            yield bright_frame(head)
+
+    try:
+        cv2.setNumThreads(3)
+        bench_command(predictor, 1.0, frames(), threads=threads, samples=1, warmup=0, model_files=[])
+        assert seen == {threads} and cv2.getNumThreads() == threads
+    finally:
+        cv2.setNumThreads(before)
+
+
+@pytest.mark.parametrize(("samples", "warmup", "kept"), [(0, 5, 0), (2, 1, 2), (2, 4, 4)])
+def test_only_the_timed_frames_stay_in_memory(
+    samples: int, warmup: int, kept: int, bundle_folder: Path, bright_frame: Callable[..., Frame], head: Ellipse
+) -> None:
+    alive: list[weakref.ref[Frame]] = []
+    most = 0
+
+    def frames() -> Iterator[Frame]:
+        nonlocal most
+        for _ in range(10):
+            frame = bright_frame(head)
+            alive.append(weakref.ref(frame))
+            yield frame
+            del frame
+            most = max(most, sum(ref() is not None for ref in alive))
+
+    predictor = Predictor(Bundle.open(bundle_folder))
+    given = bench_command(
+        predictor, 1.0, frames(), threads=1, samples=samples, warmup=warmup, model_files=[], masks=None
+    )
+    assert len(given.predictions) == 10 and len(given.kernel_ms) == samples
+    assert most <= kept + 2  # the one being predicted, and its prediction
 
 
 def test_peak_memory_sees_what_was_held() -> None:

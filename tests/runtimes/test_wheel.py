@@ -28,7 +28,7 @@ print(len(names), fetaledge_runtimes.__file__)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_installs_and_imports_alone(bundle_folder: Path, frame_folder: Path, tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     wheels = tmp_path / "wheels"

@@ -18,7 +18,7 @@ from tests.stand_ins.host import Host
 from tests.stand_ins.phone import Phone
 from tests.stand_ins.pi import Pi
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 WHO_RUNS_ME = "cat /proc/$$/cmdline; exit"  # a shell that execs its last command would read of itself: QEMU hides then

@@ -7,8 +7,7 @@ every pipeline fed in every cycle. Where a guide gives several figures for a cla
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from fetaledge_runtimes.errors import UsageError
 
@@ -118,9 +117,6 @@ class Bound:
     limited_by: str
     limits_ms: dict[str, float]
 
-    def document(self) -> dict[str, Any]:
-        return {"what": WHAT, **asdict(self)}
-
 
 def core_named(name: str) -> Core:
     """The core of this name.
@@ -138,7 +134,7 @@ def bound(core: Core, executed: Mapping[str, int], read: int, written: int, mode
 
     Args:
         core: one of :data:`CORES`.
-        executed: instructions by class, those of ``counting.c``.
+        executed: instructions by class, those of ``count.c``.
         read: bytes that loads brought; ``written``: that stores took.
         model_bytes: size of the weights, which memory must deliver again for each frame where no cache holds them.
 

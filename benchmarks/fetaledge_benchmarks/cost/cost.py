@@ -1,4 +1,4 @@
-"""The cost of a bundle's variants on several CPUs, as the document ``fetaledge/cost/1``."""
+"""Count the cost of a bundle's variants on several CPUs."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from fetaledge_benchmarks.cost.bound import WHAT, Core, bound, core_named
 from fetaledge_benchmarks.cost.count import WARMUP, CountingFailed, Counts, Prepared, Processes, count, prepare
 from fetaledge_benchmarks.cost.emulation.qemu import qemu_command
 from fetaledge_benchmarks.cost.multiply_adds import MultiplyAdds, multiply_adds
 from fetaledge_benchmarks.cost.qemu_plugin import plugin_path
+from fetaledge_benchmarks.cost.record import CostRecord, CostResult, core_facts, least_time
 from fetaledge_runtimes.bundle import Bundle, Variant, choose_variants
-from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.preprocess import resize
 from fetaledge_runtimes.selftest import golden_frames
 
-SCHEMA = "fetaledge/cost/1"
 NOTE = (
     f"Every time here is a {WHAT}: the least that the counted instructions can take on one core with no cache miss, no "
     "dependency and no misprediction. A real board takes longer. Instructions and bytes are counted in an emulator, of "
@@ -36,7 +35,7 @@ def measure_cost(
     cpus: Sequence[str],
     variants: Sequence[str] | None = None,
     progress: Callable[[str], None] = lambda line: None,
-) -> dict[str, Any]:
+) -> CostRecord:
     """Count one inference of each variant on each CPU, as many at once as this machine has cores.
 
     The frame is the bundle's first golden frame: a phantom. A variant that cannot run there has a ``failure`` instead
@@ -66,19 +65,17 @@ def measure_cost(
         _result(bundle, variant, core, outcome, nominal)
         for (variant, core), outcome in zip(rows, outcomes, strict=True)
     ]
-    return {
-        "schema": SCHEMA,
-        "bundle": bundle.manifest.name,
-        "notice": NOTICE,
-        "note": NOTE,
-        "bytes_read_note": BYTES_NOTE,
-        "threads": 1,
-        "warmup": WARMUP,
-        "frame": frame.source,
-        "multiply_adds_from": nominal and nominal.file,
-        "cpus": [_core_document(core) for core in cores],
-        "results": results,
-    }
+    return CostRecord(
+        bundle=bundle.manifest.name,
+        note=NOTE,
+        bytes_read_note=BYTES_NOTE,
+        threads=1,
+        warmup=WARMUP,
+        frame=frame.source,
+        multiply_adds_from=nominal.file if nominal else None,
+        cpus=tuple(core_facts(core) for core in cores),
+        results=tuple(results),
+    )
 
 
 def _count_all(
@@ -117,42 +114,26 @@ def _count_all(
 
 def _result(
     bundle: Bundle, variant: Variant, core: Core, outcome: Counts | CountingFailed, nominal: MultiplyAdds | None
-) -> dict[str, Any]:
+) -> CostResult:
     size = sum(stored.bytes for stored in variant.files if not stored.file.endswith(".xml"))
-    row: dict[str, Any] = {
-        "variant": variant.name,
-        "cpu": core.name,
-        "engine": variant.engine,
-        "multiply_adds": nominal and nominal.count,
-        "model_bytes": size,
-    }
+    row = CostResult(
+        variant=variant.name,
+        cpu=core.name,
+        engine=variant.engine,
+        multiply_adds=nominal.count if nominal else None,
+        model_bytes=size,
+    )
     if isinstance(outcome, CountingFailed):
-        empty = ("engine_version", "instructions", "by_class", "bytes_read", "bytes_written", "threads_seen", "bound")
-        return {**row, **dict.fromkeys(empty), "notes": [], "failure": outcome.message}
+        return replace(row, failure=outcome.message)
     least = bound(core, outcome.executed, outcome.read, outcome.written, size)
-    return {
-        **row,
-        "engine_version": outcome.engine_version,
-        "instructions": outcome.instructions,
-        "by_class": outcome.executed,
-        "bytes_read": outcome.read,
-        "bytes_written": outcome.written,
-        "threads_seen": outcome.threads,
-        "bound": least.document(),
-        "notes": list(outcome.notes),
-        "failure": None,
-    }
-
-
-def _core_document(core: Core) -> dict[str, Any]:
-    return {
-        "name": core.name,
-        "board": core.board,
-        "clock_ghz": core.clock_ghz,
-        "fma_per_cycle": core.fma_lanes,
-        "int8_multiply_adds_per_cycle": core.int8_lanes,
-        "int8_instruction": core.int8_name,
-        "load_bytes_per_cycle": core.load_bytes,
-        "dram_gb_s": core.dram_gb_s,
-        "source": core.source,
-    }
+    return replace(
+        row,
+        engine_version=outcome.engine_version,
+        instructions=outcome.instructions,
+        by_class=outcome.executed,
+        bytes_read=outcome.read,
+        bytes_written=outcome.written,
+        threads_seen=outcome.threads,
+        bound=least_time(least),
+        notes=outcome.notes,
+    )

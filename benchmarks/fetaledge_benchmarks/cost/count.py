@@ -22,7 +22,7 @@ from fetaledge_runtimes.errors import TargetError
 if TYPE_CHECKING:
     from fetaledge_devices.facts.model import Platform
 
-PROGRAM = Path(__file__).with_name("inference.py")
+PROGRAM = Path(__file__).with_name("counted_inference.py")
 RELEASE = "bookworm"
 WARMUP = 1
 TIMEOUT_S = 3600.0
@@ -46,7 +46,7 @@ class Counts:
     """What one inference executed, all threads together.
 
     Attributes:
-        executed: instructions by class, by the names of ``counting.c``.
+        executed: instructions by class, by the names of ``count.c``.
         read: bytes that its loads brought into registers, from whichever cache or memory.
         written: bytes that its stores took.
         threads: that executed anything within the window.

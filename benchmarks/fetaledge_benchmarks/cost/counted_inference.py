@@ -1,6 +1,6 @@
-"""One inference of a variant between the two marks that ``counting.c`` waits for; this program runs in the emulator.
+"""One inference of a variant between the two marks that ``count.c`` waits for; this program runs in the emulator.
 
-python inference.py FORMAT MODEL FRAME.npy WARMUP
+python counted_inference.py FORMAT MODEL FRAME.npy WARMUP
 """
 
 from __future__ import annotations

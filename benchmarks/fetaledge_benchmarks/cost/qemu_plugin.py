@@ -1,4 +1,4 @@
-"""The counting plugin, built from ``counting.c`` by this machine's compiler and kept in the cache."""
+"""The counting plugin, built from ``count.c`` by this machine's compiler and kept in the cache."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from fetaledge_devices.cache import folder
 from fetaledge_runtimes.errors import TargetError
 from fetaledge_runtimes.files import atomic_path
 
-SOURCE = Path(__file__).with_name("counting.c")
+SOURCE = Path(__file__).with_name("count.c")
+DECODER = SOURCE.with_name("a64_classes.h")
 OPTIONS = ("-O2", "-std=c11", "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=hidden")
 
 
@@ -24,7 +25,7 @@ def plugin_path() -> Path:
         TargetError: there is no C compiler, or it fails.
         OutputError: the cache cannot be written.
     """
-    key = hashlib.sha256(SOURCE.read_bytes() + repr(OPTIONS).encode()).hexdigest()[:16]
+    key = hashlib.sha256(SOURCE.read_bytes() + DECODER.read_bytes() + repr(OPTIONS).encode()).hexdigest()[:16]
     path = folder("cost") / f"counting-{key}.so"
     if path.is_file():
         return path

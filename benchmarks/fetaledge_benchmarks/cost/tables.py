@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from fetaledge_benchmarks.cost.bound import WHAT
+from fetaledge_benchmarks.cost.record import CostRecord, CostResult
 from fetaledge_benchmarks.report.tables import NOTHING, milliseconds
 
-# What a reader compares, each the sum of some classes of counting.c; every class is in the document.
+# What a reader compares, each the sum of some classes of count.c; every class is in the document.
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "FMA": ("vector_fma", "vector_fma_64"),
     "dot": ("dot_product", "matrix_multiply"),
@@ -32,24 +32,24 @@ def table_header() -> list[str]:
     return ["variant", "CPU", "MMAC", "M instr", *GROUPS, "MB read", f"≥ ms ({WHAT})", "limited by"]
 
 
-def table_rows(document: Mapping[str, Any]) -> list[list[str]]:
+def table_rows(record: CostRecord) -> list[list[str]]:
     """One row of cells a result, in the order of :func:`table_header`."""
-    return [_cells(result) for result in document["results"]]
+    return [_cells(result) for result in record.results]
 
 
-def _cells(result: Mapping[str, Any]) -> list[str]:
-    start = [result["variant"], result["cpu"], _millions(result["multiply_adds"])]
-    if result["failure"] is not None:
+def _cells(result: CostResult) -> list[str]:
+    start = [result.variant, result.cpu, _millions(result.multiply_adds)]
+    classes, least = result.by_class, result.bound
+    if classes is None or least is None:
         return [*start, *[NOTHING] * (len(GROUPS) + 3), "not run"]
-    classes, least = result["by_class"], result["bound"]
     groups = [_millions(sum(classes[name] for name in names)) for names in GROUPS.values()]
     return [
         *start,
-        _millions(result["instructions"]),
+        _millions(result.instructions),
         *groups,
-        _millions(result["bytes_read"]),
-        milliseconds(least["ms"]),
-        least["limited_by"].replace("_", "/"),
+        _millions(result.bytes_read),
+        milliseconds(least.ms),
+        least.limited_by.replace("_", "/"),
     ]
 
 

@@ -6,16 +6,19 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from msgspec.structs import replace
 
 from fetaledge_benchmarks.plan import threads_text
-from fetaledge_benchmarks.record import record_valid
+from fetaledge_benchmarks.record import BenchmarkRecord, Result, record_valid
 from fetaledge_benchmarks.report import figures
 from fetaledge_benchmarks.report.notes import remarks
 from fetaledge_benchmarks.report.tables import agreement_table, baselines, has_devices, table_header, table_rows
 from fetaledge_devices.device_list import clocks_text
-from fetaledge_devices.facts.model import THROTTLE_SINCE_START, throttle_words
-from fetaledge_runtimes.files import atomic_folder, write_json
+from fetaledge_devices.facts.model import THROTTLE_SINCE_START, Conditions, Machine, throttle_words
+from fetaledge_runtimes.files import atomic_folder
+from fetaledge_runtimes.quiet import quiet
+from fetaledge_runtimes.records import write_document
 from fetaledge_runtimes.tasks.registry import task_named
 
 PAGE, RECORD = "report.html", "benchmark.json"
@@ -26,7 +29,7 @@ HC18_ATTRIBUTION = (
 )
 
 
-def write_report(record: dict[str, Any], folder: Path, *, force: bool = False) -> None:
+def write_report(record: BenchmarkRecord, folder: Path, *, force: bool = False) -> None:
     """Write ``report.html`` (its pictures inside it), the same pictures as PNGs, and the record as ``benchmark.json``.
 
     Raises:
@@ -34,6 +37,7 @@ def write_report(record: dict[str, Any], folder: Path, *, force: bool = False) -
     """
     import jinja2
 
+    quiet()  # matplotlib writes nothing under the home folder
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("fetaledge_benchmarks", "report/templates"),
         autoescape=True,
@@ -47,30 +51,30 @@ def write_report(record: dict[str, Any], folder: Path, *, force: bool = False) -
             record=record,
             valid=record_valid(record),
             header=table_header(record),
-            measure=task_named(record["model"]["task"]).measure_of_tables.name,
-            rows=list(zip(record["results"], table_rows(record), strict=True)),
+            measure=task_named(record.model.task).measure_of_tables.name,
+            rows=list(zip(record.results, table_rows(record), strict=True)),
             pictures=pictures,
             machines=_machines(record),
             baselines=baselines(record),
             agreement=agreement_table(record),
             devices=has_devices(record),
-            timed=any(result["latency_ms"] for result in record["results"]),
-            attribution=HC18_ATTRIBUTION if "hc18" in record["data"].lower() else None,
+            timed=any(result.latency_ms for result in record.results),
+            attribution=HC18_ATTRIBUTION if "hc18" in record.data.lower() else None,
         )
         (partial / PAGE).write_text(page, encoding="utf-8")
-        write_json(partial / RECORD, record)
+        write_document(partial / RECORD, record)
 
 
-def _draw(record: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
+def _draw(record: BenchmarkRecord, folder: Path) -> list[tuple[str, str]]:
     """Draw what there is to draw, each target by itself; (alternative text, data URI) of each picture."""
     pictures: list[tuple[str, str]] = []
-    for number, (target, device) in enumerate(record["devices"].items()):
-        rows = [result for result in record["results"] if result["target"] == target]
-        part = {**record, "results": rows, "host": device["facts"] or record["host"]}
+    for number, (target, device) in enumerate(record.devices.items()):
+        rows = [result for result in record.results if result.target == target]
+        part = replace(record, results=tuple(rows), host=device.facts or record.host)
         suffix, where = ("", "") if target == "local" else (f"-{number}", f" on {target}")
         timed = figures.drawable(part)
         wanted = [
-            (SCATTER, figures.draw_latency_dice, "Kernel latency against mean Dice", any(r["accuracy"] for r in timed)),
+            (SCATTER, figures.draw_latency_dice, "Kernel latency against mean Dice", any(r.accuracy for r in timed)),
             (DISTRIBUTIONS, figures.draw_distributions, "Distributions of latency", bool(timed)),
             (SUSTAINED, figures.draw_sustained, "Latency over time", any(_moments(r) for r in rows)),
         ]
@@ -82,8 +86,8 @@ def _draw(record: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
     return pictures
 
 
-def _moments(result: dict[str, Any]) -> bool:
-    return bool(result["sustained"] and result["sustained"]["moments"])
+def _moments(result: Result) -> bool:
+    return bool(result.sustained and result.sustained.moments)
 
 
 def _data_uri(path: Path) -> str:
@@ -91,7 +95,7 @@ def _data_uri(path: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Machine:
+class MachineSection:
     """One target in the report: (name, value) facts, the engines it ran, what did not run and why, why it was lost."""
 
     target: str
@@ -100,45 +104,45 @@ class Machine:
     lost: str | None
 
 
-def _machines(record: dict[str, Any]) -> list[Machine]:
+def _machines(record: BenchmarkRecord) -> list[MachineSection]:
     machines = []
-    for target, device in record["devices"].items():
-        facts = list(_facts(device["facts"])) if device["facts"] else []
-        if device["emulated"]:
+    for target, device in record.devices.items():
+        facts = list(_facts(device.facts)) if device.facts else []
+        if device.emulated:
             facts.insert(0, ("Emulated", "yes: its masks count, its times do not"))
-        rows = [result for result in record["results"] if result["target"] == target]
-        for engine in dict.fromkeys(result["engine"] for result in rows):
-            versions = sorted({str(r["engine_version"]) for r in rows if r["engine"] == engine and r["engine_version"]})
+        rows = [result for result in record.results if result.target == target]
+        for engine in dict.fromkeys(result.engine for result in rows):
+            versions = sorted({str(r.engine_version) for r in rows if r.engine == engine and r.engine_version})
             if versions:
                 facts.append((engine, ", ".join(versions)))
-        for threads, cores in {r["threads"]: r["pinned"] for r in rows if r["pinned"]}.items():
+        for threads, cores in {r.threads: r.pinned for r in rows if r.pinned}.items():
             facts.append((threads_text(threads), f"on the cores {', '.join(map(str, cores))}"))
-        for name, when in (("before", "Before"), ("after", "After")):
-            if device[name]:
-                facts.append((when, conditions_text(device[name])))
-        machines.append(Machine(target, facts, remarks(record, target), record["lost"].get(target)))
+        for state, when in ((device.before, "Before"), (device.after, "After")):
+            if state:
+                facts.append((when, conditions_text(state)))
+        machines.append(MachineSection(target, facts, remarks(record, target), record.lost.get(target)))
     return machines
 
 
-def conditions_text(conditions: dict[str, Any]) -> str:
+def conditions_text(conditions: Conditions) -> str:
     """What of a target's state can be said in a line."""
-    battery, screen = conditions["battery"], conditions["screen_on"]
+    battery, screen = conditions.battery, conditions.screen_on
     parts = [
-        None if conditions["temperature_c"] is None else f"{conditions['temperature_c']:.0f} °C",
-        None if conditions["governor"] is None else f"governor {conditions['governor']}",
+        None if conditions.temperature_c is None else f"{conditions.temperature_c:.0f} °C",
+        None if conditions.governor is None else f"governor {conditions.governor}",
         *_throttling(conditions),
     ]
     if battery is not None:
-        parts += [f"battery {battery['level_percent']:.0f} %"] if battery["level_percent"] is not None else []
-        parts += [battery["status"], "battery saver on" if battery["low_power"] else None]
+        parts += [f"battery {battery.level_percent:.0f} %"] if battery.level_percent is not None else []
+        parts += [battery.status, "battery saver on" if battery.low_power else None]
     if screen is not None:
         parts.append("screen on" if screen else "screen off")
     return ", ".join(part for part in parts if part)
 
 
-def _throttling(conditions: dict[str, Any]) -> list[str]:
+def _throttling(conditions: Conditions) -> list[str]:
     """By a Raspberry Pi's word, a phone's status, or a processor's counts; each has one of them, or nothing tells."""
-    word, status, events = conditions["throttled"], conditions["thermal_status"], conditions["throttle_events"]
+    word, status, events = conditions.throttled, conditions.thermal_status, conditions.throttle_events
     if word is not None:
         now, earlier = ", ".join(throttle_words(word)), ", ".join(throttle_words(word, THROTTLE_SINCE_START))
         since = [f"throttled since its start ({earlier})"] if earlier else []
@@ -150,18 +154,18 @@ def _throttling(conditions: dict[str, Any]) -> list[str]:
     return ["throttling unknown"]
 
 
-def _facts(facts: dict[str, Any]) -> Sequence[tuple[str, str]]:
+def _facts(facts: Machine) -> Sequence[tuple[str, str]]:
     unknown = "unknown"
-    device = ", ".join(filter(None, (facts.get("model"), facts.get("soc"))))
+    device = ", ".join(filter(None, (facts.model, facts.soc)))
     return [
         *([("Device", device)] if device else []),
-        ("Processor", f"{facts['cpu']} ({facts['architecture']}{', virtual machine' if facts['virtual'] else ''})"),
-        ("Cores", f"{facts['cores_usable']} usable of {facts['cores']}"),
-        ("Highest clocks", clocks_text(facts.get("core_max_mhz")) or unknown),
-        ("Instruction sets", ", ".join(facts["flags"]) or unknown),
-        ("Clock governor", facts["governor"] or unknown),
-        ("Memory", f"{facts['memory_mb']:,} MB" if facts["memory_mb"] else unknown),
-        ("System", f"{facts['os']}, kernel {facts['kernel']}"),
-        *([("C library", facts["libc"])] if facts.get("libc") else []),
-        *([("Python", facts["python"])] if facts["python"] else []),
+        ("Processor", f"{facts.cpu} ({facts.architecture}{', virtual machine' if facts.virtual else ''})"),
+        ("Cores", f"{facts.cores_usable} usable of {facts.cores}"),
+        ("Highest clocks", clocks_text(facts.core_max_mhz) or unknown),
+        ("Instruction sets", ", ".join(facts.flags) or unknown),
+        ("Clock governor", facts.governor or unknown),
+        ("Memory", f"{facts.memory_mb:,} MB" if facts.memory_mb else unknown),
+        ("System", f"{facts.os}, kernel {facts.kernel}"),
+        *([("C library", facts.libc)] if facts.libc else []),
+        *([("Python", facts.python)] if facts.python else []),
     ]

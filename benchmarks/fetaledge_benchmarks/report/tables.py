@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from fetaledge_benchmarks.record import BenchmarkRecord, Result
 from fetaledge_runtimes.tasks.registry import task_named
 from fetaledge_runtimes.tasks.task import Measure
 
 NOTHING = "–"
 
 
-def has_devices(record: dict[str, Any]) -> bool:
+def has_devices(record: BenchmarkRecord) -> bool:
     """Whether anything else than this machine was asked."""
-    return set(record["devices"]) != {"local"}
+    return set(record.devices) != {"local"}
 
 
-def table_header(record: dict[str, Any]) -> list[str]:
+def table_header(record: BenchmarkRecord) -> list[str]:
     """Names of all columns; where devices were measured, the target first."""
-    measure = _measure(record)
+    return header_of(_measure(record), has_devices(record))
+
+
+def header_of(measure: Measure, devices: bool) -> list[str]:
+    """Names of all columns for a measure, with the target where ``devices`` were measured."""
     name, sign = measure.name, measure.sign
-    devices = has_devices(record)
     return [
         *(["target"] if devices else []),
         "variant",
@@ -50,13 +52,13 @@ SHORT_NAMES = {
 NOT_ON_A_TERMINAL = ("load ms", "peak RSS MB", "kernel min ms", "total misses")
 
 
-def table_rows(record: dict[str, Any]) -> list[list[str]]:
+def table_rows(record: BenchmarkRecord) -> list[list[str]]:
     """One list of cells, in the order of :func:`table_header`, for each result; a mean never without its count."""
     devices = has_devices(record)
-    return [_cells(result, _measure(record), devices) for result in record["results"]]
+    return [_cells(result, _measure(record), devices) for result in record.results]
 
 
-def terminal_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+def terminal_table(record: BenchmarkRecord) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the columns that matter most, about 110 characters wide, under shorter names."""
     names = table_header(record)
     picked = [column for column, name in enumerate(names) if name not in NOT_ON_A_TERMINAL]
@@ -66,20 +68,20 @@ def terminal_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     return header, [[row[column] for column in picked] for row in table_rows(record)]
 
 
-def agreement_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+def agreement_table(record: BenchmarkRecord) -> tuple[list[str], list[list[str]]]:
     """Header and rows of how each device's masks agree with those of the same model on this machine; once a model."""
     measure = _measure(record)
     name, sign = measure.name, measure.sign
     header = ["target", "variant", "engine", "mean Dice to local (n)", "smallest Dice"]
     header += [f"mean |Δ{name}| to local {sign.strip()} (n)", f"p95 |Δ{name}| {sign.strip()}"]
     rows: dict[tuple[str, str], list[str]] = {}
-    for result in record["results"]:
-        local = result["against_local"]
+    for result in record.results:
+        local = result.against_local
         if local is not None:
-            rows[result["target"], result["variant"]] = [
-                result["target"],
-                result["variant"],
-                f"{result['engine']} {result['engine_version']}",
+            rows[result.target, result.variant] = [
+                result.target,
+                result.variant,
+                f"{result.engine} {result.engine_version}",
                 _counted(local["dice_mean"], 5, local["n"]),
                 _number(local["dice_min"], 5),
                 _counted(local[measure.named("abs_mean")], 3, local[measure.named("n")]),
@@ -88,43 +90,43 @@ def agreement_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]
     return header, list(rows.values())
 
 
-def baselines(record: dict[str, Any]) -> str:
+def baselines(record: BenchmarkRecord) -> str:
     """What the columns "to fp32" are measured from; by target where several were asked."""
     found: dict[str, dict[str, None]] = {}
-    for result in record["results"]:
-        if result["against_fp32"]:
-            found.setdefault(result["target"], {})[result["against_fp32"]["fp32"]] = None
+    for result in record.results:
+        if result.against_fp32:
+            found.setdefault(result.target, {})[result.against_fp32["fp32"]] = None
     texts = [", ".join(names) + (f" on {target}" if has_devices(record) else "") for target, names in found.items()]
     return "; ".join(texts) or "fp32, which was not measured"
 
 
-def _cells(result: dict[str, Any], measure: Measure, devices: bool) -> list[str]:
-    latency = result["latency_ms"] or {"kernel": {}, "end_to_end": {}}
-    end_to_end = latency["end_to_end"] or {}
-    accuracy, change = result["accuracy"] or {}, result["against_fp32"] or {}
-    speedup = result["speedup_over_torch"]
+def _cells(result: Result, measure: Measure, devices: bool) -> list[str]:
+    kernel = result.latency_ms.kernel if result.latency_ms else None
+    end_to_end = result.latency_ms.end_to_end if result.latency_ms else None
+    accuracy, change = result.accuracy or {}, result.against_fp32 or {}
+    speedup = result.speedup_over_torch
     return [
-        *([result["target"]] if devices else []),
-        result["variant"],
-        str(result["threads"]),
-        _number(result["file_mb"], 1),
-        _number(result["load_ms"], 0),
-        _number(result["peak_rss_mb"], 0),
-        milliseconds(latency["kernel"].get("p50")),
-        milliseconds(latency["kernel"].get("p95")),
-        milliseconds(latency["kernel"].get("min")),
-        milliseconds(end_to_end.get("p50")),
+        *([result.target] if devices else []),
+        result.variant,
+        str(result.threads),
+        _number(result.file_mb, 1),
+        _number(result.load_ms, 0),
+        _number(result.peak_rss_mb, 0),
+        milliseconds(kernel.p50 if kernel else None),
+        milliseconds(kernel.p95 if kernel else None),
+        milliseconds(kernel.min if kernel else None),
+        milliseconds(end_to_end.p50 if end_to_end else None),
         NOTHING if speedup is None else f"{speedup:.2f}×",
         _counted(accuracy.get("dice_mean"), 4, accuracy.get("cases")),
         str(accuracy.get("failures", NOTHING)),
         _counted(accuracy.get(measure.named("mae")), 2, accuracy.get(measure.named("cases"))),
         _counted(change.get(measure.named("abs_mean")), 3, change.get(measure.named("n"))),
-        "yes" if result["valid"] else "no",
+        "yes" if result.valid else "no",
     ]
 
 
-def _measure(record: dict[str, Any]) -> Measure:
-    return task_named(record["model"]["task"]).measure_of_tables
+def _measure(record: BenchmarkRecord) -> Measure:
+    return task_named(record.model.task).measure_of_tables
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -138,5 +140,5 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.{3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0}f}"
 
 
-def _counted(value: float | None, digits: int, count: int | None) -> str:
+def _counted(value: float | None, digits: int, count: float | None) -> str:
     return NOTHING if value is None else f"{value:.{digits}f} ({count})"

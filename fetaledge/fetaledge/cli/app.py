@@ -23,6 +23,7 @@ from fetaledge.cli import (
     train_sam,  # noqa: F401
     verify,
 )
+from fetaledge.cli.json_file import JsonFileCommand
 from fetaledge_runtimes.errors import FetalEdgeError
 from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.quiet import quiet
@@ -70,7 +71,7 @@ for command in (
     inspect.inspect,
     demo.demo,
 ):
-    app.command()(command)
+    app.command(cls=JsonFileCommand if command in (benchmark.benchmark, cost.cost) else None)(command)
 
 
 def main() -> None:

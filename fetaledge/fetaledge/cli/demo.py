@@ -28,7 +28,7 @@ def demo(
     print_table(*shown.export.table())
     print("\nThe benchmark: this machine, one thread, all rows interleaved\n")
     print_table(*terminal_table(shown.record))
-    gated, scored = len(shown.export.reference), shown.record["results"][0]["accuracy"]["cases"]
+    gated, scored = len(shown.export.reference), (shown.record.results[0].accuracy or {})["cases"]
     print(
         f"\nGate on {gated}, benchmark on {scored} synthetic frames: their scores say nothing about clinical accuracy."
     )

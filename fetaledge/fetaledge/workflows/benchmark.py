@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.data.split import choose_frames
 from fetaledge.runs.evaluate import check_task
 from fetaledge.runs.open import open_run
 from fetaledge.runs.sam_run import SamRun
-from fetaledge_benchmarks import Reference, run_benchmark
+from fetaledge_benchmarks import BenchmarkOptions, BenchmarkRecord, Reference, run_benchmark
+from fetaledge_benchmarks.mask_agreement import LOCAL
 from fetaledge_devices.targets import open_target
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import UsageError
@@ -22,75 +23,55 @@ from fetaledge_runtimes.tasks.registry import task_named
 def benchmark_bundle(
     bundle_folder: Path,
     data: Path,
+    options: BenchmarkOptions,
     *,
-    run_folder: Path | None,
-    variants: Sequence[str] | None,
-    threads: Sequence[int],
-    split: str | None,
-    samples: int,
-    rounds: int,
-    seed: int,
     progress: Callable[[str], None],
+    targets: Sequence[str] = (LOCAL,),
+    run_folder: Path | None = None,
     base: Path | None = None,
+    split: str | None = None,
     task: str | None = None,
-    targets: Sequence[str] = ("local",),
-    engines: Sequence[str] = (),
-    sustained_minutes: float | None = None,
-    cool_down_s: float | None = None,
-    benchmark_model: Path | None = None,
-) -> dict[str, Any]:
-    """The benchmark record of a bundle on ``targets``; with ``run_folder``, eager PyTorch is measured on this machine.
+) -> BenchmarkRecord:
+    """Benchmark a bundle on ``targets``; with ``run_folder``, eager PyTorch too, on this machine.
 
-    ``base``: where a SAM run's base is, if not where the run says. ``task``: what the labels mark, if it is not to be
-    inferred. The other arguments are those of
-    :func:`fetaledge_benchmarks.run_benchmark`.
+    Args:
+        bundle_folder: the bundle.
+        data: a folder with labelled frames.
+        options: which rows, and how often.
+        progress: called with one line before each process.
+        targets: addresses: ``local``, ``ssh://…``, ``adb://…``.
+        run_folder: the run that the bundle was exported from; None: no reference.
+        base: a SAM run's base; None: where the run says.
+        split: ``all``, ``train`` or ``validation``; None: validation of the bundle's own data, all of other data.
+        task: what the labels mark, if it is not to be inferred.
+
+    Returns:
+        The record of :func:`fetaledge_benchmarks.run_benchmark`.
 
     Raises:
-        UsageError: the run is not the one that the bundle was exported from, the frames are labelled for another
-            task, or there is a run and this machine is no target.
+        UsageError: the bundle was not exported from that run, the frames are labelled for another task, or there is a
+            run and this machine is no target.
     """
-    if run_folder is not None and "local" not in targets:
+    if run_folder is not None and LOCAL not in targets:
         raise UsageError("--run adds PyTorch's row on this machine, which is no target", "add --target local")
-    opened = [open_target(address) for address in targets]
     bundle = Bundle.open(bundle_folder)
-    source = bundle.manifest.source
     dataset = open_dataset(data, task=task, progress=progress)
     check_task(bundle_folder, task_named(bundle.manifest.task), dataset)
-    reference = None
-    if run_folder is not None:
-        command: tuple[str, ...] = (
-            sys.executable,
-            "-m",
-            "fetaledge.workflows.torch_bench_worker",
-            str(run_folder.resolve()),
-        )
-        fold = _exported_fold(run_folder, bundle)
-        if fold is not None:
-            command += ("--fold", str(fold))
-        if base is not None:
-            command += ("--base", str(base))
-        reference = Reference("torch-fp32", "PyTorch", command, tuple(threads))
-    frames = choose_frames(dataset, split, source)
-    try:
-        return run_benchmark(
-            bundle_folder,
-            frames,
-            threads=threads,
-            variants=variants,
-            reference=reference,
-            samples=samples,
-            rounds=rounds,
-            seed=seed,
-            targets=opened,
-            engines=engines,
-            sustained_minutes=sustained_minutes,
-            cool_down_s=cool_down_s,
-            benchmark_model=benchmark_model,
-            progress=progress,
-        )
-    finally:
-        for target in opened:
-            target.close()
+    reference = None if run_folder is None else _reference(run_folder, base, bundle, options.threads)
+    frames = choose_frames(dataset, split, bundle.manifest.source)
+    with ExitStack() as opened:
+        machines = [opened.enter_context(open_target(address)) for address in targets]
+        return run_benchmark(bundle_folder, frames, options, machines, reference=reference, progress=progress)
+
+
+def _reference(run_folder: Path, base: Path | None, bundle: Bundle, threads: tuple[int, ...]) -> Reference:
+    command = [sys.executable, "-m", "fetaledge.workflows.torch_bench_worker", str(run_folder.resolve())]
+    fold = _exported_fold(run_folder, bundle)
+    if fold is not None:
+        command += ["--fold", str(fold)]
+    if base is not None:
+        command += ["--base", str(base)]
+    return Reference("torch-fp32", "PyTorch", tuple(command), threads)
 
 
 def _exported_fold(run_folder: Path, bundle: Bundle) -> int | None:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 
@@ -16,7 +16,7 @@ from fetaledge.phantoms.registry import phantom_of
 from fetaledge.runs.open import open_run
 from fetaledge.workflows.benchmark import benchmark_bundle
 from fetaledge.workflows.export import export_run
-from fetaledge_benchmarks import write_report
+from fetaledge_benchmarks import BenchmarkOptions, BenchmarkRecord, write_report
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import GateFailed, InputError
 from fetaledge_runtimes.files import atomic_folder, atomic_path
@@ -38,7 +38,7 @@ class Shown:
     """What the demo made: the export's result, the benchmark's record, and (file, what it is) to look at."""
 
     export: ExportResult
-    record: dict[str, Any]
+    record: BenchmarkRecord
     files: tuple[tuple[Path, str], ...]
 
 
@@ -78,13 +78,9 @@ def demonstrate(out: Path, run: Path | None, *, force: bool, progress: Callable[
         record = benchmark_bundle(
             folder / "bundle",
             folder / "unseen",
+            BenchmarkOptions(samples=30, rounds=2),
             run_folder=run,
-            variants=None,
-            threads=(1,),
             split="all",
-            samples=30,
-            rounds=2,
-            seed=0,
             progress=progress,
         )
         write_report(record, folder / "report")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fetaledge.data.dataset import Subset
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.runs.evaluate import check_task
-from fetaledge_benchmarks import run_benchmark
+from fetaledge_benchmarks import BenchmarkOptions, run_benchmark
 from fetaledge_devices.deploy import check_engines, deploy
 from fetaledge_devices.targets import open_target
 from fetaledge_export.gate import Limits, judge, unmeasured_limits
@@ -23,6 +23,7 @@ from fetaledge_runtimes.bundle import Bundle, choose_variants
 from fetaledge_runtimes.engines.registry import engine_class
 from fetaledge_runtimes.errors import FetalEdgeError, InputError, UsageError
 from fetaledge_runtimes.frames.frame import LabelledFrames
+from fetaledge_runtimes.records import to_json
 from fetaledge_runtimes.scores.case import CaseScore, score_case
 from fetaledge_runtimes.scores.change import paired_change
 from fetaledge_runtimes.scores.record import case_scores
@@ -150,58 +151,52 @@ def gate_on_targets(
     frames = Subset(dataset, items)
     _check_truth(reference, frames, task, data)
     try:
-        record = run_benchmark(
-            bundle_folder,
-            frames,
-            threads=[threads],
-            variants=variants,
-            reference=None,
-            samples=1,
-            rounds=1,
-            targets=opened,
-            engines=engines,
+        options = BenchmarkOptions(
+            threads=(threads,),
+            variants=None if variants is None else tuple(variants),
+            engines=tuple(engines),
             accuracy_only=True,
-            progress=progress,
         )
+        record = run_benchmark(bundle_folder, frames, options, opened, progress=progress)
     finally:
         for target in opened:
             target.close()
     limits = Limits.of_document(gate.limits, task)
     measurable = not unmeasured_limits(paired_change(reference, reference), limits, task)
     results = []
-    for row in record["results"]:
-        key = row["variant"] if row["target"] == "local" else f"{row['variant']} on {row['target']}"
-        evaluation = record["evaluations"].get(key)
+    for row in record.results:
+        key = row.variant if row.target == "local" else f"{row.variant} on {row.target}"
+        evaluation = record.evaluations.get(key)
         change = None if evaluation is None else paired_change(reference, case_scores(evaluation, task, key))
         judgement = None if change is None else judge(change, limits, task)
         unknown = () if judgement is None else judgement.unmeasured
-        reasons = tuple(row["reasons"]) if judgement is None else judgement.reasons
+        reasons = row.reasons if judgement is None else judgement.reasons
         if measurable:
             reasons, unknown = (*reasons, *unknown), ()
         results.append(
             {
-                "target": row["target"],
-                "variant": row["variant"],
-                "engine": row["engine"],
-                "engine_version": row["engine_version"],
+                "target": row.target,
+                "variant": row.variant,
+                "engine": row.engine,
+                "engine_version": row.engine_version,
                 "passed": not reasons,
                 "reasons": list(reasons),
-                "notes": [*unknown, *record["devices"][row["target"]]["notes"].get(row["variant"], ())],
+                "notes": [*unknown, *record.devices[row.target].notes.get(row.variant, ())],
                 "against_fp32": None if change is None else change.document(task),
-                "against_local": row["against_local"],
+                "against_local": row.against_local,
             }
         )
     return {
         "schema": SCHEMA,
-        "notice": record["notice"],
-        "bundle": record["bundle"],
+        "notice": record.notice,
+        "bundle": record.bundle,
         "data": gate.data,
         "task": task.name,
         "cases": len(reference),
-        "note": record["frames"]["note"],
+        "note": record.frames.note,
         "limits": gate.limits,
-        "devices": record["devices"],
-        "lost": record["lost"],
+        "devices": {name: to_json(device) for name, device in record.devices.items()},
+        "lost": record.lost,
         "results": results,
     }
 
