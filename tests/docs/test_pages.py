@@ -133,7 +133,7 @@ def _run_runtimes(arguments: list[str]) -> int:
     return main(arguments)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_a_page_shows_runs(
     page: Path,
