@@ -100,7 +100,9 @@ class VariantExport:
         name = f"{format_name}-{precision}"
         change = paired_change(self.reference, scores)
         judgement = judge(change, self.limits, self.task)
-        reasons = judgement.reasons + parity.refusals(precision)
+        reasons = judgement.reasons
+        if format_named(format_name).exact:
+            reasons += parity.refusals(precision)
         verdict = FAILED if reasons else judgement.verdict
         kept = verdict == PASSED or (verdict == UNMEASURED and self.allow_unmeasured)
         notes = judgement.unmeasured

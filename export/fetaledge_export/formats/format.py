@@ -32,11 +32,14 @@ class Format(ABC):
     Attributes:
         name: of the format; the first part of a variant's name. Its engine says the files' suffix.
         precisions: that it can store.
+        exact: whether its fp32 computes what the network computes, up to rounding, which is then checked at the
+            logits. A format that approximates the network is judged by the gate alone.
         int8_of_transformers: what int8 means for a network of linear layers; None where it means the same.
     """
 
     name: ClassVar[str]
     precisions: ClassVar[tuple[str, ...]] = PRECISIONS
+    exact: ClassVar[bool] = True
     int8_of_transformers: ClassVar[str | None] = None
 
     @abstractmethod

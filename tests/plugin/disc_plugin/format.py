@@ -28,6 +28,7 @@ class LinearFormat(Format):
 
     name: ClassVar[str] = "linear"
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+    exact: ClassVar[bool] = False
 
     def convert(self, model: nn.Module, size: tuple[int, int], folder: Path, transformer: bool) -> Path:
         """Least squares from each pixel's neighbourhood to the network's clipped logits."""
