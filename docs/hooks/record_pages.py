@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from fetaledge_runtimes.records import schemas
 
 PACKAGES = ("fetaledge_runtimes", "fetaledge_export", "fetaledge_devices", "fetaledge_benchmarks", "fetaledge")
 PLACE = "<!-- schemas -->"
+ROLE = re.compile(r":\w+:`([^`]+)`")
 
 
 def import_packages() -> None:
@@ -57,18 +59,21 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def _document(name: str, schema: dict[str, Any]) -> Iterator[str]:
     parts = schema["$defs"]
-    root = schema["$ref"].rpartition("/")[2]
+    roots = [_type(choice) for choice in schema.get("anyOf", [schema])]
     yield f"### {name}\n"
     yield f"[JSON Schema]({file_name(name)})\n"
-    yield from _struct(parts[root])
+    if len(roots) == 1:
+        yield from _struct(parts[roots[0]])
+    else:
+        yield f"One of: {', '.join(roots)}.\n"
     for title, part in parts.items():
-        if title != root:
+        if [title] != roots:
             yield f"#### {title} {{ #{name.replace('/', '-')}-{title.lower()} }}\n"
             yield from _struct(part)
 
 
 def _struct(part: dict[str, Any]) -> Iterator[str]:
-    description = " ".join(part.get("description", "").split())
+    description = ROLE.sub(r"`\1`", " ".join(part.get("description", "").split()))
     if description:
         yield f"{description}\n"
     if not part.get("properties"):

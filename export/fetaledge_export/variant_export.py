@@ -79,11 +79,10 @@ class VariantExport:
             if shutil.disk_usage(self.folder).free < FULL_DISK_BYTES:
                 hint = "free some space or choose another folder"
                 raise OutputError(f"cannot write {name} under {self.folder.parent}: the disk is full", hint) from error
-            reason = error.message
-            log = self.conversion.keep_log(name, error)
-            reasons = (f"{reason} ({log})" if log else reason,)
+            reasons = (f"{error.message} ({self.conversion.keep_log(name, error)})",)
+            size = _bytes(files)
             self._remove(name)
-            return VariantResult.not_run(name, engine_class(format_name).name, _bytes(files), reasons), None, []
+            return VariantResult.not_run(name, engine_class(format_name).name, size, reasons), None, []
         self.conversion.drop_log(name)
         return self._judged(format_name, precision, files, engine, scores, parity, predictions)
 

@@ -89,16 +89,36 @@ def atomic_folder(path: Path | str, *, force: bool = False, marker: str | None =
     try:
         yield partial
         if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-            path.rename(old / path.name)
-            partial.rename(path)
-            shutil.rmtree(old, ignore_errors=True)
+            _replace_folder(partial, path)
         else:
             partial.rename(path)
     except OSError as error:
         raise _refusal(path, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    """Rename ``new`` to ``path``. Where that fails, the earlier folder has its name back.
+
+    Raises:
+        OSError: it failed.
+        OutputError: the earlier folder could not be put back either; the hint names its place.
+    """
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+    earlier = aside / path.name
+    try:
+        path.rename(earlier)
+        new.rename(path)
+    except BaseException:
+        if not path.exists():
+            try:
+                earlier.rename(path)
+            except OSError as error:
+                raise OutputError(f"{path} could not be replaced", f"the earlier folder is now {earlier}") from error
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_json(path: Path | str, document: Any) -> None:

@@ -79,22 +79,22 @@ class Classifier(nn.Module):
 
 def write_bundle(folder: Path, name: str) -> Path:
     """A bundle of one network with every format and precision, as far as ``fetaledge cost`` reads it."""
-    from fetaledge_export.formats.format import format_module
+    from fetaledge_export.formats.registry import format_named
     from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
+    from fetaledge_runtimes.engines.registry import engine_class
 
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     frames = [rng.integers(0, 256, SIZE).astype(np.uint8) for _ in range(4)]
     variants = []
     for format_name, (engine, package) in FORMATS.items():
-        module = format_module(format_name)
-        base = module.convert(Classifier(name), SIZE, folder, False)
+        chosen, runner = format_named(format_name), engine_class(format_name)
+        base = chosen.convert(Classifier(name), SIZE, folder, False)
         for precision in PRECISIONS:
-            path = folder / f"{format_name}-{precision}{module.SUFFIX}"
-            files = module.write(base, path, precision, frames, {}, False)
+            path = folder / f"{format_name}-{precision}{runner.suffix}"
+            files = chosen.write(base, path, precision, frames, {}, False)
             stored = tuple(StoredFile.of(file) for file in files)
-            oldest = module.ENGINE_OLDEST
-            variants.append(Variant(path.stem, format_name, precision, stored, engine, version(package), oldest))
+            variants.append(Variant(path.stem, format_name, precision, stored, engine, version(package), runner.oldest))
         base.unlink()
     golden: dict[str, Any] = {"pixel_mm": np.full((1, 2), np.nan), "frame_0": frames[0]}
     for variant in variants:
@@ -102,7 +102,19 @@ def write_bundle(folder: Path, name: str) -> Path:
     np.savez_compressed(folder / "golden.npz", **golden)
     grid, logits = ModelInput(*SIZE, 1.0, 0.0), ModelOutput(1000, 1, 1)
     names = ("background", "head")
-    Manifest(name, "head", names, grid, logits, tuple(variants), (), {}, None, "0.1.0", "2026-01-01").write(folder)
+    Manifest(
+        name=name,
+        task="head",
+        classes=names,
+        input=grid,
+        output=logits,
+        variants=tuple(variants),
+        others=(),
+        source={},
+        calibration=None,
+        fetaledge="0.1.0",
+        created="2026-01-01",
+    ).write(folder)
     return folder
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as with_changes
 from typer.testing import CliRunner
 
 from fetaledge.cli.app import app
@@ -19,6 +19,7 @@ from fetaledge_runtimes.errors import OutputError, TargetError, UsageError
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.records import read_document
 from fetaledge_runtimes.selftest import GOLDEN, write_golden
+from fetaledge_runtimes.tasks.head import HEAD
 from tests.stand_ins.fixtures import program
 
 needs_emulator = pytest.mark.usefixtures("emulator")
@@ -38,7 +39,7 @@ def golden_bundle(bundle_folder: Path, heads: Any, tmp_path_factory: pytest.Temp
     bundle = Bundle.open(folder)
     frame = heads[0].frame
     names = [variant.name for variant in bundle.manifest.variants]
-    write_golden(folder / GOLDEN, [frame], {name: [Predictor(bundle, name)(frame)] for name in names})
+    write_golden(folder / GOLDEN, HEAD, [frame], {name: [Predictor(bundle, name)(frame)] for name in names})
     return folder
 
 
@@ -89,8 +90,8 @@ def test_a_variant_that_cannot_run_does_not_lose_the_others(golden_bundle: Path,
     (broken / "onnx-int8.onnx").write_bytes(b"no model")
     manifest = Manifest.read(broken)
     files = (StoredFile.of(broken / "onnx-int8.onnx"),)
-    variants = tuple(replace(v, files=files) if v.name == "onnx-int8" else v for v in manifest.variants)
-    replace(manifest, variants=variants).write(broken)
+    variants = tuple(with_changes(v, files=files) if v.name == "onnx-int8" else v for v in manifest.variants)
+    with_changes(manifest, variants=variants).write(broken)
     document, lines = tmp_path / "cost.json", ["--variant", "onnx-fp32", "--variant", "onnx-int8"]
     plot = tmp_path / "cost.png"
     command = ["cost", str(broken), "--cpu", "cortex-a76", *lines, "--json", str(document), "--plot", str(plot)]

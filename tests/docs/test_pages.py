@@ -18,9 +18,13 @@ import numpy as np
 import pytest
 
 from tests.conftest import Call
-from tests.docs.hooks import DOCS, ROOT
+from tests.docs.hooks import DOCS
 
 BLOCK = re.compile(r"<!-- run(?P<words>[^>]*?) ?-->\n```(?P<language>\w+)\n(?P<text>.*?)```", re.DOTALL)
+LENIENT = shlex.split(
+    "--allow-unmeasured --max-dice-drop 1 --max-new-failures 99 "
+    "--max-hc-mean-mm 99 --max-hc-bias-mm 99 --max-hc-p95-mm 99"
+)  # so small a run is no model to be judged
 NEEDS = re.compile(r"<!-- needs: (.*?) -->")
 PAGES = sorted(
     (page for page in DOCS.glob("*.md") if BLOCK.search(page.read_text(encoding="utf-8"))),
@@ -65,8 +69,8 @@ def _phantoms(task: str, count: int, seed: int) -> Callable[[Path, Inputs], None
 class Inputs:
     """What pages start from, each made once for all of them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, run: Path) -> None:
+        self.folder, self.run = folder, run
         self.call: Call
 
     def get(self, name: str) -> Path:
@@ -77,9 +81,18 @@ class Inputs:
         return path
 
     def bundle(self, path: Path) -> None:
-        """The reference model as ONNX, gated on phantoms; that of the quickstart, where it ran."""
+        """The run as ONNX; that of the quickstart, where it ran."""
         code, _, err = self.call(
-            "export", self.get("reference"), "--out", path, "--data", self.get("frames"), "--format", "onnx", "--int8"
+            "export",
+            self.get("reference"),
+            "--out",
+            path,
+            "--data",
+            self.get("frames"),
+            "--format",
+            "onnx",
+            "--int8",
+            *LENIENT,
         )
         assert code == 0, err
 
@@ -109,7 +122,7 @@ class Inputs:
 
 
 MADE: dict[str, Callable[[Path, Inputs], None]] = {
-    "reference": lambda path, inputs: path.symlink_to(ROOT / "reference"),
+    "reference": lambda path, inputs: path.symlink_to(inputs.run),
     "frames": _phantoms("head", 12, 1),
     "psfhs": _phantoms("ps-fh", 6, 1),
     "psfhs-test": _phantoms("ps-fh", 2, 2),
@@ -123,8 +136,9 @@ MADE: dict[str, Callable[[Path, Inputs], None]] = {
 
 
 @pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
-    return Inputs(tmp_path_factory.mktemp("inputs"))
+def inputs(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    """A run at 64×64 stands for the reference model."""
+    return Inputs(tmp_path_factory.mktemp("inputs"), small_run)
 
 
 def _run_runtimes(arguments: list[str]) -> int:
@@ -133,7 +147,7 @@ def _run_runtimes(arguments: list[str]) -> int:
     return main(arguments)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_a_page_shows_runs(
     page: Path,

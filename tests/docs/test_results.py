@@ -79,7 +79,7 @@ def test_cells() -> None:
         results.render(stray)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_strategies_train_the_counted_parameters() -> None:
     from fetaledge.models.strategies import STRATEGIES, apply_strategy
     from fetaledge.models.unet import Architecture

@@ -68,7 +68,7 @@ def _run(place: Path, *arguments: object, cwd: Path) -> subprocess.CompletedProc
     )
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_packages_come_from_the_wheels_and_are_typed(installed: Path, tmp_path: Path) -> None:
     script = "import importlib, sys; [print(importlib.import_module(name).__file__) for name in sys.argv[1:]]"
     done = _run(installed, "python", "-c", script, *PACKAGES, cwd=tmp_path)
@@ -79,7 +79,7 @@ def test_the_packages_come_from_the_wheels_and_are_typed(installed: Path, tmp_pa
         assert home.is_relative_to(installed) and (home / "py.typed").is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_command_runs_and_predicts_a_picture(installed: Path, tmp_path: Path) -> None:
     version = _run(installed, "fetaledge", "--version", cwd=tmp_path)
     assert version.returncode == 0, version.stderr
@@ -93,7 +93,7 @@ def test_the_command_runs_and_predicts_a_picture(installed: Path, tmp_path: Path
     assert frame["status"] == "ok"
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_wheel_states_what_it_is(wheels: Path, package: str) -> None:
     (wheel,) = wheels.glob(f"{package}-{fetaledge_runtimes.__version__}-py3-none-any.whl")

@@ -16,6 +16,7 @@ from fetaledge_export.gate import Limits
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
 from fetaledge_runtimes.preprocess import resize
+from fetaledge_runtimes.tasks.head import HEAD
 from tests.made import Made
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 SIZE = (64, 96)
 SCALE, OFFSET = 1 / 127.5, -1.0
 # A pixel of this grid is 1.5 mm, and seven convolutions average out little of what int8 rounds.
-WIDE = Limits(hc_abs_mean_mm=2, hc_bias_mm=2, hc_p95_mm=4)
+WIDE = Limits(measures={"hc_abs_mean_mm": 2, "hc_bias_mm": 2, "hc_p95_mm": 4})
 
 
 def bright_ellipse(seed: int, subject: str, pixel_mm: tuple[float, float] | None = (0.8, 0.8)) -> LabelledFrame:
@@ -111,8 +112,7 @@ def export(
         arguments: dict[str, Any] = {
             "network": network,
             "name": "tiny",
-            "task": "head",
-            "classes": ("background", "head"),
+            "task": HEAD,
             "size": SIZE,
             "scale": SCALE,
             "offset": OFFSET,

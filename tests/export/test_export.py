@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from fetaledge_export.gate import UNJUDGED, Limits
+from fetaledge_export.gate import Limits
 from fetaledge_runtimes.bundle import Bundle
+from fetaledge_runtimes.engines.base import Engine
 from fetaledge_runtimes.errors import InputError, OutputError, UsageError
 from fetaledge_runtimes.frames.frame import LabelledFrame
 from fetaledge_runtimes.predictor import Predictor
@@ -19,6 +20,12 @@ from fetaledge_runtimes.selftest import check_golden
 if TYPE_CHECKING:
     from torch import nn
 
+PLACES_OF_OUR_OWN = (
+    "fetaledge_export.variant_export.scores_of",
+    "fetaledge_export.variant_export.paired_change",
+    "fetaledge_export.variant_export.judge",
+    "fetaledge_export.parity.Difference.between",
+)
 NAMES = [f"{f}-{p}" for p in ("int8", "fp32", "fp16") for f in ("openvino", "tflite", "onnx")]
 
 
@@ -36,9 +43,9 @@ def test_the_gate_measured_something(exported) -> None:
     assert min(score.dice for score in exported.result.reference) > 0.9
     changes = {variant.name: variant.change for variant in exported.result.variants}
     for name in NAMES:
-        largest = changes[name].hc_max_mm
+        largest = changes[name].measures["hc_mm"].max
         assert largest > 0 if name.endswith("int8") else largest < (0.01 if name.endswith("fp32") else 0.5)
-        assert changes[name].n == changes[name].hc_n == 12
+        assert changes[name].n == changes[name].measures["hc_mm"].n == 12
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,8 +55,8 @@ def test_golden_frames_verify(exported, name: str) -> None:
 
 def test_the_predictor_measures_a_head(exported, validation: list[LabelledFrame]) -> None:
     prediction = Predictor(Bundle.open(exported.result.folder))(validation[0].frame)
-    assert prediction.status == "ok" and prediction.measures is not None
-    assert 100 < prediction.measures.hc_mm < 300
+    assert prediction.status == "ok"
+    assert 100 < prediction.measures["hc_mm"] < 300
 
 
 def test_evaluation_json_holds_every_case_and_card_says_what_it_is(exported) -> None:
@@ -77,7 +84,7 @@ def test_rows_are_a_table(exported) -> None:
 
 @pytest.mark.integration
 def test_a_variant_that_breaks_a_limit_is_left_out_and_the_others_kept(export, tmp_path: Path) -> None:
-    tight = Limits(hc_abs_mean_mm=0.005)
+    tight = Limits(measures={"hc_abs_mean_mm": 0.005})
     result = export(tmp_path / "b", formats=("onnx",), precisions=("fp32", "int8"), limits=tight).result
     assert [variant.name for variant in result.failed] == ["onnx-int8"]
     bundle = Bundle.open(tmp_path / "b")
@@ -105,21 +112,102 @@ def test_a_conversion_that_fails_costs_its_own_variants_alone(export, network: n
 
     result = export(tmp_path / "b", network=Sideways(network), formats=("onnx", "tflite"), precisions=("fp32",)).result
     assert [variant.name for variant in result.failed] == ["tflite-fp32"]
-    assert result.failed[0].reasons[0].startswith("it could not be converted: ")
+    (reason,) = result.failed[0].reasons
+    assert reason.startswith("it could not be converted: ") and reason.endswith(" (logs/tflite-fp32.log)")
+    log = (tmp_path / "b/logs/tflite-fp32.log").read_text(encoding="utf-8")
+    assert "Traceback (most recent call last)" in log and "TRANSPOSE" in log
+    assert [path.name for path in (tmp_path / "b/logs").iterdir()] == ["tflite-fp32.log"]
     assert [variant.name for variant in result.manifest.variants] == ["onnx-fp32"]
     record = json.loads((tmp_path / "b/evaluation.json").read_text())
     assert record["variants"][0]["evaluation"] is None
 
 
-def test_without_spacing_hc_is_not_judged_and_that_is_said(
+def test_a_fault_of_our_own_is_not_the_variants(export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault in scoring, in the gate or in the comparison of logits ends the export with its own traceback."""
+    once = {"formats": ("onnx",), "precisions": ("fp32",)}
+
+    def broken(*arguments: object) -> None:
+        raise ZeroDivisionError("a fault of our own")
+
+    for place in PLACES_OF_OUR_OWN:
+        with monkeypatch.context() as patch:
+            patch.setattr(place, broken)
+            with pytest.raises(ZeroDivisionError, match="a fault of our own"):
+                export(tmp_path / "b", **once)
+        assert nothing_left(tmp_path), place
+
+
+class FailsLater:
+    """An engine that runs a few frames and then no more."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.left = engine, 3
+        self.name, self.version = engine.name, engine.version
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("the engine gave up")
+        return self.engine(pixels)
+
+
+def test_an_engine_that_fails_on_a_frame_keeps_its_traceback(
+    export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fetaledge_export import conversion
+
+    opened = conversion.open_engine
+    monkeypatch.setattr(conversion, "open_engine", lambda *arguments: FailsLater(opened(*arguments)))
+    result = export(tmp_path / "b", formats=("onnx",), precisions=("fp32",)).result
+    (reason,) = result.failed[0].reasons
+    assert reason == "it does not run: RuntimeError: the engine gave up (logs/onnx-fp32.log)"
+    log = (tmp_path / "b/logs/onnx-fp32.log").read_text(encoding="utf-8")
+    assert "Traceback (most recent call last)" in log and "in __call__" in log
+    assert not list((tmp_path / "b").glob("onnx-fp32.*"))
+
+
+NO_SPACING = "HC not judged: no frame has a spacing and a head in both masks"
+FEW = "HC not judged: 4 frames have it, and 5 are needed"
+
+
+@pytest.mark.parametrize(("spaced", "note"), [(0, NO_SPACING), (4, FEW)])
+def test_a_variant_whose_measure_was_not_judged_stays_out(
+    export, validation: list[LabelledFrame], tmp_path: Path, spaced: int, note: str
+) -> None:
+    """No limit that HC could break is judged, whatever its value: Dice alone is no gate."""
+    blind = [replace(case, frame=replace(case.frame, pixel_mm=None)) for case in validation[spaced:8]]
+    once = {"formats": ("onnx",), "precisions": ("fp32",), "validation": [*validation[:spaced], *blind]}
+    limits = Limits(measures={"hc_abs_mean_mm": -1})
+    result = export(tmp_path / "b", limits=limits, **once).result
+    (variant,) = result.failed
+    assert (variant.verdict, variant.kept, variant.reasons, variant.notes) == ("unmeasured", False, (), (note,))
+    assert Bundle.open(tmp_path / "b").manifest.variants == () and not list((tmp_path / "b").glob("*.onnx"))
+    record = json.loads((tmp_path / "b/evaluation.json").read_text())
+    assert (record["variants"][0]["verdict"], record["variants"][0]["passed"]) == ("unmeasured", False)
+    assert record["variants"][0]["notes"] == [note] and record["limits"]["min_cases"] == 5
+    assert note in (tmp_path / "b/card.md").read_text()
+
+    accepted = export(tmp_path / "c", limits=limits, allow_unmeasured=True, **once).result
+    assert accepted.failed == () and accepted.variants[0].notes == (note,)
+    assert [kept.name for kept in Bundle.open(tmp_path / "c").manifest.variants] == ["onnx-fp32"]
+    assert f"unmeasured, let in; {note}" in (tmp_path / "c/card.md").read_text()
+
+
+def test_a_broken_limit_is_a_failure_whatever_was_not_judged(
     export, validation: list[LabelledFrame], tmp_path: Path
 ) -> None:
     blind = [replace(case, frame=replace(case.frame, pixel_mm=None)) for case in validation[:3]]
-    result = export(
-        tmp_path / "b", validation=blind, formats=("onnx",), precisions=("fp32",), limits=Limits(hc_abs_mean_mm=-1)
-    ).result
-    assert result.failed == () and result.variants[0].notes == (UNJUDGED["head"],)
-    assert UNJUDGED["head"] in (tmp_path / "b/card.md").read_text()
+    once = {"formats": ("onnx",), "precisions": ("fp32",), "allow_unmeasured": True}
+    result = export(tmp_path / "b", validation=blind, limits=Limits(dice_drop=-1), **once).result
+    assert result.failed[0].verdict == "failed" and "is above -1" in result.failed[0].reasons[0]
+
+
+def test_fewer_cases_are_enough_where_that_is_asked_for(
+    export, validation: list[LabelledFrame], tmp_path: Path
+) -> None:
+    once = {"formats": ("onnx",), "precisions": ("fp32",), "validation": validation[:1]}
+    result = export(tmp_path / "b", limits=Limits(min_cases=1), **once).result
+    assert result.failed == () and result.variants[0].verdict == "passed"
 
 
 def nothing_left(folder: Path) -> bool:

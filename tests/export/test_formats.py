@@ -52,7 +52,7 @@ def test_logits_follow_the_torch_model(
 
 @pytest.mark.parametrize(("format_name", "precision"), ALL)
 def test_metadata_stands_in_the_file(exported, format_name: str, precision: str) -> None:
-    from fetaledge_export.formats.format import read_metadata
+    from fetaledge_export.formats.registry import read_metadata
 
     metadata = read_metadata(model_file(exported.result.folder, format_name, precision))
     assert metadata["schema"] == "fetaledge/model/1"
@@ -107,7 +107,7 @@ def test_tflite_holds_no_transpose_and_nothing_foreign(exported, precision: str)
 def test_a_file_without_metadata_gives_none(exported, tmp_path: Path) -> None:
     import onnx
 
-    from fetaledge_export.formats.format import read_metadata
+    from fetaledge_export.formats.registry import read_metadata
 
     model = onnx.load(model_file(exported.result.folder, "onnx", "fp32"))
     del model.metadata_props[:]
@@ -116,7 +116,7 @@ def test_a_file_without_metadata_gives_none(exported, tmp_path: Path) -> None:
 
 
 def test_another_ending_is_refused(tmp_path: Path) -> None:
-    from fetaledge_export.formats.format import read_metadata
+    from fetaledge_export.formats.registry import read_metadata
 
     with pytest.raises(InputError, match="no model file"):
         read_metadata(tmp_path / "model.pt")

@@ -14,14 +14,14 @@ def test_dead_channels_keep_their_constant_in_int8(tmp_path: Path) -> None:
     import torch
 
     from fetaledge_export.device_model import DeviceModel
-    from fetaledge_export.formats import to_tflite
+    from fetaledge_export.formats.to_tflite import TFLITE
     from tests.export.networks import DeadChannels
 
     model = DeviceModel(DeadChannels(), 1 / 127.5, -1.0)
     frames = [np.random.default_rng(seed).integers(0, 256, (32, 32), dtype=np.uint8) for seed in range(8)]
-    base = to_tflite.convert(model, (32, 32), tmp_path, transformer=False)
+    base = TFLITE.convert(model, (32, 32), tmp_path, transformer=False)
     assert tflite_file.lift_dead_channels(tflite_file.read(base)) == 4
-    (path,) = to_tflite.write(base, tmp_path / "int8.tflite", "int8", frames, {}, transformer=False)
+    (path,) = TFLITE.write(base, tmp_path / "int8.tflite", "int8", frames, {}, transformer=False)
     with torch.no_grad():
         expected = model(torch.from_numpy(frames[0])[None, None])[0].numpy()
     given = open_engine("tflite", path, 1)(frames[0])
@@ -43,10 +43,10 @@ def test_metadata_is_added_and_found_again(exported, tmp_path: Path) -> None:
 @pytest.mark.integration
 def test_a_graph_with_transposes_is_refused(tmp_path: Path) -> None:
     from fetaledge_export.device_model import DeviceModel
-    from fetaledge_export.formats import to_tflite
     from fetaledge_export.formats.format import ConversionError
+    from fetaledge_export.formats.to_tflite import TFLITE
     from tests.export.networks import Transposed
 
     with pytest.raises(ConversionError, match="TRANSPOSE"):
-        to_tflite.convert(DeviceModel(Transposed(), 1.0, 0.0), (16, 16), tmp_path, transformer=False)
+        TFLITE.convert(DeviceModel(Transposed(), 1.0, 0.0), (16, 16), tmp_path, transformer=False)
     assert list(tmp_path.iterdir()) == []

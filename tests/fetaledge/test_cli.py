@@ -168,6 +168,29 @@ def test_a_bundle_where_nothing_passed(
     assert call("predict", bundle, phantoms / "training_set/000_HC.png")[0] == 3
 
 
+@pytest.mark.integration
+def test_a_measure_that_the_gate_cannot_judge_costs_the_variant(
+    call: Callable[..., tuple[int, str, str]], small_run: Path, phantoms: Path, tmp_path: Path
+) -> None:
+    """Frames without a spacing have no millimetres: their Dice alone lets nothing in, unless that is accepted."""
+    from fetaledge.data.layouts.open import open_dataset
+
+    data = tmp_path / "data"
+    for part in ("images", "masks"):
+        (data / part).mkdir(parents=True)
+    for case in open_dataset(phantoms):
+        cv2.imwrite(str(data / f"images/{case.name}.png"), case.frame.pixels)
+        cv2.imwrite(str(data / f"masks/{case.name}.png"), case.mask * 255)
+    words = ("export", small_run, "--out", tmp_path / "b", "--data", data, "--format", "onnx")
+    said = "HC not judged: no frame has a spacing and a head in both masks"
+    code, out, err = call(*words)
+    assert code == 1 and f"unmeasured; {said}" in out and "not in the bundle: onnx-fp32" in err
+    assert not list((tmp_path / "b").glob("*.onnx"))
+    code, out, err = call(*words, "--force", "--allow-unmeasured")
+    assert code == 0 and f"unmeasured, let in; {said}" in out and "1 of 1 variants" in err
+    assert (tmp_path / "b/onnx-fp32.onnx").is_file()
+
+
 def test_evaluate_masks_in_process(call: Callable[..., tuple[int, str, str]], phantoms: Path, tmp_path: Path) -> None:
     code, _, err = call("evaluate", "--masks", tmp_path / "no", "--data", phantoms)
     assert code == 3 and "is not a folder" in err

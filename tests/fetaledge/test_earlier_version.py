@@ -30,7 +30,7 @@ def missing(old: Any, new: Any, place: str = "", values: bool = True) -> list[st
     A key that held null, as the measures of the other task did, may be gone.
     """
     if isinstance(old, dict) and isinstance(new, dict):
-        names = {key: key if key in new else RENAMED.get(key, key) for key in old}
+        names = {key: key if key in new or old[key] is None else RENAMED.get(key, key) for key in old}
         lost = [f"{place}.{key} is gone" for key in old if names[key] not in new and old[key] is not None]
         kept = [key for key in old if names[key] in new and key not in CHANGING]
         return lost + [found for key in kept for found in missing(old[key], new[names[key]], f"{place}.{key}", values)]

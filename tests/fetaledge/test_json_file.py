@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from fetaledge.cli.output import print_table
-from fetaledge.workflows import benchmark as workflow
 from tests.benchmarks.old_record import FILE, old_record
 
 Call = Callable[..., tuple[int, str, str]]
@@ -20,6 +19,9 @@ Call = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def run(call: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
     """``fetaledge benchmark`` with the measuring replaced; its rows are not valid, so that it leaves with an error."""
+
+    from fetaledge.workflows import benchmark as workflow
+
     monkeypatch.setattr(workflow, "benchmark_bundle", lambda bundle, *_, **__: old_record())
 
     def benchmark(*arguments: object) -> tuple[int, str, str]:

@@ -17,17 +17,20 @@ from fetaledge.data.layouts.open import open_dataset
 from fetaledge_devices.deploy import Deployment
 from fetaledge_devices.targets import Target
 from fetaledge_devices.wheels.pins import engine_package
-from fetaledge_export.gate import UNJUDGED, Limits
+from fetaledge_export.gate import Limits
 from fetaledge_runtimes import selftest
 from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
 from fetaledge_runtimes.engines.registry import formats
 from fetaledge_runtimes.errors import InputError, UsageError
-from fetaledge_runtimes.files import write_json
-from fetaledge_runtimes.scores.record import CaseScore, evaluation_record, score_case
+from fetaledge_runtimes.records import write_document
+from fetaledge_runtimes.scores.case import CaseScore, score_case
+from fetaledge_runtimes.scores.record import evaluation_record
+from fetaledge_runtimes.selftest import VariantVerdict
+from fetaledge_runtimes.tasks.head import HEAD
 from tests.benchmarks.old_record import old_record, result
 
 Call = Callable[..., tuple[int, str, str]]
-UNKNOWN = UNJUDGED["head"]
+UNKNOWN = "HC not judged: no frame has a spacing and a head in both masks"
 KNOWN = "OpenVINO computes int8 in another precision there"
 PI = "ssh://pi@clinic-pi"
 
@@ -46,11 +49,11 @@ def write_frames(folder: Path, width: int) -> Path:
 
 
 def scores_of(data: Path) -> list[CaseScore]:
-    return [score_case(case, case.mask) for case in open_dataset(data)]
+    return [score_case(case, case.mask, HEAD) for case in open_dataset(data)]
 
 
 def record_of(scores: Sequence[CaseScore]) -> dict[str, Any]:
-    return evaluation_record(scores, task="head", variant="v", engine="e", data="d", synthetic=False)
+    return evaluation_record(scores, task=HEAD, variant="v", engine="e", data="d", synthetic=False)
 
 
 def write_bundle(folder: Path, reference: Sequence[CaseScore]) -> Path:
@@ -71,8 +74,20 @@ def write_bundle(folder: Path, reference: Sequence[CaseScore]) -> Path:
         fetaledge="0.1.0",
         created="2026-01-01",
     ).write(folder)
-    gate = {"data": "heads", "limits": Limits().of("head"), "reference": record_of(reference)}
-    write_json(folder / "evaluation.json", gate)
+    from fetaledge_export.results import GateRecord
+
+    subjects = len({score.subject for score in reference})
+    gate = GateRecord(
+        task="head",
+        data="heads",
+        cases=len(reference),
+        subjects=subjects,
+        synthetic=False,
+        limits=Limits(min_cases=2).document(HEAD),
+        reference=record_of(reference),
+        variants=[],
+    )
+    write_document(folder / "evaluation.json", gate)
     return folder
 
 
@@ -151,9 +166,11 @@ def test_the_right_pictures_without_their_spacing_are_refused(
 def test_a_device_without_the_measure_that_the_gate_had_does_not_pass(
     bundle: Path, data: Path, measured: Callable[..., None]
 ) -> None:
-    measured([replace(score, hc_mm=None) for score in scores_of(data)])
+    scores = scores_of(data)
+    measured([replace(one, measures={"hc_mm": replace(one.measures["hc_mm"], value=None)}) for one in scores])
     result = gate(bundle, data)
-    assert not result["passed"] and result["reasons"] == [UNKNOWN] and result["notes"] == [KNOWN]
+    assert not result["passed"] and result["notes"] == [KNOWN]
+    assert result["reasons"] == ["2 new failures, 0 allowed: 000_HC, 001_HC", UNKNOWN]
 
 
 def test_what_the_gate_could_not_judge_either_is_said(
@@ -175,9 +192,9 @@ def tested(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     asked: list[int] = []
 
-    def verify_bundle(bundle: Any, variants: Sequence[Variant], threads: int = 1) -> list[dict[str, Any]]:
+    def verify_bundle(bundle: Any, variants: Sequence[Variant], threads: int = 1) -> list[VariantVerdict]:
         asked.append(threads)
-        return [{"variant": v.name, "engine": "e", "result": "differs", "details": ["Dice 0.5"]} for v in variants]
+        return [VariantVerdict(variant=v.name, engine="e", result="differs", details=["Dice 0.5"]) for v in variants]
 
     for module in (selftest, verify_on_devices):
         monkeypatch.setattr(module, "verify_bundle", verify_bundle)

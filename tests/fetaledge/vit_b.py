@@ -16,9 +16,9 @@ import fetaledge.training  # noqa: F401  makes torchvision importable
 from fetaledge.models.sam.checkpoint import SamBase
 from fetaledge.models.sam.lora import add_adapters, merge_adapters
 from fetaledge_export.device_model import DeviceModel
-from fetaledge_export.formats.format import format_module
+from fetaledge_export.formats.registry import format_named
 from fetaledge_export.torch_engine import TorchEngine
-from fetaledge_runtimes.engines.registry import open_engine
+from fetaledge_runtimes.engines.registry import engine_class, open_engine
 
 SIZE, THREADS = 512, 2
 SCALE, OFFSET = 1 / 127.5, -1.0
@@ -35,14 +35,15 @@ def main(name: str) -> None:
     rng = np.random.default_rng(0)
     frames = [cv2.GaussianBlur(rng.integers(0, 256, (SIZE, SIZE), dtype=np.uint8), (0, 0), 9) for _ in range(4)]
     expected = TorchEngine(merged, SCALE, OFFSET, THREADS)(frames[0])
-    module = format_module(name)
+    chosen = format_named(name)
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
-        base = module.convert(DeviceModel(merged, SCALE, OFFSET), (SIZE, SIZE), Path(folder), True)
+        base = chosen.convert(DeviceModel(merged, SCALE, OFFSET), (SIZE, SIZE), Path(folder), True)
         print(f"{name}: converted in {time.process_time() - start:.0f} s of CPU")
         for precision in ("fp32", "fp16", "int8"):
             start = time.process_time()
-            files = module.write(base, Path(folder) / f"{precision}{module.SUFFIX}", precision, frames, {}, True)
+            path = Path(folder) / f"{precision}{engine_class(name).suffix}"
+            files = chosen.write(base, path, precision, frames, {}, True)
             spent = time.process_time() - start
             engine = open_engine(name, files[0], THREADS)
             times = []

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -18,6 +19,8 @@ from fetaledge_runtimes.engines.registry import engine_class, open_engine
 from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.selftest import GOLDEN, write_golden
+from fetaledge_runtimes.tasks.head import HEAD
+from fetaledge_runtimes.tasks.ps_fh import PS_FH
 
 SIZE = (64, 96)
 FILES = {"onnx": ("net.onnx",), "openvino": ("net.xml", "net.bin"), "tflite": ("net.tflite",)}
@@ -148,8 +151,8 @@ def bundle_folder(
     bundle = Bundle.open(folder)
     frames = [bright_frame(head), bright_frame(Ellipse(300, 250, 200, 160, 70), None), bright_frame(None)]
     golden = {v.name: [Predictor(bundle, v.name)(frame) for frame in frames] for v in variants}
-    write_golden(folder / GOLDEN, frames, golden)
-    replace(manifest, others=(StoredFile.of(folder / GOLDEN),)).write(folder)
+    write_golden(folder / GOLDEN, HEAD, frames, golden)
+    msgspec.structs.replace(manifest, others=(StoredFile.of(folder / GOLDEN),)).write(folder)
     return folder
 
 
@@ -223,6 +226,6 @@ def psfh_bundle(psfh_frame: Callable[..., Frame], tmp_path_factory: pytest.TempP
     manifest.write(folder)
     predictor = Predictor(Bundle.open(folder))
     frames = [psfh_frame(Ellipse(70, 60, 30, 11, 0)), psfh_frame(Ellipse(80, 55, 28, 10, 20), None), psfh_frame(None)]
-    write_golden(folder / GOLDEN, frames, {"onnx-fp32": [predictor(frame) for frame in frames]})
-    replace(manifest, others=(StoredFile.of(folder / GOLDEN),)).write(folder)
+    write_golden(folder / GOLDEN, PS_FH, frames, {"onnx-fp32": [predictor(frame) for frame in frames]})
+    msgspec.structs.replace(manifest, others=(StoredFile.of(folder / GOLDEN),)).write(folder)
     return folder

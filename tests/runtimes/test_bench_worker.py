@@ -54,14 +54,14 @@ def test_samples_and_predictions(
     files = {v.name: v.files for v in Bundle.open(bundle_folder).manifest.variants}[variant]
     assert given["file_mb"] == pytest.approx(sum(f.bytes for f in files) / 1e6)
     assert [(p["name"], p["status"]) for p in given["predictions"]] == [("a", "ok"), ("b", "ok"), ("c", "no-head")]
-    assert given["predictions"][2]["hc_mm"] is None
+    assert given["predictions"][2]["values"]["hc_mm"] is None
 
     predictor = Predictor(Bundle.open(bundle_folder), variant)
     for frame, entry in zip(list(read_frames(frame_folder)), given["predictions"], strict=True):
         prediction = predictor(frame)
         written = cv2.imread(str(masks / f"{entry['name']}.png"), cv2.IMREAD_UNCHANGED)
         np.testing.assert_array_equal(written, prediction.mask)
-        assert entry["hc_mm"] == (prediction.measures.hc_mm if prediction.measures else None)
+        assert entry["values"]["hc_mm"] == prediction.measures["hc_mm"]
 
 
 def test_only_the_variants_own_files_are_checked(
@@ -113,5 +113,5 @@ def test_angles_and_label_maps(
     cv2.imwrite(str(frames / "a.png"), psfh_frame(Ellipse(70, 60, 30, 11, 0)).pixels)
     given = bench(capsys, psfh_bundle, "--frames", frames, "--samples", 0, "--masks", masks)
     (entry,) = given["predictions"]
-    assert entry["status"] == "ok" and 70 < entry["aop_deg"] < 170 and entry["hc_mm"] is None
+    assert entry["status"] == "ok" and 70 < entry["values"]["aop_deg"] < 170 and "hc_mm" not in entry["values"]
     assert set(np.unique(cv2.imread(str(masks / "a.png"), cv2.IMREAD_UNCHANGED))) == {0, 1, 2}

@@ -97,7 +97,12 @@ def test_refuses_a_missing_key(key: str, bundle_copy: Path) -> None:
 
 def test_refuses_an_unknown_key(bundle_copy: Path) -> None:
     edit(bundle_copy, lambda document: document.update(surprise=1))
-    assert "surprise" in refusal(bundle_copy).message
+    assert "has an unknown key surprise" in refusal(bundle_copy).message
+
+
+def test_names_the_path_of_an_unknown_key(bundle_copy: Path) -> None:
+    edit(bundle_copy, lambda document: document["variants"][1]["files"][0].update(surprise=1))
+    assert "has an unknown key variants[1].files[0].surprise" in refusal(bundle_copy).message
 
 
 @pytest.mark.parametrize("value", [None, 3, ["onnx"], [None]])
@@ -106,10 +111,20 @@ def test_refuses_variants_of_another_type(value: object, bundle_copy: Path) -> N
     assert "manifest.json" in refusal(bundle_copy).message
 
 
-@pytest.mark.parametrize("height", ["64", 0, -1, 64.0, None, True])
-def test_refuses_a_size_that_is_none(height: object, bundle_copy: Path) -> None:
+@pytest.mark.parametrize(
+    ("height", "said"),
+    [
+        ("64", "in input.height: expected `int`, got `str`"),
+        (0, "in input: 0 x 96"),
+        (-1, "in input: -1 x 96"),
+        (64.0, "in input.height: expected `int`, got `float`"),
+        (None, "in input.height: expected `int`, got `null`"),
+        (True, "in input.height: expected `int`, got `bool`"),
+    ],
+)
+def test_refuses_a_size_that_is_none(height: object, said: str, bundle_copy: Path) -> None:
     edit(bundle_copy, lambda document: document["input"].update(height=height))
-    assert f"input: {height!r} x 96" in refusal(bundle_copy).message
+    assert f"has an unusable value {said}" in refusal(bundle_copy).message
 
 
 @pytest.mark.parametrize("change", [{"format": "ncnn"}, {"format": None}, {"name": 3}, {"files": []}])
@@ -126,10 +141,17 @@ def test_a_bundle_without_variants_opens_and_says_so(bundle_copy: Path) -> None:
             bundle.variant(name)
 
 
-@pytest.mark.parametrize("name", [3, None, ""])
-def test_refuses_a_file_without_a_name(name: object, bundle_copy: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (3, "in others[0].file: expected `str`, got `int`"),
+        (None, "in others[0].file: expected `str`, got `null`"),
+        ("", "in a file's name: ''"),
+    ],
+)
+def test_refuses_a_file_without_a_name(name: object, said: str, bundle_copy: Path) -> None:
     edit(bundle_copy, lambda document: document["others"][0].update(file=name))
-    assert f"a file's name: {name!r}" in refusal(bundle_copy).message
+    assert f"has an unusable value {said}" in refusal(bundle_copy).message
 
 
 @pytest.mark.parametrize("name", ["../outside.onnx", "/etc/hostname", "sub/../../outside.onnx", ".."])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,12 +13,11 @@ import pytest
 
 from fetaledge_runtimes.draw.canvas import AMBER, ELLIPSE, OUTLINE, SYMPHYSIS
 from fetaledge_runtimes.draw.head import draw_head
-from fetaledge_runtimes.draw.ps_fh import draw_progression
 from fetaledge_runtimes.ellipse import Ellipse, fit_outline, from_mask
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.frames.images import read_grey
-from fetaledge_runtimes.tasks.ps_fh import measure_progression
+from fetaledge_runtimes.tasks.ps_fh import PS_FH, measure_progression
 
 HC18 = Path(__file__).parents[3] / "shared" / "hc18" / "training_set"
 LINES = ("HC 183.2 mm", "BPD 50.9  OFD 65.1 mm", "GA 20w4d (Hadlock)")
@@ -120,6 +121,20 @@ def test_the_disclaimer_is_legible_on_any_ground(shape: tuple[int, int], level: 
     assert int(words.max()) - int(words.min()) > 90
 
 
+def test_the_title_has_a_font_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    fonts: dict[str, set[int]] = {}
+    put_text = cv2.putText
+
+    def noted(canvas: np.ndarray, text: str, place: Sequence[int], font: int, *rest: Any) -> Any:
+        fonts.setdefault(text, set()).add(font)
+        return put_text(canvas, text, place, font, *rest)
+
+    monkeypatch.setattr(cv2, "putText", noted)
+    draw_head(blank((540, 800)), np.zeros((540, 800), np.uint8), None, LINES)
+    assert fonts[LINES[0]] == {cv2.FONT_HERSHEY_DUPLEX}
+    assert fonts[LINES[1]] == fonts[LINES[2]] == {cv2.FONT_HERSHEY_SIMPLEX}
+
+
 def test_other_than_ascii_does_not_fail() -> None:
     picture = draw_head(blank((256, 256)), np.zeros((256, 256), np.uint8), None, ("HC 183 mm ± 2 µ",))
     assert picture.shape == (256, 256, 3)
@@ -151,10 +166,14 @@ def psfh_mask(shape: tuple[int, int]) -> np.ndarray:
     return mask
 
 
+def draw_angle(frame: Frame, mask: np.ndarray, lines: Sequence[str]) -> np.ndarray:
+    return PS_FH.draw(frame, mask, PS_FH.measure(mask, None), lines)
+
+
 def test_the_construction_of_the_angle_lies_where_it_is() -> None:
     frame, mask = blank((640, 640), level=0), psfh_mask((640, 640))
     found = measure_progression(mask)
-    picture = draw_progression(frame, mask, found, ())
+    picture = draw_angle(frame, mask, ())
     superior, inferior, tangent, nearest = (
         np.array(point) for point in (found.superior, found.inferior, found.tangent, found.nearest)
     )
@@ -179,7 +198,7 @@ def test_the_construction_of_the_angle_lies_where_it_is() -> None:
 @pytest.mark.parametrize("shape", SIZES)
 def test_an_angle_in_any_size(shape: tuple[int, int]) -> None:
     frame, mask = blank(shape), psfh_mask(shape)
-    picture = draw_progression(frame, mask, measure_progression(mask), ("AoP 124 deg", "HSD 12 mm"))
+    picture = draw_angle(frame, mask, ("AoP 124 deg", "HSD 12 mm"))
     assert picture.shape == (*shape, 3) and changed(picture, frame).any()
     assert near(picture, AMBER).sum() == 0 or measure_progression(mask).status != "ok"
 
@@ -187,9 +206,9 @@ def test_an_angle_in_any_size(shape: tuple[int, int]) -> None:
 def test_without_an_angle_there_is_no_construction() -> None:
     frame, mask = blank((256, 256), level=0), psfh_mask((256, 256))
     mirrored = np.ascontiguousarray(mask[:, ::-1])
-    picture = draw_progression(frame, mirrored, measure_progression(mirrored), ("no measure", "mirrored"))
+    picture = draw_angle(frame, mirrored, ("no measure", "mirrored"))
     assert near(picture, AMBER).sum() > 30
     assert near(picture, ELLIPSE).sum() == 0
-    draw_progression(frame, np.zeros_like(mask), measure_progression(np.zeros_like(mask)), ("no measure",))
+    draw_angle(frame, np.zeros_like(mask), ("no measure",))
     with pytest.raises(InputError, match="blank.png"):
-        draw_progression(frame, mask[:100], measure_progression(mask[:100]), ())
+        draw_angle(frame, mask[:100], ())

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from fetaledge_runtimes.bundle import Bundle, first_runnable
-from fetaledge_runtimes.engines.registry import ENGINES, engine_class, is_installed, open_engine
+from fetaledge_runtimes.engines.registry import engine_class, formats, is_installed, open_engine
 from fetaledge_runtimes.errors import EngineMissing, InputError
 
-FORMATS = sorted(ENGINES)
+FORMATS = sorted(formats())
 
 
 def torch_logits(module: Any, pixels: np.ndarray) -> np.ndarray:
@@ -144,7 +144,7 @@ def test_an_engine_not_installed_names_the_pip_line(
     assert not is_installed("onnx") and not is_installed("tflite") and is_installed("openvino")
     with pytest.raises(EngineMissing, match="pip install onnxruntime"):
         open_engine("onnx", bright_net.paths["onnx"], 1)
-    with pytest.raises(EngineMissing, match="pip install ai_edge_litert"):
+    with pytest.raises(EngineMissing, match="pip install ai-edge-litert"):
         open_engine("tflite", bright_net.paths["tflite"], 1)
     variants = Bundle.open(bundle_folder).manifest.variants
     assert first_runnable(variants).name == "openvino-fp32"
@@ -173,8 +173,8 @@ def test_litert_is_preferred_to_its_predecessor() -> None:
 
 def test_naming_an_engine_imports_none() -> None:
     code = (
-        "import sys; from fetaledge_runtimes.engines.registry import ENGINES, is_installed; "
-        "[is_installed(f) for f in ENGINES]; "
+        "import sys; from fetaledge_runtimes.engines.registry import formats, is_installed; "
+        "[is_installed(f) for f in formats()]; "
         "print(sorted({'onnxruntime', 'openvino', 'ai_edge_litert', 'torch'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -110,6 +110,51 @@ def test_an_existing_folder_needs_force(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
+class Renames:
+    """Lets the renames with these numbers, from 1, fail as on a disk that is full."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, failing: tuple[int, ...], error: type[BaseException]) -> None:
+        self.count, self.failing, self.error, self.real = 0, failing, error, Path.rename
+        monkeypatch.setattr(Path, "rename", lambda path, target: self(path, target))
+
+    def __call__(self, path: Path, target: Path) -> Path:
+        self.count += 1
+        if self.count in self.failing:
+            raise self.error("no rename")
+        return self.real(path, target)
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+@pytest.mark.parametrize(("error", "seen"), [(OSError, OutputError), (KeyboardInterrupt, KeyboardInterrupt)])
+def test_a_folder_that_cannot_be_replaced_keeps_its_name(
+    failing: int,
+    error: type[BaseException],
+    seen: type[BaseException],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "marker").write_text("old", encoding="utf-8")
+    Renames(monkeypatch, (failing,), error)
+    with pytest.raises(seen), atomic_folder(target, force=True, marker="marker") as partial:
+        (partial / "marker").write_text("new", encoding="utf-8")
+    assert (target / "marker").read_text(encoding="utf-8") == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_folder_that_cannot_be_put_back_is_kept_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "marker").write_text("old", encoding="utf-8")
+    Renames(monkeypatch, (2, 3), OSError)
+    with pytest.raises(OutputError) as caught, atomic_folder(target, force=True, marker="marker") as partial:
+        (partial / "marker").write_text("new", encoding="utf-8")
+    (kept,) = tmp_path.iterdir()
+    assert str(kept / "out") in caught.value.hint
+    assert (kept / "out" / "marker").read_text(encoding="utf-8") == "old"
+
+
 def test_force_keeps_its_hands_off_other_peoples_folders(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years", encoding="utf-8")
     with pytest.raises(OutputError, match="not made by this command"), atomic_folder(tmp_path, force=True, marker="m"):

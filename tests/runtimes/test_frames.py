@@ -70,7 +70,8 @@ def test_colour_becomes_grey_with_the_usual_weights(tmp_path: Path, scan: np.nda
 
 def test_cmyk_jpeg_is_not_inverted(tmp_path: Path, scan: np.ndarray) -> None:
     path = put(tmp_path / "a.jpg", encode(Pillow.fromarray(scan).convert("RGB").convert("CMYK"), "jpeg", quality=95))
-    assert Pillow.open(path).mode == "CMYK"
+    with Pillow.open(path) as picture:
+        assert picture.mode == "CMYK"
     assert np.abs(read_grey(path).astype(int) - scan).mean() < 3
 
 

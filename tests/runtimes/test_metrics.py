@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fetaledge_runtimes.scores.metrics import Overlap, overlap, surface_distances
+from fetaledge_runtimes.scores.metrics import Overlap, nearest_distances, overlap, surface_distances
 
 SPACINGS = [(1.0, 1.0), (0.3, 0.3), (0.2, 0.45)]
 
@@ -56,6 +56,27 @@ def test_agrees_with_medpy(pair: int, spacing: tuple[float, float]) -> None:
     ours = surface_distances(predicted, truth, spacing)
     assert ours.hd == pytest.approx(hd(predicted, truth, voxelspacing=spacing), rel=1e-9)
     assert ours.assd == pytest.approx(assd(predicted, truth, voxelspacing=spacing), rel=1e-9)
+
+
+def searched(predicted: np.ndarray, truth: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
+    """The distances of all pairs of pixels, the smallest of each row."""
+    origins, targets = (np.argwhere(mask) * spacing for mask in (predicted, truth))
+    return np.array([np.sqrt(((targets - origin) ** 2).sum(1)).min() for origin in origins])
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("shape", [(540, 800), (1024, 1024), (700, 1400)])
+def test_nearest_distances_are_exact(shape: tuple[int, int], spacing: tuple[float, float]) -> None:
+    rng = np.random.default_rng(shape[1])
+    for count in (1, 7, 300):
+        targets = np.zeros(shape, np.uint8)
+        targets[rng.integers(0, shape[0], count), rng.integers(0, shape[1], count)] = 255
+        origins = (rng.random(shape) < 0.002).astype(np.uint8)
+        given = nearest_distances(origins, targets, spacing)
+        np.testing.assert_allclose(given, searched(origins, targets, spacing), rtol=1e-13, atol=0)
+    assert len(nearest_distances(np.zeros(shape, np.uint8), targets, spacing)) == 0
+    with pytest.raises(ValueError, match="no pixel to measure distances to"):
+        nearest_distances(origins, np.zeros(shape, np.uint8), spacing)
 
 
 def test_medpy_pools_the_percentile_and_we_do_not() -> None:

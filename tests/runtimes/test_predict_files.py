@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import BundleError, InputError, OutputError, UsageError
 from fetaledge_runtimes.frames.frame import Frame
+from fetaledge_runtimes.frames.read import read_frames
 from fetaledge_runtimes.predict_files import one_line, predict_files, summary_line
 from fetaledge_runtimes.predictor import Predictor
-from fetaledge_runtimes.tasks.head import hc_centile
+from fetaledge_runtimes.tasks.head import HEAD, hc_centile
+from fetaledge_runtimes.tasks.ps_fh import PS_FH
 
 MakeFrame = Callable[..., Frame]
 SECOND = Ellipse(300, 250, 200, 160, 70)
@@ -120,7 +123,7 @@ def test_one_bad_file_among_many(predictor: Predictor, frame_folder: Path, tmp_p
     assert "b.png" in document["frames"][1]["message"]
     assert document["summary"][1]["statuses"] == {"unreadable": 1}
     assert not (tmp_path / "out" / "b_mask.png").exists()
-    assert "unreadable" in one_line(document["frames"][1])
+    assert "unreadable" in one_line(document["frames"][1], HEAD)
 
 
 def test_a_single_bad_file_writes_nothing(predictor: Predictor, tmp_path: Path) -> None:
@@ -186,7 +189,7 @@ def test_a_spacing_that_makes_no_sense(pixel_mm: float, predictor: Predictor, fr
 
 def test_lines_for_people(predictor: Predictor, frame_folder: Path) -> None:
     document = predict_files(predictor, [frame_folder], pixel_mm=0.15)
-    first, _, third = (one_line(entry) for entry in document["frames"])
+    first, _, third = (one_line(entry, HEAD) for entry in document["frames"])
     assert "a.png  HC 20" in first and "BPD" in first and "Hadlock" in first and "INTERGROWTH-21st" in first
     assert third.endswith("c.png  no-head")
 
@@ -203,9 +206,9 @@ def test_the_angle_of_progression(psfh_bundle: Path, psfh_frame: MakeFrame, tmp_
     good, bad = document["frames"]
     assert good["status"] == "ok" and 100 < good["aop_deg"] < 160
     assert good["hsd_px"] > 10 and good["hsd_mm"] is None and good["hc_mm"] is None
-    assert one_line(good).endswith(f"AoP {good['aop_deg']:.0f} deg  HSD {good['hsd_px']:.0f} px")
+    assert one_line(good, PS_FH).endswith(f"AoP {good['aop_deg']:.0f} deg  HSD {good['hsd_px']:.0f} px")
     assert (bad["status"], bad["aop_deg"], bad["hsd_px"], bad["hsd_mm"]) == ("missing-ps", None, None, None)
-    assert one_line(bad).endswith("missing-ps")
+    assert one_line(bad, PS_FH).endswith("missing-ps")
     assert [s["aop_deg_median"] for s in document["summary"]] == [good["aop_deg"], None]
     mask = cv2.imread(str(out / "a_mask.png"), cv2.IMREAD_UNCHANGED)
     assert set(np.unique(mask)) == {0, 1, 2}
@@ -213,7 +216,7 @@ def test_the_angle_of_progression(psfh_bundle: Path, psfh_frame: MakeFrame, tmp_
 
     (spaced,) = predict_files(predictor, [frames / "a.png"], pixel_mm=0.5)["frames"]
     assert spaced["hsd_mm"] == pytest.approx(good["hsd_px"] / 2)
-    assert one_line(spaced).endswith(f"HSD {spaced['hsd_mm']:.0f} mm")
+    assert one_line(spaced, PS_FH).endswith(f"HSD {spaced['hsd_mm']:.0f} mm")
     with pytest.raises(UsageError, match="task ps-fh"):
         predict_files(predictor, [frames], ga_weeks=38)
 
@@ -228,5 +231,33 @@ def test_a_cine_has_a_median_angle(psfh_bundle: Path, psfh_frame: MakeFrame, tmp
     document = predict_files(Predictor(Bundle.open(psfh_bundle)), [path])
     (summary,) = document["summary"]
     assert summary["aop_deg_median"] == document["frames"][1]["aop_deg"] and summary["hc_mm_median"] is None
-    line = summary_line(summary)
+    line = summary_line(summary, PS_FH)
     assert line is not None and f"median AoP {summary['aop_deg_median']:.0f} deg of 3 good frames of 3" in line
+
+
+class Compared(str):
+    """A file's name that counts how often it is compared with another."""
+
+    count = 0
+
+    def __eq__(self, other: object) -> bool:
+        Compared.count += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_the_summary_looks_at_each_frame_once(
+    predictor: Predictor, frame_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at every frame for every file: that took minutes for some thousand pictures."""
+    for number in range(37):
+        (frame_folder / f"{number:02d}.png").write_bytes((frame_folder / "c.png").read_bytes())
+
+    def renamed(path: Path, pixel_mm: float | None = None) -> Iterator[Frame]:
+        return (replace(frame, source=Compared(frame.source)) for frame in read_frames(path, pixel_mm))
+
+    monkeypatch.setattr("fetaledge_runtimes.predict_files.read_frames", renamed)
+    document = predict_files(predictor, [frame_folder], pixel_mm=0.15)
+    assert [s["source"] for s in document["summary"]] == [str(e["source"]) for e in document["frames"]]
+    assert len(document["frames"]) == 40 and Compared.count <= 40

@@ -16,6 +16,8 @@ from fetaledge_runtimes.errors import BundleError
 from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.selftest import GOLDEN, check_golden, verify_bundle, write_golden
+from fetaledge_runtimes.tasks.head import HEAD
+from fetaledge_runtimes.tasks.registry import task_named
 
 VARIANTS = ["onnx-fp32", "openvino-fp32", "tflite-fp32"]
 
@@ -36,7 +38,7 @@ def rewrite(bundle: Bundle, frames: list[Frame], change: Callable[[int, Frame], 
     """Golden values of frames that were changed before they were predicted, beside the frames as they were."""
     predictor = Predictor(bundle, "onnx-fp32")
     given = [predictor(change(number, frame)) for number, frame in enumerate(frames)]
-    write_golden(bundle.folder / GOLDEN, frames, {"onnx-fp32": given})
+    write_golden(bundle.folder / GOLDEN, task_named(bundle.manifest.task), frames, {"onnx-fp32": given})
 
 
 def test_sees_another_mask(bundle_copy: Path, bright_frame: Callable[..., Frame], head: Ellipse) -> None:
@@ -97,7 +99,7 @@ def test_a_variant_it_does_not_know(bundle_copy: Path, bright_frame: Callable[..
 
 def test_one_prediction_a_frame(tmp_path: Path, bright_frame: Callable[..., Frame]) -> None:
     with pytest.raises(ValueError, match="0 predictions for 1 frames"):
-        write_golden(tmp_path / GOLDEN, [bright_frame(None)], {"onnx-fp32": []})
+        write_golden(tmp_path / GOLDEN, HEAD, [bright_frame(None)], {"onnx-fp32": []})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -105,8 +107,8 @@ def test_verify_goes_on_after_a_file_that_does_not_load(bundle_copy: Path) -> No
     bundle = Bundle.open(bundle_copy)
     (bundle_copy / "onnx-fp32.onnx").write_bytes(b"altered after it was opened")
     results = verify_bundle(bundle, bundle.manifest.variants)
-    assert [r["result"] for r in results] == ["unusable", "ok", "ok"]
-    assert "onnx-fp32.onnx cannot be loaded by ONNX Runtime" in results[0]["details"][0]
+    assert [r.result for r in results] == ["unusable", "ok", "ok"]
+    assert "onnx-fp32.onnx cannot be loaded by ONNX Runtime" in results[0].details[0]
 
 
 def test_an_angle_passes_and_a_difference_is_seen(

@@ -14,6 +14,7 @@ import numpy as np
 
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.records import Part
+from fetaledge_runtimes.scores.metrics import nearest_distances
 from fetaledge_runtimes.tasks.challenge_angle import challenge_aop
 from fetaledge_runtimes.tasks.labels import FH, PS
 
@@ -75,18 +76,16 @@ def _dice(predicted: Image, truth: Image) -> float:
 
 def _distances(predicted: Image, truth: Image) -> tuple[float, float]:
     """(Hausdorff, average surface distance) in pixels."""
-    square = np.ones((3, 3), np.uint8)
-    borders = [(mask > cv2.erode(mask, square)).astype(np.uint8) for mask in (predicted, truth)]
-    if not all(border.any() for border in borders):
+    p, t = _border(predicted), _border(truth)
+    if not p.any() or not t.any():
         return WORST_PX, WORST_PX
-    hd = max(_away(truth)[predicted > 0].max(), _away(predicted)[truth > 0].max())
-    between = [_away(borders[1])[borders[0] > 0], _away(borders[0])[borders[1] > 0]]
-    return float(hd), float(np.concatenate(between).mean(dtype=np.float64))
+    hd = max(nearest_distances(predicted, truth).max(), nearest_distances(truth, predicted).max())
+    return float(hd), float(np.concatenate([nearest_distances(p, t), nearest_distances(t, p)]).mean())
 
 
-def _away(mask: Image) -> np.ndarray:
-    """Each pixel's distance to the nearest one of ``mask``, exact."""
-    return cv2.distanceTransform(1 - mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+def _border(mask: Image) -> Image:
+    """Each inside pixel with one of eight neighbours outside; the grid's edge is no border."""
+    return (mask > cv2.erode(mask, np.ones((3, 3), np.uint8))).astype(np.uint8)
 
 
 class ByPart(Part, kw_only=True, frozen=True):
