@@ -90,11 +90,11 @@ def test_a_record_of_failures_only_is_still_a_page(record: BenchmarkRecord, tmp_
     results = tuple(
         replace(entry, valid=False, reasons=("<b>killed</b>",), sustained=killed, **nothing) for entry in record.results
     )
-    failed = replace(record, results=results, frames=replace(record.frames, note=None), data="hc18")
+    failed = replace(record, results=results, frames=replace(record.frames, note=None), attribution="We 2026 <CC0>")
     write_report(failed, tmp_path / "report")
     text = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;killed&lt;/b&gt;" in text and "Not all rows are valid" in text
-    assert "Synthetic" not in text and "CC BY 4.0" in text
+    assert "Synthetic" not in text and "Data: We 2026 &lt;CC0&gt;." in text
     assert text.count("1 thread: it ended early: the worker was killed by SIGKILL</p>") == 4
     assert not list((tmp_path / "report").glob("*.png"))
 

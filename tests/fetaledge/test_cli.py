@@ -45,9 +45,9 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["predict"], 2, "Missing argument"),
-        (["train", "unet", "--data", "d"], 2, "Missing option"),
-        (["explode"], 2, "No such command"),
+        (["predict"], 2, "missing argument 'BUNDLE'; see fetaledge predict --help"),
+        (["train", "unet", "--data", "d"], 2, "missing option '--out'; see fetaledge train unet --help"),
+        (["explode"], 2, "no such command 'explode' (did you mean 'export'"),
         (["train", "unet", "--data", "nowhere", "--out", "run"], 3, "nowhere is not a folder"),
         (["data", "check", "nowhere"], 3, "nowhere is not a folder"),
         (["data", "phantom", "p", "--count", "0"], 2, "count"),
@@ -58,7 +58,11 @@ def test_help_imports_nothing_heavy() -> None:
         (["inspect", "nowhere"], 3, "nowhere is not a bundle"),
         (["verify", "nowhere"], 3, "nowhere is not a bundle"),
         (["export", "nowhere", "--out", "b", "--data", "d"], 3, "nowhere is not a run"),
-        (["export", "nowhere", "--out", "b", "--data", "d", "--format", "caffe"], 2, "no format 'caffe'"),
+        (
+            ["export", "nowhere", "--out", "b", "--data", "d", "--format", "caffe"],
+            2,
+            "'caffe' is not one of 'onnx'",
+        ),
         (["benchmark", "nowhere", "--data", "d"], 3, "nowhere is not a bundle"),
         (["benchmark", "nowhere", "--data", "d", "--target", "gopher://pi"], 2, "gopher://pi"),
         (["demo", "--run", "nowhere", "--out", "x"], 3, "nowhere does not exist"),
@@ -75,6 +79,7 @@ def test_wrong_usage_and_missing_input(
     monkeypatch.chdir(tmp_path)
     given, out, err = call(*arguments)
     assert given == code and message in err and not out
+    assert err.startswith("error: ") and err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
@@ -159,7 +164,7 @@ def test_a_bundle_where_nothing_passed(
     code, out, err = call(
         *("export", small_run, "--out", bundle, "--data", phantoms, "--format", "onnx", "--max-dice-drop", -1)
     )
-    assert code == 1 and "onnx-fp32" in out and "evaluation.json says why" in err
+    assert code == 1 and "onnx-fp32" in out and "not in the bundle: onnx-fp32 (onnx-fp32: " in err and "Dice" in err
     assert call("inspect", bundle)[0] == 0
     for command in (["evaluate"], ["benchmark"]):
         code, _, err = call(*command, bundle, "--data", phantoms)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from fetaledge.cli.output import print_table
-from tests.benchmarks.old_record import FILE, old_record
+from fetaledge_runtimes.records import to_text
+from tests.benchmarks.old_record import old_record
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -33,14 +34,14 @@ def run(call: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
 def test_json_is_a_flag(run: Call) -> None:
     for arguments in (("bundle", "--json"), ("--json", "bundle"), ("bundle", "--json", "-"), ("bundle", "--json=-")):
         _, out, err = run(*arguments)
-        assert json.loads(out) == json.loads(FILE.read_text(encoding="utf-8")), arguments
+        assert json.loads(out) == json.loads(to_text(old_record())), arguments
         assert "note:" not in err
 
 
 def test_out_names_a_file(run: Call, tmp_path: Path) -> None:
     _, out, err = run("bundle", "--out", tmp_path / "a.json")
     assert "torch-fp32" in out and not out.startswith("{") and f"wrote {tmp_path / 'a.json'}" in err
-    assert json.loads((tmp_path / "a.json").read_text()) == json.loads(FILE.read_text(encoding="utf-8"))
+    assert json.loads((tmp_path / "a.json").read_text()) == json.loads(to_text(old_record()))
     _, out, _ = run("bundle", "--out", tmp_path / "b.json", "--json")
     assert json.loads(out) == json.loads((tmp_path / "b.json").read_text())
     code, _, err = run("bundle", "--out", tmp_path / "a.json")

@@ -14,6 +14,7 @@ import pytest
 from msgspec.structs import replace as with_changes
 
 from fetaledge.data.layouts.open import open_dataset
+from fetaledge.workflows.device_documents import DeviceGateVerdict
 from fetaledge_devices.deploy import Deployment
 from fetaledge_devices.targets import Target
 from fetaledge_devices.wheels.pins import engine_package
@@ -122,14 +123,14 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[CaseScore]],
     return measure
 
 
-def gate(bundle: Path, data: Path) -> dict[str, Any]:
+def gate(bundle: Path, data: Path) -> DeviceGateVerdict:
     from fetaledge.workflows import verify_on_devices
 
     document = verify_on_devices.gate_on_targets(
         bundle, data, [PI], variants=None, threads=1, engines=(), progress=lambda line: None
     )
-    (result,) = document["results"]
-    return result  # type: ignore[no-any-return]
+    (result,) = document.results
+    return result
 
 
 def test_the_gates_own_frames_pass_and_what_is_known_is_said(
@@ -137,7 +138,12 @@ def test_the_gates_own_frames_pass_and_what_is_known_is_said(
 ) -> None:
     measured(scores_of(data))
     result = gate(bundle, data)
-    assert result["passed"] and result["against_fp32"]["hc_n"] == 2 and result["notes"] == [KNOWN]
+    assert (
+        result.passed
+        and result.against_fp32 is not None
+        and result.against_fp32["hc_n"] == 2
+        and result.notes == (KNOWN,)
+    )
     code, out, _ = call("verify", bundle, "--target", PI, "--data", data)
     assert code == 0 and out.rstrip().endswith(f"passed; {KNOWN}")
 
@@ -169,8 +175,8 @@ def test_a_device_without_the_measure_that_the_gate_had_does_not_pass(
     scores = scores_of(data)
     measured([replace(one, measures={"hc_mm": replace(one.measures["hc_mm"], value=None)}) for one in scores])
     result = gate(bundle, data)
-    assert not result["passed"] and result["notes"] == [KNOWN]
-    assert result["reasons"] == ["2 new failures, 0 allowed: 000_HC, 001_HC", UNKNOWN]
+    assert not result.passed and result.notes == (KNOWN,)
+    assert result.reasons == ("2 new failures, 0 allowed: 000_HC, 001_HC", UNKNOWN)
 
 
 def test_what_the_gate_could_not_judge_either_is_said(
@@ -179,7 +185,7 @@ def test_what_the_gate_could_not_judge_either_is_said(
     (data / "pixels.csv").unlink()
     bundle = write_bundle(tmp_path / "bundle", scores_of(data))
     measured(scores_of(data))
-    assert gate(bundle, data)["passed"]
+    assert gate(bundle, data).passed
     code, out, _ = call("verify", bundle, "--target", PI, "--data", data)
     assert code == 0 and f"passed; {UNKNOWN}; {KNOWN}" in out
 
@@ -213,9 +219,9 @@ def test_this_machine_is_verified_beside_devices(bundle: Path, tested: list[int]
     document = verify_on_devices.verify_on_targets(
         bundle, ["local"], variants=None, engines=(), progress=lambda line: None
     )
-    (result,) = document["results"]
-    assert (result["target"], result["result"], result["details"]) == ("local", "refused", "Dice 0.5")
-    assert tested == [1] and document["lost"] == {}
+    (result,) = document.results
+    assert (result.target, result.result, result.details) == ("local", "refused", "Dice 0.5")
+    assert tested == [1] and document.lost == {}
 
 
 def test_threads_that_the_golden_frames_would_not_use_are_refused(bundle: Path, call: Call) -> None:
@@ -241,5 +247,5 @@ def test_every_engine_states_its_version(
 
     monkeypatch.setattr(verify_on_devices, "deploy", deploy)
     document = verify_on_devices.verify_on_targets(folder, [PI], variants=None, engines=(), progress=lambda line: None)
-    (result,) = document["results"]
-    assert (result["variant"], result["engine_version"], result["result"]) == (name, "9.9", "ok")
+    (result,) = document.results
+    assert (result.variant, result.engine_version, result.result) == (name, "9.9", "ok")

@@ -79,7 +79,7 @@ def main() -> None:
     """Entry point: run the command and leave with its exit code (``fetaledge_runtimes.errors``; 130 after Ctrl-C)."""
     quiet()
     try:
-        app()
+        app(prog_name="fetaledge")
     except FetalEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -47,7 +48,8 @@ class PlainErrors(TyperGroup):
 
 def _sentence(error: typer.TyperException) -> str:
     """An error as a sentence without its full stop; empty where only help was wanted, which is printed already."""
-    text = " ".join(error.format_message().split()).rstrip(".")
+    text = " ".join(error.format_message().split()).removesuffix(".").replace(": Value error, ", ": ")
+    text = re.sub(r"\. Did you mean (.*)\?$", r" (did you mean \1?)", text)
     if not text:
         return ""
     context = getattr(error, "ctx", None)

@@ -48,18 +48,20 @@ def benchmark_bundle(
         The record of :func:`fetaledge_benchmarks.run_benchmark`.
 
     Raises:
-        UsageError: the bundle was not exported from that run, the frames are labelled for another task, or there is a
-            run and this machine is no target.
+        UsageError: no such kind of target, the bundle was not exported from that run, the frames are labelled for
+            another task, or there is a run and this machine is no target.
     """
     if run_folder is not None and LOCAL not in targets:
         raise UsageError("--run adds PyTorch's row on this machine, which is no target", "add --target local")
+    machines = [open_target(address) for address in targets]
     bundle = Bundle.open(bundle_folder)
     dataset = open_dataset(data, task=task, progress=progress)
     dataset.check_task(task_named(bundle.manifest.task), bundle_folder)
     reference = None if run_folder is None else _reference(run_folder, base, bundle, options.threads)
     frames = choose_frames(dataset, split, bundle.manifest.source)
     with ExitStack() as opened:
-        machines = [opened.enter_context(open_target(address)) for address in targets]
+        for machine in machines:
+            opened.enter_context(machine)
         return run_benchmark(
             bundle_folder,
             frames,

@@ -50,12 +50,13 @@ def verify_on_targets(
     Raises:
         UsageError: no such variant or target.
     """
+    machines = [open_target(address) for address in targets]
     bundle = Bundle.open(bundle_folder)
     chosen = choose_variants(bundle, variants)
     check_engines(engines, targets)
     results: list[DeviceVerdict] = []
     lost = {}
-    for target in [open_target(address) for address in targets]:
+    for target in machines:
         address = target.name
         with target:
             try:
@@ -131,6 +132,7 @@ def gate_on_targets(
             of the gate cannot be read.
         UsageError: no such variant or target, or frames labelled for another task.
     """
+    machines = [open_target(address) for address in targets]
     bundle = Bundle.open(bundle_folder)
     gate = read_gate(bundle)
     task = task_named(bundle.manifest.task)
@@ -144,7 +146,6 @@ def gate_on_targets(
             f"{data} holds {len(items)} of the {len(names)} frames that the gate was judged on ({gate.data})",
             "name the data set that the bundle was exported with",
         )
-    opened = [open_target(address) for address in targets]
     frames = Subset(dataset, items)
     _check_truth(reference, frames, task, data)
     try:
@@ -154,9 +155,9 @@ def gate_on_targets(
             engines=tuple(engines),
             accuracy_only=True,
         )
-        record = run_benchmark(bundle_folder, frames, options, opened, progress=progress)
+        record = run_benchmark(bundle_folder, frames, options, machines, progress=progress)
     finally:
-        for target in opened:
+        for target in machines:
             target.close()
     limits = Limits.of_document(gate.limits, task)
     measurable = not unmeasured_limits(paired_change(reference, reference), limits, task)
