@@ -54,13 +54,13 @@ def benchmark_bundle(
     """
     if run_folder is not None and LOCAL not in targets:
         raise UsageError("--run adds PyTorch's row on this machine, which is no target", "add --target local")
-    bundle = Bundle.open(bundle_folder)
-    dataset = open_dataset(data, task=task, progress=progress)
-    check_task(bundle_folder, task_named(bundle.manifest.task), dataset)
-    reference = None if run_folder is None else _reference(run_folder, base, bundle, options.threads)
-    frames = choose_frames(dataset, split, bundle.manifest.source)
     with ExitStack() as opened:
         machines = [opened.enter_context(open_target(address)) for address in targets]
+        bundle = Bundle.open(bundle_folder)
+        dataset = open_dataset(data, task=task, progress=progress)
+        check_task(bundle_folder, task_named(bundle.manifest.task), dataset)
+        reference = None if run_folder is None else _reference(run_folder, base, bundle, options.threads)
+        frames = choose_frames(dataset, split, bundle.manifest.source)
         return run_benchmark(bundle_folder, frames, options, machines, reference=reference, progress=progress)
 
 
