@@ -176,7 +176,7 @@ def _read_golden(
     if not path.is_file():
         raise BundleError(f"{path} does not exist", AGAIN)
     try:
-        with np.load(path, allow_pickle=False) as golden:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as golden:
             if f"{variant}/{task.measure_of_tables.key}" not in golden.files:
                 raise BundleError(f"{path} holds nothing of the variant {variant}", AGAIN)
             spacing = golden["pixel_mm"]

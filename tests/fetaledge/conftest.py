@@ -91,7 +91,7 @@ def published_sam() -> Callable[..., Any]:
 def exported(small_run: Path, phantoms: Path, made: Made, fetaledge: Command) -> tuple[Path, str]:
     """(bundle, what the export printed): nine variants, with limits wide enough for a network this small."""
     hc = ("--max-hc-mean-mm", 9, "--max-hc-bias-mm", 9, "--max-hc-p95-mm", 30)
-    wide = (*hc, "--max-dice-drop", 0.05, "--max-new-failures", 9)
+    wide = (*hc, "--max-dice-drop", 0.05, "--max-new-failures", 9, "--min-cases", 2)
 
     def export(folder: Path) -> None:
         folder.mkdir()

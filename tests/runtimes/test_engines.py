@@ -122,7 +122,8 @@ def test_refuses_a_model_with_float_input(tmp_path: Path) -> None:
 
     path = tmp_path / "float.onnx"
     sample = torch.zeros((1, 3, 8, 8))
-    torch.onnx.export(torch.nn.Conv2d(3, 1, 1), (sample,), str(path), dynamo=True, external_data=False, verbose=False)
+    network = torch.nn.Conv2d(3, 1, 1).eval()
+    torch.onnx.export(network, (sample,), str(path), dynamo=True, external_data=False, verbose=False)
     for format_name in ("onnx", "openvino"):
         with pytest.raises(InputError, match=r"takes float32 \(1, 3, 8, 8\) where a fixed uint8"):
             open_engine(format_name, path, 1)

@@ -254,8 +254,8 @@ def test_the_summary_looks_at_each_frame_once(
     for number in range(37):
         (frame_folder / f"{number:02d}.png").write_bytes((frame_folder / "c.png").read_bytes())
 
-    def renamed(path: Path, pixel_mm: float | None = None) -> Iterator[Frame]:
-        return (replace(frame, source=Compared(frame.source)) for frame in read_frames(path, pixel_mm))
+    def renamed(*arguments: Any) -> Iterator[Frame]:
+        return (replace(frame, source=Compared(frame.source)) for frame in read_frames(*arguments))
 
     monkeypatch.setattr("fetaledge_runtimes.predict_files.read_frames", renamed)
     document = predict_files(predictor, [frame_folder], pixel_mm=0.15)

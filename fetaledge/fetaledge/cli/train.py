@@ -26,6 +26,7 @@ from fetaledge.cli.train_options import (
     TrainCountOption,
     WorkersOption,
 )
+from fetaledge.cli.trained import measures_text, misses_text
 from fetaledge.models.strategies import StrategyName
 from fetaledge.runs.unet_recipe import IntensityScale, Recipe
 from fetaledge_runtimes.errors import UsageError
@@ -171,11 +172,7 @@ def unet(
         return
     measured, best = run.document.validation, run.document.best
     assert measured is not None and best is not None
-    hc, aop = measured["hc_mm"], measured["aop_deg"]
-    measure = f", HC MAE {hc['mae']:.2f} mm (n = {hc['n']})" if hc and hc["n"] else ""
-    measure += f", AoP MAE {aop['mae']:.2f} degrees (n = {aop['n']})" if aop and aop["n"] else ""
-    synthetic = " (synthetic frames: this says nothing about clinical accuracy)" if measured["synthetic"] else ""
     print(
         f"{out}: best epoch {best.epoch + 1}, Dice {measured['dice']['mean']:.4f} "
-        f"(n = {measured['cases']}){measure}, {measured['failures']} total misses{synthetic}"
+        f"(n = {measured['cases']}){measures_text(measured, run.task)}{misses_text(measured)}"
     )

@@ -28,6 +28,7 @@ from fetaledge.cli.train_options import (
     TrainCountOption,
     WorkersOption,
 )
+from fetaledge.cli.trained import measures_text, misses_text
 from fetaledge.runs.sam_recipe import Restore, SamRecipe, Tune
 from fetaledge_runtimes.errors import UsageError
 
@@ -150,11 +151,8 @@ def sam(
         return
     measured = run.document.validation
     assert measured is not None
-    aop = measured["aop_deg"]
-    angle = f", AoP MAE {aop['mae']:.2f} degrees (n = {aop['n']})" if aop and aop["n"] else ""
-    synthetic = " (synthetic frames: this says nothing about clinical accuracy)" if measured["synthetic"] else ""
     counted = "1 fold" if run.folds == 1 else f"{run.folds} folds"
     print(
         f"{out}: {counted}, Dice {measured['dice']['mean']:.4f} (n = {measured['cases']}, each frame "
-        f"by the fold that has not seen it){angle}, {measured['failures']} total misses{synthetic}"
+        f"by the fold that has not seen it){measures_text(measured, run.task)}{misses_text(measured)}"
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import UNSET, UnsetType
 from torch import nn
 
 from fetaledge.data.dataset import Dataset, Subset
@@ -27,14 +28,17 @@ class Intensity(Part, kw_only=True, frozen=True):
 
 
 class RunData(Part, kw_only=True, frozen=True):
-    """The data set that a run was trained on; attribution and licence where the data state them."""
+    """The data set that a run was trained on.
+
+    Attribution and licence are as the data state them; runs of version 0.1 hold neither.
+    """
 
     name: str
     frames: int
     fingerprint: str
     synthetic: bool
-    attribution: str | None = None
-    licence: str | None = None
+    attribution: str | None | UnsetType = UNSET
+    licence: str | None | UnsetType = UNSET
 
 
 class Split(Part, kw_only=True, frozen=True):

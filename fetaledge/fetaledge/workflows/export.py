@@ -133,7 +133,7 @@ def source_text(data: Mapping[str, Any]) -> str:
     if data["synthetic"]:
         return "synthetic frames made by fetaledge"
     attribution, licence = data.get("attribution"), data.get("licence")
-    if not attribution and not licence and data["name"].lower().startswith("hc18"):
+    if "attribution" not in data and data["name"].lower().startswith("hc18"):
         attribution, licence = Hc18.ATTRIBUTION, Hc18.LICENCE
     if not attribution and not licence:
         return f"{data['name']}, of whose source and licence nothing was stated"
