@@ -254,22 +254,22 @@ def test_a_read_only_folder(call: Callable[..., tuple[int, str, str]], small_dis
 
 def _interrupt(arguments: list[str], ready: Callable[[str], bool]) -> tuple[int, str]:
     """Start the command, send Ctrl-C once its messages are ``ready``: (exit code, what stood on stderr)."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "fetaledge", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    assert process.stderr is not None
-    shown = ""
-    for line in process.stderr:
-        shown += line
-        if ready(shown):
-            os.killpg(process.pid, signal.SIGINT)
-            break
-    shown += process.stderr.read()
-    return process.wait(60), shown
+    ) as process:
+        assert process.stderr is not None
+        shown = ""
+        for line in process.stderr:
+            shown += line
+            if ready(shown):
+                os.killpg(process.pid, signal.SIGINT)
+                break
+        shown += process.stderr.read()
+        return process.wait(60), shown
 
 
 @pytest.mark.integration

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fetaledge.cli.app import app
+from fetaledge.cli.trained import measures_text, misses_text
 from fetaledge.models.strategies import STRATEGIES, StrategyName
 
 
@@ -37,3 +38,18 @@ def test_the_command_line_is_built_without_torch() -> None:
     code = "import sys, fetaledge.cli.app; print(*sorted({'torch', 'lightning', 'monai', 'cv2'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_the_last_line_names_the_measures_of_the_task() -> None:
+    from fetaledge_runtimes.tasks.registry import task_named
+
+    measured = {
+        "hc_mm": {"n": 4, "mae": 2.0},
+        "aop_deg": {"n": 3, "mae": 1.5},
+        "failures": 1,
+        "synthetic": True,
+    }
+    assert measures_text(measured, task_named("head")) == ", HC MAE 2.00 mm (n = 4)"
+    assert measures_text(measured, task_named("ps-fh")) == ", AoP MAE 1.50 degrees (n = 3)"
+    assert measures_text({"hc_mm": {"n": 0, "mae": None}}, task_named("head")) == ""
+    assert misses_text(measured).startswith(", 1 total misses (synthetic frames")
