@@ -24,7 +24,7 @@ class TorchEngine(Engine):
 
     def __init__(self, network: nn.Module, scale: float, offset: float, threads: int) -> None:
         torch.set_num_threads(threads)
-        self.version = torch.__version__
+        self.version = str(torch.__version__)  # it is a str of a kind of its own, which records refuse
         self.threads = threads
         self._network = network.eval()
         self._channels = input_channels(network)

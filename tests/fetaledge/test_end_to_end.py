@@ -39,7 +39,7 @@ def test_export_writes_the_bundle(exported: tuple[Path, str], small_run: Path) -
 
 def test_int8_alone_gives_fp32_too(small_run: Path, phantoms: Path, tmp_path: Path, fetaledge: Command) -> None:
     wide = ("--max-hc-mean-mm", 9, "--max-hc-bias-mm", 9, "--max-hc-p95-mm", 30, "--max-dice-drop", 0.05)
-    flags = ("--data", phantoms, "--int8", "--format", "onnx", *wide, "--max-new-failures", 9)
+    flags = ("--data", phantoms, "--int8", "--format", "onnx", *wide, "--max-new-failures", 9, "--min-cases", 2)
     done = fetaledge("export", small_run, "--out", tmp_path / "b", *flags)
     assert done.returncode == 0, done.stderr
     assert {variant.name for variant in Bundle.open(tmp_path / "b").manifest.variants} == {"onnx-int8", "onnx-fp32"}
@@ -49,6 +49,7 @@ def test_a_variant_beyond_the_gate_stays_out(
     small_run: Path, phantoms: Path, tmp_path: Path, fetaledge: Command
 ) -> None:
     flags = ("--data", phantoms, "--int8", "--format", "onnx", "--max-hc-mean-mm", 1e-4, "--max-hc-p95-mm", 1e-4)
+    flags += ("--min-cases", 2)
     done = fetaledge("export", small_run, "--out", tmp_path / "b", *flags)
     assert done.returncode == 1
     names = {variant.name for variant in Bundle.open(tmp_path / "b").manifest.variants}
@@ -72,7 +73,7 @@ def test_inspect_and_verify(bundle: Path, fetaledge: Command) -> None:
 def test_predict_pictures(reference_bundle: Path, phantoms: Path, tmp_path: Path, fetaledge: Command) -> None:
     frames = tmp_path / "frames"
     frames.mkdir()
-    rows = list(csv.DictReader((phantoms / "training_set_pixel_size_and_HC.csv").open()))[:4]
+    rows = list(csv.DictReader((phantoms / "training_set_pixel_size_and_HC.csv").read_text().splitlines()))[:4]
     table = ["filename,pixel_mm"]
     for row in rows:
         shutil.copy(phantoms / "training_set" / row["filename"], frames)

@@ -57,7 +57,7 @@ def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_its_data_are_read_by_its_layout(run: Run) -> None:
     report = json.loads(run("data", "check", "discs", "--json"))
     assert report["task"] == "disc" and report["usable"] == 160 and report["problems"] == []
-    assert 16 <= report["disc_mm"]["min"] < report["disc_mm"]["max"] <= 30
+    assert 16 <= report["measures"]["disc_mm"]["min"] < report["measures"]["disc_mm"]["max"] <= 30
 
 
 def test_the_gate_judges_in_its_own_unit(run: Run, folder: Path) -> None:
