@@ -47,7 +47,7 @@ def schema_of(kind: type[Document]) -> str:
 
 def to_json(part: Part) -> dict[str, Any]:
     """A document or a part of one as JSON's own types, keys in the order of its fields."""
-    plain: dict[str, Any] = msgspec.to_builtins(part)
+    plain: dict[str, Any] = _listed(msgspec.to_builtins(part))
     return plain
 
 
@@ -113,6 +113,13 @@ def schemas() -> dict[str, dict[str, Any]]:
         body = bodies[0] if len(bodies) == 1 else {"anyOf": list(bodies)}
         found[name] = {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "$defs": parts}
     return found
+
+
+def _listed(value: Any) -> Any:
+    """The same with lists in place of tuples, as JSON gives them back."""
+    if isinstance(value, dict):
+        return {key: _listed(inner) for key, inner in value.items()}
+    return [_listed(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _documents(kind: type[Document]) -> Iterator[type[Document]]:

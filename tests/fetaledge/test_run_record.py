@@ -60,7 +60,7 @@ def test_what_early_runs_lacked() -> None:
 
     document = from_json(given("reference"), UnetRunDocument, "run.json")
     assert (document.teachers, document.unlabelled, document.multiply_adds) == ((), None, None)
-    assert document.recipe.soft_weight is None and document.data.licence is None
+    assert document.recipe.soft_weight is None and document.data.licence is UNSET
 
 
 @pytest.mark.parametrize(
