@@ -213,7 +213,7 @@ def test_json(world: Callable[[Answers], list[Told]]) -> None:
     assert (phone["reached"], phone["emulated"], phone["facts"]["model"]) == (True, True, "Google Pixel 8")
     assert phone["conditions"]["battery"]["level_percent"] == 87
     assert (b["reached"], b["state"], b["facts"]) == (False, "it does not answer", None)
-    assert to_json(devices_document([])) == {"schema": "fetaledge/devices/1", "devices": ()}
+    assert to_json(devices_document([])) == {"schema": "fetaledge/devices/1", "devices": []}
 
 
 @pytest.mark.integration
