@@ -25,6 +25,13 @@ def _shared(part: str) -> Path:
     return path
 
 
+def pytest_configure() -> None:
+    """As the commands do: tests import engines themselves, and openvino's telemetry would fork this process."""
+    from fetaledge_runtimes.quiet import quiet
+
+    quiet()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_list_of_devices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What is fetched and built is shared with the user's cache; devices that only tests know are not noted there."""

@@ -10,6 +10,7 @@ from fetaledge_export.formats.format import Format
 from fetaledge_runtimes.engines.registry import engine_class
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.plugins import load, names
+from fetaledge_runtimes.quiet import quiet
 
 GROUP = "fetaledge.formats"
 
@@ -26,6 +27,7 @@ def format_named(name: str) -> Format:
     Raises:
         UsageError: none is installed.
     """
+    quiet()
     found: Format = load(GROUP, name)
     return found
 
