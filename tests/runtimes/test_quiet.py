@@ -113,8 +113,8 @@ except SystemExit:
     pass
 print(os.environ["ORT_DISABLE_TELEMETRY"], os.environ["NNCF_CI"], os.environ["MPLCONFIGDIR"])
 """
-    given = printed(code, **{**UNSET, "ORT_DISABLE_TELEMETRY": "0", "MPLCONFIGDIR": "/tmp/fonts"})
-    assert given[-1] == "0 1 /tmp/fonts"
+    given = printed(code, **{**UNSET, "ORT_DISABLE_TELEMETRY": "0", "MPLCONFIGDIR": "fonts-of-mine"})
+    assert given[-1] == "0 1 fonts-of-mine"
 
 
 def test_a_system_without_user_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
