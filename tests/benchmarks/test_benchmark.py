@@ -48,7 +48,7 @@ def test_the_record_has_the_designs_keys(record: BenchmarkRecord) -> None:
     assert (record.bundle, record.data) == ("bright", "bright ellipses")
     assert set(to_json(record)) == {
         "schema", "created", "notice", "bundle", "data", "host", "model", "frames", "plan", "results", "evaluations",
-        "devices", "lost",
+        "devices", "lost", "attribution",
     }  # fmt: skip
     for entry in record.results:
         assert set(to_json(entry)) == RESULT_KEYS
