@@ -8,6 +8,6 @@ from typing import Any
 
 
 def choices(name: str, values: Iterable[str]) -> Any:
-    """A :class:`StrEnum` of these values: help lists them, the shell completes them, another value is refused."""
+    """A ``StrEnum`` of these values: help lists them, the shell completes them, another value is refused."""
     make: Callable[..., Any] = StrEnum
     return make(name, {value: value for value in values})
