@@ -1,4 +1,4 @@
-"""What a device gets: the runtimes wheel, numpy and OpenCV, and nothing else."""
+"""What a device gets: the runtimes wheel, numpy, OpenCV, msgspec and Pillow, and nothing else."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_installs_and_imports_alone(bundle_folder: Path, frame_folder: Path, tmp
     python = place / "bin" / "python"
     (site,) = place.glob("lib/python*/site-packages")
     subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True, capture_output=True)
-    for package in ("numpy", "numpy.libs", "cv2", "opencv_python_headless.libs"):
+    for package in ("numpy", "numpy.libs", "cv2", "opencv_python_headless.libs", "msgspec", "PIL", "pillow.libs"):
         installed = _installed(package)
         if installed.is_dir():
             (site / package).symlink_to(installed, target_is_directory=True)
@@ -67,6 +67,7 @@ def test_installs_and_imports_alone(bundle_folder: Path, frame_folder: Path, tmp
 
 def _installed(package: str) -> Path:
     """Where a package of this environment lies; a ``.libs`` folder lies beside its package."""
-    spec = importlib.util.find_spec("numpy" if package.startswith("numpy") else "cv2")
+    beside = {"numpy.libs": "numpy", "opencv_python_headless.libs": "cv2", "pillow.libs": "PIL"}
+    spec = importlib.util.find_spec(beside.get(package, package))
     assert spec is not None and spec.origin is not None
     return Path(spec.origin).parents[1] / package
