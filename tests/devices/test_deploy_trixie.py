@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import pytest
@@ -15,10 +14,8 @@ from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.predictor import Predictor
 from tests.devices.test_deploy_stand_ins import opened
+from tests.export.conftest import Export, calibration, export, golden, network, validation  # noqa: F401
 from tests.stand_ins.pi import Pi
-
-if TYPE_CHECKING:
-    from tests.export.conftest import Export
 
 pytestmark = pytest.mark.integration
 VARIANTS = ("tflite-int8", "onnx-fp32")
@@ -27,17 +24,12 @@ VARIANTS = ("tflite-int8", "onnx-fp32")
 @pytest.fixture(scope="module")
 def small(export: Export, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
     """Really quantised, and trained to find ellipses."""
-
-    from tests.export.conftest import export
-
     folder = tmp_path_factory.mktemp("bundles") / "small"
     export(folder, formats=("onnx", "tflite"), precisions=("fp32", "int8"))
     return folder
 
 
 def test_a_pi_5_with_debian_13(pi5_trixie: Pi, small: Path, golden: list[Frame], tmp_path: Path) -> None:  # noqa: F811
-    from tests.export.conftest import golden
-
     with opened(pi5_trixie.address) as target:
         assert isinstance(target, SshTarget)
         platform = target.facts().platform

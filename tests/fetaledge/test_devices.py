@@ -241,7 +241,7 @@ def test_a_cut_connection_costs_one_process(
     worker_runs(pi4)
     pi4.cut()
     assert running.end() == 5, running.said
-    assert "begins anew" in running.said
+    assert "restarting the interrupted step" in running.said
     document = json.loads((tmp_path / "record.json").read_text())
     (row,) = document["results"]
     assert row["interruptions"] == 1 and row["accuracy"]["cases"] == 4 and document["lost"] == {}
