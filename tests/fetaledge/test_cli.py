@@ -323,3 +323,9 @@ def test_ctrl_c_without_messages(tmp_path: Path, bundle: Path) -> None:
         _, shown = process.communicate(timeout=60)
         assert process.returncode == 130 and "Traceback" not in shown, (arguments, shown)
         assert [path.name for path in tmp_path.iterdir()] == ["pictures"], arguments
+
+
+def test_the_demo_finds_the_reference_model() -> None:
+    from fetaledge.workflows.demo import REFERENCE_RUN
+
+    assert (REFERENCE_RUN / "run.json").is_file()

@@ -26,7 +26,7 @@ from fetaledge_runtimes.predictor import Predictor
 if TYPE_CHECKING:
     from fetaledge_export.results import ExportResult
 
-REFERENCE_RUN = Path(__file__).resolve().parents[2] / "reference"
+REFERENCE_RUN = Path(__file__).resolve().parents[3] / "reference"
 FRAMES = 48
 CALIBRATION_FRAMES = 24
 UNSEEN = 24
