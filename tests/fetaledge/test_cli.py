@@ -325,6 +325,7 @@ def test_ctrl_c_without_messages(tmp_path: Path, bundle: Path) -> None:
         assert [path.name for path in tmp_path.iterdir()] == ["pictures"], arguments
 
 
+@pytest.mark.integration
 def test_the_demo_finds_the_reference_model() -> None:
     from fetaledge.workflows.demo import REFERENCE_RUN
 
