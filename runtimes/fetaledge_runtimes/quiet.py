@@ -14,7 +14,6 @@ import os
 import sys
 import tempfile
 import warnings
-import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,13 +79,13 @@ def silenced(log: Path | None = None) -> Iterator[None]:
             os.dup2(sink.fileno(), 2)
             warnings.simplefilter("ignore")
             logging.disable(logging.WARNING)
-            # Not closed here: a library's log handler may keep the stream. Its descriptor goes with it.
-            descriptor = os.dup(sink.fileno())
-            raw = open(descriptor, "wb", closefd=False)  # noqa: PTH123, SIM115
-            written = io.TextIOWrapper(raw, "utf-8", "replace", write_through=True)
-            weakref.finalize(written, os.close, descriptor)
-            with contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):
-                yield
+            # Not closed here: a library's log handler may keep the stream. It holds no descriptor.
+            written = io.StringIO()
+            try:
+                with contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):
+                    yield
+            finally:
+                sink.write(written.getvalue().encode("utf-8", "replace"))
         finally:
             logging.disable(disabled)
             for number, copy in enumerate(saved, start=1):
