@@ -24,7 +24,7 @@ demo: $(VENV)/ready
 
 # Two workers, a file at a time: what a file makes for its tests is made once, what many share is kept (tests/made.py).
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
-WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 test: lint docs
 	$(PYTEST) $(WORKERS) --durations=25

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,28 @@ def test_openvino_computes_in_float32(random_net: Any) -> None:
     assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
     assert precisions(engine)["Convolution"] == {"f32"}
+
+
+CLOSED_IN_THE_ORDER_OF_OPENING = """
+import signal, sys
+from pathlib import Path
+from fetaledge_runtimes.engines.registry import open_engine
+
+first = open_engine(sys.argv[1], Path(sys.argv[2]), 1)
+second = open_engine(sys.argv[1], Path(sys.argv[2]), 1)
+del first
+del second
+signal.signal(signal.SIGINT, lambda *_: print("handled"))
+signal.raise_signal(signal.SIGINT)
+"""
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_a_signal_is_handled_after_engines_were_closed(format_name: str, bright_net: Any) -> None:
+    """OpenVINO's plug-in moves the signal stack: Ctrl-C ended in a segmentation fault, and so did a test's child."""
+    script = [sys.executable, "-c", CLOSED_IN_THE_ORDER_OF_OPENING, format_name, str(bright_net.paths[format_name])]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
 
 
 @pytest.mark.integration

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class OpenVinoEngine(Engine):
             "NUM_STREAMS": 1,
         }
         with loading(path, self.name):
-            compiled = openvino.Core().compile_model(str(path), "CPU", settings)
+            compiled = _core().compile_model(str(path), "CPU", settings)
             (taken,), (given,) = compiled.inputs, compiled.outputs
         self._size = check_input(path, _dtype(taken.element_type), _shape(taken.partial_shape))
         check_output(path, _dtype(given.element_type), _shape(given.partial_shape))
@@ -50,6 +51,19 @@ class OpenVinoEngine(Engine):
         check_frame(self._path, pixels.shape, self._size)
         results = self._request.infer([pixels[None, None]], share_inputs=True)
         return np.ascontiguousarray(results[0][0], dtype=np.float32)
+
+
+@cache
+def _core() -> Any:
+    """One for the process, never closed.
+
+    Its CPU plug-in takes over the thread's alternate signal stack and hands back the one that it found. Of two that do
+    not close in reverse order the second hands back freed memory, and the next signal that Python handles (Ctrl-C, a
+    child's end) is a segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _dtype(element_type: object) -> str:
