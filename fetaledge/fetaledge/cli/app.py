@@ -21,6 +21,7 @@ from fetaledge.cli import (
     predict,
     train,
     train_sam,  # noqa: F401
+    train_view,  # noqa: F401
     verify,
 )
 from fetaledge.cli.json_file import JsonFileCommand

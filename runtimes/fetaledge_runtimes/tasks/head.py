@@ -129,6 +129,8 @@ class Head(Task):
     note: ClassVar[str] = "Millimetres are only as good as the frame's spacing; a frame without one gets none."
     clipped: ClassVar[frozenset[str]] = frozenset({"head-touches-border"})
     uses_age: ClassVar[bool] = True
+    planes: ClassVar[frozenset[str]] = frozenset({"brain"})
+    other_view: ClassVar[str | None] = "not-a-head"
 
     def measure(self, mask: Image, pixel_mm: tuple[float, float] | None) -> Measured:
         """Status, values in mm whatever the status, and the second-moment ellipse in pixels of the frame."""

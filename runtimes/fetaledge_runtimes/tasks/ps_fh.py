@@ -186,6 +186,8 @@ class PsFh(Task):
         "that is mirrored, cut off, or lacks a structure gets a status instead of an angle."
     )
     may_be_empty: ClassVar[bool] = True
+    other_view: ClassVar[str | None] = "not-this-view"
+    mirrored_view: ClassVar[str | None] = "mirrored"
     challenge: ClassVar[str | None] = "PS-FH-AOP"
 
     def measure(self, mask: Image, pixel_mm: tuple[float, float] | None) -> Measured:

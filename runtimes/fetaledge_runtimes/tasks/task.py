@@ -81,6 +81,9 @@ class Task(ABC):
         clipped: statuses of a mask that the frame's edge cuts, so that its measure says nothing against a stated one.
         may_be_empty: whether a label without any structure is data, or a mistake.
         uses_age: whether :meth:`entry` makes something of a gestational age.
+        planes: names of standard planes that show what is measured.
+        other_view: the status of a frame that shows something else; None where no view check can be trained.
+        mirrored_view: the status of a frame that is the wrong way round; None where both ways will do.
         challenge: the challenge whose scores can be computed too, for comparison; None without one.
     """
 
@@ -94,6 +97,9 @@ class Task(ABC):
     clipped: ClassVar[frozenset[str]] = frozenset()
     may_be_empty: ClassVar[bool] = False
     uses_age: ClassVar[bool] = False
+    planes: ClassVar[frozenset[str]] = frozenset()
+    other_view: ClassVar[str | None] = None
+    mirrored_view: ClassVar[str | None] = None
     challenge: ClassVar[str | None] = None
 
     @property

@@ -1,0 +1,50 @@
+"""``fetaledge train view``: when a run's model should not measure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from fetaledge.cli.options import DATA, DataOption, ForceOption, TaskOption
+from fetaledge.cli.output import say
+from fetaledge.cli.train import app
+from fetaledge.cli.train_options import HARDWARE, RECIPE, SeedOption
+
+
+@app.command()
+def view(
+    run: Path = typer.Argument(metavar="RUN", help="Folder that fetaledge train wrote; the check is written into it."),
+    data: DataOption = ...,  # type: ignore[assignment]
+    others: list[Path] = typer.Option(
+        [],
+        "--others",
+        metavar="DIR",
+        help="Frames of other views: a data set, pictures, or images/ with a planes.csv. Repeat it for several.",
+        rich_help_panel=DATA,
+    ),
+    task: TaskOption = None,
+    withheld: float = typer.Option(
+        0.005, help="Share of the own frames that a score may withhold, by folds.", rich_help_panel=RECIPE
+    ),
+    seed: SeedOption = 0,
+    threads: int = typer.Option(2, help="Threads of the network.", rich_help_panel=HARDWARE),
+    force: ForceOption = False,
+) -> None:
+    """Learn which frames a run's model should not measure, and withhold their numbers."""
+    from fetaledge.data.layouts.open import open_dataset
+    from fetaledge.runs.open import open_run
+    from fetaledge.training.view.train import RECORD, train_view
+
+    opened = open_run(run)
+    dataset = open_dataset(data, task=task, progress=say)
+    dataset.check_task(opened.task, run)
+    record = train_view(
+        opened, dataset, others, withheld=withheld, seed=seed, threads=threads, force=force, progress=say
+    )
+    for source in record.sources:
+        kind = "own" if source.own else "other"
+        print(f"{source.source} ({kind}): {source.passed} of {source.frames} would be measured")
+    if record.mirrored_found is not None and record.mirrored_wrongly is not None:
+        print(f"mirrored: {record.mirrored_found:.1%} found, {record.mirrored_wrongly:.1%} of the others called so")
+    print(f"{run / RECORD} holds these figures; each frame was judged by a fit that had not seen its subject")

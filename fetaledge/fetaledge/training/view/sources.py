@@ -1,0 +1,141 @@
+"""The frames that a view check learns from: whose they are, and whether the model should measure them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from fetaledge.data.dataset import Dataset
+from fetaledge.data.layouts.open import open_dataset
+from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.frames.frame import Image
+from fetaledge_runtimes.frames.read import list_files, read_frames
+from fetaledge_runtimes.tasks.task import Task
+
+PLANES = "planes.csv"
+DRAWN = 240
+
+
+class Reads(Protocol):
+    """Gives the pixels ``uint8 (H, W)`` of one frame."""
+
+    def __call__(self) -> Image: ...
+
+
+@dataclass(frozen=True)
+class ViewFrame:
+    """One frame to learn from.
+
+    Attributes:
+        source: of which set, for the record: ``hc18``, ``african: femur``, ``drawn``.
+        subject: whose it is: no subject stands on both sides of a fold.
+        own: whether it shows what the model was made for.
+        read: gives its pixels.
+    """
+
+    source: str
+    subject: str
+    own: bool
+    read: Reads
+
+
+def own_frames(dataset: Dataset, validation: Collection[str]) -> list[ViewFrame]:
+    """The frames of the model's own data; those of the names ``validation`` are counted apart."""
+    return [
+        ViewFrame(
+            f"{dataset.name}: {'validation' if item.name in validation else 'training'}",
+            item.subject,
+            True,
+            partial(dataset.read_image, item),
+        )
+        for item in dataset.items
+    ]
+
+
+def other_frames(folder: Path, task: Task) -> list[ViewFrame]:
+    """The frames of a folder of other views: a data set, pictures, or standard planes.
+
+    A ``planes.csv`` (columns ``filename``, ``subject``, ``plane``) beside ``images/`` says what each frame shows: those
+    of a plane that the task names count as its own.
+
+    Raises:
+        InputError: the folder or its table cannot be used.
+    """
+    table = folder / PLANES
+    if table.is_file():
+        return list(_planes(folder, table, task))
+    try:
+        dataset = open_dataset(folder)
+    except InputError:
+        return [
+            ViewFrame(folder.resolve().name, file.stem, False, partial(_first_frame, file))
+            for file in list_files(folder)
+        ]
+    return [ViewFrame(dataset.name, item.subject, False, partial(dataset.read_image, item)) for item in dataset.items]
+
+
+def drawn_frames(seed: int, count: int = DRAWN) -> list[ViewFrame]:
+    """Discs, blobs, noise, gradients and stripes: what no probe gives, drawn with ``seed``."""
+    return [ViewFrame("drawn", f"drawn-{number}", False, partial(_draw, seed, number)) for number in range(count)]
+
+
+def _planes(folder: Path, table: Path, task: Task) -> Iterator[ViewFrame]:
+    name = folder.resolve().name
+    with table.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for number, row in enumerate(rows, 2):
+        if not all(row.get(key) for key in ("filename", "subject", "plane")):
+            raise InputError(f"{table} line {number} lacks a value", "give filename, subject and plane of each frame")
+        file = folder / "images" / row["filename"]
+        if not file.is_file():
+            raise InputError(f"{file} does not exist, though {table.name} names it", "correct the table")
+        own = row["plane"] in task.planes
+        yield ViewFrame(f"{name}: {row['plane']}", row["subject"], own, partial(_first_frame, file))
+
+
+def _first_frame(file: Path) -> Image:
+    return next(read_frames(file)).pixels
+
+
+def _draw(seed: int, number: int) -> Image:
+    rng = np.random.default_rng((seed, number))
+    height, width = int(rng.integers(200, 600)), int(rng.integers(200, 800))
+    ground, ink = (int(value) for value in rng.integers(0, 256, 2))
+    pixels = np.full((height, width), ground, np.float32)
+    kind = number % 5
+    if kind in (0, 1):
+        for _ in range(1 if kind == 0 else int(rng.integers(2, 12))):
+            middle = (int(rng.integers(0, width)), int(rng.integers(0, height)))
+            axes = tuple(int(value) for value in rng.integers(20, min(height, width) // 2, 2))
+            thickness = -1 if rng.random() < 0.6 else int(rng.integers(2, 20))
+            shade = float(rng.integers(0, 256)) if kind else float(ink)
+            cv2.ellipse(pixels, middle, axes, float(rng.uniform(0, 180)), 0, 360, shade, thickness)
+    elif kind == 2:
+        pixels = rng.normal(ground, 60, (height, width)).astype(np.float32)
+    elif kind == 3:
+        rows, columns = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+        turn = rng.uniform(0, 2 * np.pi)
+        pixels = (ground + (ink - ground) * (rows * np.sin(turn) + columns * np.cos(turn))).astype(np.float32)
+    else:
+        columns = np.arange(width) * rng.uniform(0.02, 0.5)
+        pixels = np.tile(ground + 80 * np.sin(columns), (height, 1)).astype(np.float32)
+    if rng.random() < 0.7:
+        pixels = cv2.GaussianBlur(pixels, (0, 0), float(rng.uniform(1, 12)))
+    if rng.random() < 0.5:
+        pixels = pixels + rng.normal(0, rng.uniform(2, 25), pixels.shape)
+    drawn: Image = np.clip(pixels, 0, 255).astype(np.uint8)
+    return drawn
+
+
+def subjects_in_folds(frames: Sequence[ViewFrame], folds: int, seed: int) -> np.ndarray:
+    """``int64 (N,)``: the fold of each frame, drawn by subject."""
+    subjects = sorted({frame.subject for frame in frames})
+    drawn = dict(zip(subjects, np.random.default_rng(seed).integers(0, folds, len(subjects)), strict=True))
+    return np.array([drawn[frame.subject] for frame in frames])

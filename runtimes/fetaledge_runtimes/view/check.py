@@ -1,0 +1,135 @@
+"""The check that a frame shows what a model was made for, as a bundle or a run holds it."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fetaledge_runtimes.errors import BundleError
+from fetaledge_runtimes.files import atomic_path
+from fetaledge_runtimes.frames.frame import Image, Logits
+from fetaledge_runtimes.view import outline, picture
+from fetaledge_runtimes.view.picture import describe_picture
+
+FILE = "view.npz"
+LENGTH = picture.LENGTH + outline.LENGTH
+CLIPPED_AT = 6.0
+OUTLINE_WEIGHT = 0.3
+AGAIN = "export the bundle again"
+
+
+@dataclass(frozen=True)
+class View:
+    """What the check says of a frame.
+
+    Attributes:
+        status: the status of the first score that is below 0; None where the frame passes.
+        quality: 0 to 1, from the lowest score; one half is where a status begins.
+    """
+
+    status: str | None
+    quality: float
+
+
+@dataclass(frozen=True, eq=False)
+class ViewCheck:
+    """A linear score for each status: below 0 the frame gets that status and no measure.
+
+    Attributes:
+        statuses: K of them, the first to be tried first.
+        weights: ``float32 (K, 1063)``; offsets: ``float32 (K,)``.
+        centre, spread: ``float32 (39,)`` of the outline's description over the frames that were learnt from.
+    """
+
+    statuses: tuple[str, ...]
+    weights: npt.NDArray[np.float32]
+    offsets: npt.NDArray[np.float32]
+    centre: npt.NDArray[np.float32]
+    spread: npt.NDArray[np.float32]
+
+    def __call__(self, pixels: Image, logits: Logits) -> View | None:
+        """Judge a frame ``uint8 (H, W)`` at the network's size by its logits; None where nothing is segmented."""
+        described = describe(pixels, logits, self.centre, self.spread)
+        return None if described is None else self.judge(described)
+
+    def scores(self, described: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """``float32 (..., K)`` of descriptions ``float32 (..., 1063)``."""
+        found: npt.NDArray[np.float32] = described @ self.weights.T + self.offsets
+        return found
+
+    def judge(self, described: npt.NDArray[np.float32]) -> View:
+        """The verdict on one description ``float32 (1063,)``."""
+        scores = self.scores(described)
+        failed = np.flatnonzero(scores < 0)
+        status = self.statuses[failed[0]] if len(failed) else None
+        return View(status, 1 / (1 + math.exp(-4 * float(np.clip(scores.min(), -5, 5)))))
+
+    def write(self, path: Path) -> None:
+        """Write the check as ``.npz``."""
+        with atomic_path(path) as partial, partial.open("wb") as stream:
+            np.savez_compressed(
+                stream,
+                statuses=np.array(self.statuses),
+                weights=self.weights,
+                offsets=self.offsets,
+                centre=self.centre,
+                spread=self.spread,
+            )
+
+    @classmethod
+    def read(cls, path: Path) -> ViewCheck:
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            BundleError: it is missing, damaged, or its arrays have other shapes.
+        """
+        if not path.is_file():
+            raise BundleError(f"{path} is missing", AGAIN)
+        try:
+            with np.load(path) as stored:
+                found = {name: stored[name] for name in ("statuses", "weights", "offsets", "centre", "spread")}
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{path} holds no view check: {error}", AGAIN) from error
+        count = len(np.atleast_1d(found["statuses"]))
+        shapes = {
+            "statuses": (count,),
+            "weights": (count, LENGTH),
+            "offsets": (count,),
+            "centre": (outline.LENGTH,),
+            "spread": (outline.LENGTH,),
+        }
+        for name, shape in shapes.items():
+            kind = "U" if name == "statuses" else "f"
+            if found[name].shape != shape or found[name].dtype.kind != kind or not count:
+                raise BundleError(
+                    f"{path} holds {name} of shape {found[name].shape} ({found[name].dtype}) where {shape} was expected",
+                    AGAIN,
+                )
+        numbers = {name: found[name].astype(np.float32) for name in shapes if name != "statuses"}
+        if not all(np.isfinite(values).all() for values in numbers.values()) or (numbers["spread"] <= 0).any():
+            raise BundleError(f"{path} holds values that are not finite, or a spread of 0", AGAIN)
+        return cls(tuple(map(str, found["statuses"])), **numbers)
+
+
+def describe(
+    pixels: Image, logits: Logits, centre: npt.NDArray[np.float32], spread: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32] | None:
+    """``float32 (1063,)``: picture, then outline in units of ``spread``; None where nothing is segmented."""
+    drawn = outline.describe_outline(pixels, logits)
+    return None if drawn is None else joined(describe_picture(pixels), drawn, centre, spread)
+
+
+def joined(
+    seen: npt.NDArray[np.float32],
+    drawn: npt.NDArray[np.float32],
+    centre: npt.NDArray[np.float32],
+    spread: npt.NDArray[np.float32],
+) -> npt.NDArray[np.float32]:
+    """Descriptions of picture ``(..., 1024)`` and outline ``(..., 39)`` as one ``float32 (..., 1063)``."""
+    scaled = np.clip((drawn - centre) / spread, -CLIPPED_AT, CLIPPED_AT) * OUTLINE_WEIGHT
+    return np.concatenate([seen, scaled], axis=-1).astype(np.float32)
