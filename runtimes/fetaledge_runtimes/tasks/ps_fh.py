@@ -65,6 +65,22 @@ class Progression:
         known = tuple(point for point in found if point is not None)
         return known if len(known) == len(POINTS) else None
 
+    def mirrored(self, width: int) -> Progression:
+        """The same construction in the mirror image of a frame of this many columns."""
+
+        def across(point: Point | None) -> Point | None:
+            return point and (width - 1 - point[0], point[1])
+
+        return replace(
+            self,
+            superior=across(self.superior),
+            inferior=across(self.inferior),
+            tangent=across(self.tangent),
+            nearest=across(self.nearest),
+            symphysis=self.symphysis and self.symphysis.mirrored(width),
+            head=self.head and self.head.mirrored(width),
+        )
+
 
 def measure_progression(mask: Image, pixel_mm: tuple[float, float] | None = None) -> Progression:
     """Angle of progression and head-symphysis distance of a label map ``uint8 (H, W)`` (1 symphysis, 2 head).
@@ -187,12 +203,16 @@ class PsFh(Task):
         "with --orientation mirrored. A frame that is cut off or lacks a structure gets a status instead of an angle."
     )
     may_be_empty: ClassVar[bool] = True
+    has_orientation: ClassVar[bool] = True
     challenge: ClassVar[str | None] = "PS-FH-AOP"
 
     def measure(self, mask: Image, pixel_mm: tuple[float, float] | None) -> Measured:
         """Status, angle and head-symphysis distance, and the :class:`Progression` behind them."""
         found = measure_progression(mask, pixel_mm)
         return Measured(found.status, {key: getattr(found, key) for key in self.keys}, found)
+
+    def mirror(self, measured: Measured, width: int) -> Measured:
+        return replace(measured, construction=measured.construction.mirrored(width))
 
     def draw(self, frame: Frame, mask: Image, measured: Measured, lines: Sequence[str]) -> Image:
         symphysis, head = ((mask == label).astype(np.uint8) for label in (PS, FH))
