@@ -114,7 +114,7 @@ def measure_progression(mask: Image, pixel_mm: tuple[float, float] | None = None
     if status is not None:
         return replace(nothing, status=status)
     scale = np.array((1.0, 1.0) if pixel_mm is None else (pixel_mm[1], pixel_mm[0]))
-    status, aop_deg, points = _construct(symphysis.scaled(*scale), head.scaled(*scale))
+    status, aop_deg, points = construct(symphysis.scaled(*scale), head.scaled(*scale))
     if status != "ok":
         return replace(nothing, status=status)
     _, inferior, _, nearest = points
@@ -149,8 +149,8 @@ def _mask_status(ps: Image, fh: Image, symphysis: Ellipse, head: Ellipse) -> str
     return None
 
 
-def _construct(symphysis: Ellipse, head: Ellipse) -> tuple[str, float, np.ndarray]:
-    """Status, angle and the four points of :data:`POINTS`, in the ellipses' own unit."""
+def construct(symphysis: Ellipse, head: Ellipse) -> tuple[str, float, np.ndarray]:
+    """Status, angle and the four points of :data:`POINTS` ``float64 (4, 2)``, in the ellipses' own unit."""
     reach = symphysis.a * np.array(symphysis.direction)
     centre, middle = np.array([symphysis.x, symphysis.y]), np.array([head.x, head.y])
     superior, inferior = sorted((centre - reach, centre + reach), key=lambda end: float(end[0]))
