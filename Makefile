@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DATA   ?= ../shared/hc18
+PSFHS  ?= ../shared/psfhs
 ENCODER_WEIGHTS ?= ../shared/weights/mobilenet_v2_imagenet.safetensors
 STAGES ?= out
 DIST   ?= dist
@@ -17,7 +18,7 @@ DIST   ?= dist
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint unit integration devices coverage docs tables wheels stand-ins android-runner cost-calibration reference sam-frames sam-base sam-study sam-student sam-vit-b clean
+.PHONY: demo test lint unit integration devices coverage docs tables wheels stand-ins android-runner cost-calibration angle-comparison reference sam-frames sam-base sam-study sam-student sam-vit-b clean
 
 demo: $(VENV)/ready
 	$(BIN)/fetaledge demo --out demo --force
@@ -74,6 +75,11 @@ android-runner: $(VENV)/ready
 # How far fetaledge cost's lower bound is from published latencies of ResNet-50 and MobileNetV2; 10 to 30 minutes.
 cost-calibration: $(VENV)/ready
 	$(BIN)/python tests/benchmarks/cost_calibration.py $(STAGES)/cost-calibration
+
+# Angles of real label maps beside the challenge's: the record in docs/results, and a sheet of those that differ.
+angle-comparison: $(VENV)/ready
+	$(BIN)/python tests/fetaledge/angle_comparison.py $(PSFHS) $(STAGES)/angle-comparison
+	cp $(STAGES)/angle-comparison/angle-fits.json docs/results/
 
 # The committed reference model, from HC18 and a MobileNetV2 encoder: the decoder first, then every layer.
 REFERENCE := --data $(DATA) --intensity symmetric --size 256 --phantoms 160 --seed 1 --force

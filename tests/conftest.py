@@ -69,6 +69,12 @@ def hc18() -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_psfhs() -> Path:
+    """Real transperineal frames with label maps, read in place."""
+    return _shared("psfhs")
+
+
+@pytest.fixture(scope="session")
 def encoder_weights() -> Path:
     """A real ImageNet MobileNetV2 encoder."""
     return _shared("weights/mobilenet_v2_imagenet.safetensors")

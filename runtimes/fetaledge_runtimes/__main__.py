@@ -29,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from fetaledge_runtimes.tasks.task import ORIENTATIONS
+
     parser = argparse.ArgumentParser(prog="python -m fetaledge_runtimes", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -39,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--out", type=Path, metavar="DIR", help="write masks, overlays and prediction.json here")
     predict.add_argument("--pixel-mm", type=float, metavar="MM", help="millimetres per pixel, over what a file says")
     predict.add_argument("--ga-weeks", type=float, metavar="W", help="gestational age by dates, for the centile")
+    predict.add_argument(
+        "--orientation", choices=ORIENTATIONS, help="view of the frames, where the task has one (default: standard)"
+    )
     predict.add_argument("--json", action="store_true", help="print the document, not lines")
     predict.add_argument("--force", action="store_true", help="replace an earlier DIR")
 
@@ -80,6 +85,7 @@ def _predict(options: argparse.Namespace) -> int:
         options.out,
         pixel_mm=options.pixel_mm,
         ga_weeks=options.ga_weeks,
+        orientation=options.orientation,
         force=options.force,
         report=None if options.json else lambda entry: print(one_line(entry, predictor.task)),
     )

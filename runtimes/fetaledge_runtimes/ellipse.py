@@ -59,6 +59,10 @@ class Ellipse:
         scale = np.diag([x_scale, y_scale])
         return from_moments(self.x * x_scale, self.y * y_scale, scale @ self.covariance() @ scale)
 
+    def mirrored(self, width: int) -> Ellipse:
+        """The same ellipse in the mirror image, left and right exchanged, of a frame of this many columns."""
+        return Ellipse(width - 1 - self.x, self.y, self.a, self.b, -self.angle_deg % 180)
+
     def rasterise(self, shape: tuple[int, int]) -> Image:
         """Mask ``uint8 (H, W)`` of 0 and 1: 1 where a pixel's centre lies inside."""
         rows, columns = np.ogrid[: shape[0], : shape[1]]

@@ -22,7 +22,10 @@ class Latency(Part, kw_only=True, frozen=True):
 
 
 class FrameFields(Part, kw_only=True, frozen=True):
-    """One frame. Each installed task adds its keys, null unless the frame is of that task and its status is ``ok``."""
+    """One frame. Each installed task adds its keys, null unless the frame is of that task and its status is ``ok``.
+
+    ``orientation`` is ``standard`` or ``mirrored``, as it was given; null where the task has none.
+    """
 
     source: str
     index: int
@@ -32,6 +35,7 @@ class FrameFields(Part, kw_only=True, frozen=True):
     overlay: str | None
     latency_ms: Latency | None
     bits: int | None = None
+    orientation: str | None = None
     message: str | None = None
 
 

@@ -22,7 +22,7 @@ from fetaledge_runtimes.predict_documents import prediction_type
 from fetaledge_runtimes.predictor import Prediction, Predictor
 from fetaledge_runtimes.records import from_json
 from fetaledge_runtimes.tasks.registry import all_measures, tasks
-from fetaledge_runtimes.tasks.task import Task
+from fetaledge_runtimes.tasks.task import MIRRORED, STANDARD, Task
 
 SCHEMA = "fetaledge/prediction/1"
 DOCUMENT = "prediction.json"
@@ -36,6 +36,7 @@ def predict_files(
     *,
     pixel_mm: float | None = None,
     ga_weeks: float | None = None,
+    orientation: str | None = None,
     bits: int | None = None,
     force: bool = False,
     report: Callable[[dict[str, Any]], None] | None = None,
@@ -52,21 +53,25 @@ def predict_files(
             appears when all is done, or not at all.
         pixel_mm: spacing in mm that takes the place of what the files say.
         ga_weeks: age by dates, for the centile.
+        orientation: ``standard``, the default, or ``mirrored``: see :meth:`Predictor.__call__`. Masks, overlays and
+            points lie on the frame's own grid.
         bits: depth of pictures stored in 16 bits; see :func:`read_frames`. Without it the pictures of each input share
             one.
         force: replace ``out`` where it holds a ``prediction.json``.
         report: called with each entry as it comes.
 
     Raises:
-        UsageError: ``pixel_mm`` or ``ga_weeks`` make no sense.
+        UsageError: ``pixel_mm``, ``ga_weeks`` or ``orientation`` make no sense.
         InputError: an input is missing or of no readable kind; or there is one file only, and it is damaged.
         BundleError: the model takes frames of another size than the manifest says.
         OutputError: ``out`` exists, or cannot be written.
     """
     if pixel_mm is not None:
         check_pixel_mm(pixel_mm)
-    predictor.task.check_age(ga_weeks)
     task = predictor.task
+    task.check_age(ga_weeks)
+    task.check_orientation(orientation)
+    view = (orientation or STANDARD) if task.has_orientation else None
     groups = [(group, depth_of(group, bits)) for group in map(list_files, inputs)]
     files = [file for group, _ in groups for file in group]
     with atomic_folder(out, force=force, marker=DOCUMENT) if out is not None else nullcontext() as folder:
@@ -83,7 +88,7 @@ def predict_files(
 
             try:
                 for frame, name in _named(read_frames(file, pixel_mm, depth), stems.unique(file.stem)):
-                    add(_entry(predictor(frame), task, name, folder, ga_weeks))
+                    add(_entry(predictor(frame, orientation), task, name, folder, ga_weeks, view))
             except InputError as error:
                 if len(files) == 1 or isinstance(error, BundleError):
                     raise
@@ -111,9 +116,8 @@ def one_line(entry: Mapping[str, Any], task: Task) -> str:
     name = entry["source"] if not entry["index"] else f"{entry['source']} [{entry['index']}]"
     if entry["status"] == UNREADABLE:
         return f"{name}  {UNREADABLE}: {entry['message']}"
-    if entry["status"] != "ok":
-        return f"{name}  {entry['status']}"
-    return f"{name}  " + "  ".join(task.lines(entry))
+    found = task.lines(entry) if entry["status"] == "ok" else [entry["status"]]
+    return "  ".join([name, *found, *_view_lines(entry)])
 
 
 def summary_line(source: Mapping[str, Any], task: Task) -> str | None:
@@ -130,6 +134,11 @@ def summary_line(source: Mapping[str, Any], task: Task) -> str | None:
 def exit_code(document: Mapping[str, Any]) -> int:
     """0, or 3 where a file was unreadable."""
     return 3 if any(entry["status"] == UNREADABLE for entry in document["frames"]) else 0
+
+
+def _view_lines(entry: Mapping[str, Any]) -> list[str]:
+    """What people read of an entry's orientation, where it is not the standard one."""
+    return ["mirrored view, flipped"] if entry["orientation"] == MIRRORED else []
 
 
 class _Stems:
@@ -165,7 +174,7 @@ def _named(frames: Iterator[Frame], stem: str) -> Iterator[tuple[Frame, str]]:
 
 
 def _entry(
-    prediction: Prediction, task: Task, name: str, folder: Path | None, ga_weeks: float | None
+    prediction: Prediction, task: Task, name: str, folder: Path | None, ga_weeks: float | None, view: str | None
 ) -> dict[str, Any]:
     frame = prediction.frame
     entry: dict[str, Any] = {
@@ -174,6 +183,7 @@ def _entry(
         "status": prediction.status,
         "pixel_mm": None if frame.pixel_mm is None else list(frame.pixel_mm),
         "bits": frame.bits,
+        "orientation": view,
         **_no_values(),
         **task.entry(prediction.measured, ga_weeks),
         "mask": None if folder is None else f"{name}_mask.png",
@@ -182,6 +192,7 @@ def _entry(
     }
     if folder is not None:
         lines = task.lines(entry) if prediction.status == "ok" else ["no measure", prediction.status]
+        lines += _view_lines(entry)
         _write_png(folder / entry["mask"], task.picture(prediction.mask))
         _write_png(folder / entry["overlay"], task.draw(frame, prediction.mask, prediction.measured, lines))
     return entry
@@ -197,7 +208,7 @@ def _unreadable(file: Path, error: InputError) -> dict[str, Any]:
         "source": str(file),
         "index": 0,
         "status": UNREADABLE,
-        **dict.fromkeys(("pixel_mm", "bits", "mask", "overlay", "latency_ms")),
+        **dict.fromkeys(("pixel_mm", "bits", "orientation", "mask", "overlay", "latency_ms")),
         **_no_values(),
         "message": str(error),
     }

@@ -8,6 +8,7 @@ from itertools import pairwise
 from time import perf_counter_ns
 
 import cv2
+import numpy as np
 
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.engines.base import Engine
@@ -17,7 +18,7 @@ from fetaledge_runtimes.frames.frame import Frame, Image, Logits
 from fetaledge_runtimes.postprocess import mask_from_logits
 from fetaledge_runtimes.preprocess import resize
 from fetaledge_runtimes.tasks.registry import task_named
-from fetaledge_runtimes.tasks.task import Measured, Task
+from fetaledge_runtimes.tasks.task import MIRRORED, Measured, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,14 @@ def interpret(frame: Frame, logits: Logits, task: Task, grid: tuple[int, int] | 
     """
     mask = mask_from_logits(logits, frame.pixels.shape, grid)
     return Prediction(frame, mask, task.measure(mask, frame.pixel_mm), {})
+
+
+def _flip(pixels: Image) -> Image:
+    return np.ascontiguousarray(pixels[:, ::-1])
+
+
+def _mirror_image(frame: Frame) -> Frame:
+    return replace(frame, pixels=_flip(frame.pixels))
 
 
 class Predictor:
@@ -116,14 +125,28 @@ class Predictor:
         """Logits ``float32 (C, h, w)`` of the resized frame."""
         return self.engine(resize(frame.pixels, self.size))
 
-    def __call__(self, frame: Frame) -> Prediction:
-        """Segment and measure one frame."""
+    def __call__(self, frame: Frame, orientation: str | None = None) -> Prediction:
+        """Segment and measure one frame.
+
+        Args:
+            frame: of any size.
+            orientation: ``standard``, the default, or ``mirrored``: then the frame's mirror image is segmented and
+                measured, and mask and construction are turned back onto the frame's own grid.
+
+        Raises:
+            UsageError: an orientation that there is not, or any for a task that has none.
+        """
+        self.task.check_orientation(orientation)
         times = [perf_counter_ns()]
-        pixels = resize(frame.pixels, self.size)
+        seen = _mirror_image(frame) if orientation == MIRRORED else frame
+        pixels = resize(seen.pixels, self.size)
         times.append(perf_counter_ns())
         logits = self.engine(pixels)
         times.append(perf_counter_ns())
-        prediction = interpret(frame, logits, self.task, self.size if self.nearest else None)
+        prediction = interpret(seen, logits, self.task, self.size if self.nearest else None)
+        if orientation == MIRRORED:
+            measured = self.task.mirror(prediction.measured, frame.pixels.shape[1])
+            prediction = replace(prediction, frame=frame, mask=_flip(prediction.mask), measured=measured)
         times.append(perf_counter_ns())
         spans = [(end - start) / 1e6 for start, end in pairwise(times)]
         latency_ms = {

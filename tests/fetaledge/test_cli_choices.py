@@ -25,6 +25,7 @@ TASKS, FORMATS, SPLITS = ("head", "ps-fh"), ("onnx", "openvino", "tflite"), ("al
         (("benchmark", "b", "--data", "d", "--split"), SPLITS),
         (("cost", "b", "--cpu"), ("cortex-a72", "cortex-a76")),
         (("predict", "b", "f", "--bits"), ("8", "10", "12", "16")),
+        (("predict", "b", "f", "--orientation"), ("standard", "mirrored")),
     ],
 )
 def test_another_value_is_refused_with_the_choices(call: Call, words: tuple[str, ...], known: tuple[str, ...]) -> None:

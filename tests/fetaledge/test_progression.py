@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,6 @@ from fetaledge_runtimes.tasks.challenge_angle import challenge_aop
 from fetaledge_runtimes.tasks.ps_fh import measure_progression
 
 STATUSES = {
-    "mirrored": "mirrored",
     "near-vertical": "ps-axis-vertical",
     "truncated": "head-truncated",
     "missing-ps": "missing-ps",
@@ -54,3 +55,22 @@ def test_true_masks_at_the_size_of_the_challenge() -> None:
     assert {one.status for one in found} == {"ok"}
     errors = [one.aop_deg - phantom.aop_deg for one, phantom in zip(found, phantoms, strict=True)]  # type: ignore[operator]
     assert np.abs(errors).mean() <= 0.25 and np.max(np.abs(errors)) <= 1.5
+
+
+@pytest.mark.integration
+def test_a_mirrored_phantom_is_measured_in_its_flipped_mask() -> None:
+    for seed in range(25):
+        phantom = psfh_phantom(seed, case="mirrored", drawn=False)
+        found = measure_progression(np.ascontiguousarray(phantom.labelled.mask[:, ::-1]))
+        assert found.aop_deg == pytest.approx(phantom.aop_deg, abs=1.5), f"seed {seed}"
+
+
+@pytest.mark.integration
+def test_real_label_maps_have_an_angle(real_psfhs: Path) -> None:
+    import SimpleITK
+
+    maps = sorted((real_psfhs / "label_mha").glob("*.mha"))
+    found = [measure_progression(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))) for path in maps]
+    angles = np.array([one.aop_deg for one in found if one.aop_deg is not None])
+    assert len(maps) == 646 and len(angles) >= 0.99 * len(maps)
+    assert angles.min() > 60 and 190 < angles.max() < 205, "the head crowns in a few"

@@ -82,8 +82,8 @@ def test_the_table_states_subjects_angles_and_spacing(psfhs: Path) -> None:
     assert (dataset[0].stated, dataset[0].frame.pixel_mm) == ({"aop_deg": 123.5}, (0.3, 0.3))
     assert (dataset[1].stated, dataset[1].frame.pixel_mm) == ({}, None)
     assert dataset.fingerprint() != before
-    (psfhs / "truth.csv").write_text("filename,aop_deg\n00001.mha,181\n")
-    with pytest.raises(InputError, match="00001: aop_deg is 181, and an angle of progression lies below 180"):
+    (psfhs / "truth.csv").write_text("filename,aop_deg\n00001.mha,211\n")
+    with pytest.raises(InputError, match="00001: aop_deg is 211, and an angle of progression lies below 210"):
         open_dataset(psfhs)
 
 
@@ -243,15 +243,17 @@ def test_check_counts_structures_and_statuses(psfhs: Path, tmp_path: Path) -> No
     only_head = label_map()
     only_head[only_head == 1] = 0
     write_frame(psfhs, "00002", only_head)
-    write_frame(psfhs, "00003", label_map()[:, ::-1].copy())
+    only_symphysis = label_map()
+    only_symphysis[only_symphysis == 2] = 0
+    write_frame(psfhs, "00003", only_symphysis)
     write(psfhs / "label_mha/00004.mha", label_map() + np.uint8(3))
     report = check_dataset(open_dataset(psfhs))
     assert (report.task, report.usable, report.sizes) == ("ps-fh", 3, {"256×256": 3})
-    assert report.structures == {"pubic-symphysis": 2, "head": 3}
-    assert report.statuses == {"ok": 1, "missing-ps": 1, "mirrored": 1} and report.aop_deg.n == 1
+    assert report.structures == {"pubic-symphysis": 2, "head": 2}
+    assert report.statuses == {"ok": 1, "missing-ps": 1, "missing-fh": 1} and report.aop_deg.n == 1
     assert [problem.file for problem in report.problems] == ["00004.mha"]
     lines = summary_lines(report)
-    assert "frames with: pubic-symphysis 2, head 3" in lines and not any("no millimetres" in line for line in lines)
+    assert "frames with: pubic-symphysis 2, head 2" in lines and not any("no millimetres" in line for line in lines)
 
     measured = report.aop_deg.median
     (psfhs / "truth.csv").write_text(f"filename,aop_deg\n00001.mha,{measured + 9}\n00002.mha,{measured + 9}\n")

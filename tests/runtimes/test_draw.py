@@ -195,6 +195,23 @@ def test_the_construction_of_the_angle_lies_where_it_is() -> None:
         assert (near(picture, colour) & (edge > 0)).sum() > 200
 
 
+def test_the_arc_of_an_angle_past_180_degrees_crosses_the_head() -> None:
+    frame, mask = blank((640, 640), level=0), np.zeros((640, 640), np.uint8)
+    head, symphysis = Ellipse(400, 330, 160, 155, 90), Ellipse(140, 250, 80, 32, 0)
+    for label, ellipse in ((2, head), (1, symphysis)):
+        mask[ellipse.rasterise(mask.shape) > 0] = label
+    found = measure_progression(mask)
+    assert found.aop_deg is not None and found.aop_deg > 185
+    axis, touching = (np.subtract(end, found.inferior) for end in (found.superior, found.tangent))
+    radius = 0.5 * min(np.linalg.norm(axis), np.linalg.norm(touching))
+    half = math.radians(found.aop_deg / 2)
+    reach = radius * np.array([-math.cos(half), math.sin(half)])  # from the left by half of the angle, downwards
+    picture = draw_angle(frame, mask, ())
+    (x, y), (far_x, far_y) = (np.rint(found.inferior + side * reach).astype(int) for side in (1, -1))
+    assert picture[y - 2 : y + 3, x - 2 : x + 3].max() > 90
+    assert picture[far_y - 2 : far_y + 3, far_x - 2 : far_x + 3].max() == 0
+
+
 @pytest.mark.parametrize("shape", SIZES)
 def test_an_angle_in_any_size(shape: tuple[int, int]) -> None:
     frame, mask = blank(shape), psfh_mask(shape)
@@ -205,8 +222,8 @@ def test_an_angle_in_any_size(shape: tuple[int, int]) -> None:
 
 def test_without_an_angle_there_is_no_construction() -> None:
     frame, mask = blank((256, 256), level=0), psfh_mask((256, 256))
-    mirrored = np.ascontiguousarray(mask[:, ::-1])
-    picture = draw_angle(frame, mirrored, ("no measure", "mirrored"))
+    cut = np.roll(mask, 256 - int(np.nonzero(mask)[1].max()), axis=1)
+    picture = draw_angle(frame, cut, ("no measure", "head-truncated"))
     assert near(picture, AMBER).sum() > 30
     assert near(picture, ELLIPSE).sum() == 0
     draw_angle(frame, np.zeros_like(mask), ("no measure",))

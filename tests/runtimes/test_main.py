@@ -56,7 +56,15 @@ def test_predict_exits_3_after_a_bad_file(
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["fly"], ["predict"], ["bench", "b"], ["predict", "b", "i", "--pixel-mm", "x"]]
+    "arguments",
+    [
+        [],
+        ["fly"],
+        ["predict"],
+        ["bench", "b"],
+        ["predict", "b", "i", "--pixel-mm", "x"],
+        ["predict", "b", "i", "--orientation", "upside-down"],
+    ],
 )
 def test_wrong_usage_exits_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -72,6 +80,7 @@ def test_wrong_usage_exits_2(arguments: list[str], capsys: pytest.CaptureFixture
         (["--variant", "onnx-int4"], 2, "no variant 'onnx-int4'"),
         (["--pixel-mm", "0"], 2, "pixel spacing"),
         (["--ga-weeks", "99"], 2, "99.0 weeks"),
+        (["--orientation", "mirrored"], 2, "an orientation was given to a model for the task head"),
     ],
 )
 def test_values_that_make_no_sense(

@@ -283,15 +283,15 @@ def test_a_missed_structure_is_a_failure() -> None:
 
 
 def test_the_record_of_an_angle() -> None:
-    mirrored = np.ascontiguousarray(labels()[:, ::-1])
+    cut = np.roll(labels(), -40, axis=1)
     truth = measure_progression(labels()).aop_deg
     assert truth is not None
     scores = [
         psfh("a", labels(), aop_deg=truth - 1),
         psfh("b", labels(), aop_deg=truth + 3),
         psfh("missed", labels(None)),
-        psfh("rightly none", mirrored, mirrored, aop_deg=truth),
-        psfh("unfounded", labels(), mirrored),
+        psfh("rightly none", cut, cut, aop_deg=truth),
+        psfh("unfounded", labels(), cut),
     ]
     given = evaluation_record(scores, task=PS_FH, variant="v", engine="e", data="d", synthetic=True)
     aop = given["aop_deg"]
@@ -300,7 +300,7 @@ def test_the_record_of_an_angle() -> None:
     assert aop["p95"] == pytest.approx(2.9) and len(aop["ci95"]) == 2
     assert given["structures"]["ps"]["dice"]["n"] == 5 and given["structures"]["ps"]["failures"] == 2
     assert set(given["structures"]["fh"]) == {"dice", "iou", "hd95_px", "assd_px", "failures"}
-    assert given["hc_mm"] is None and given["statuses"] == {"mirrored": 1, "missing-ps": 1, "ok": 3}
+    assert given["hc_mm"] is None and given["statuses"] == {"missing-ps": 1, "ok": 3, "ps-truncated": 1}
     first = given["per_case"][0]
     assert first["aop_error_deg"] == pytest.approx(1) and first["status"] == first["true_status"] == "ok"
     assert first["structures"]["fh"]["dice"] == 1

@@ -34,6 +34,13 @@ class Bits(StrEnum):
     SIXTEEN = "16"
 
 
+class Orientation(StrEnum):
+    """Which way round a frame is."""
+
+    STANDARD = "standard"
+    MIRRORED = "mirrored"
+
+
 class SplitName(StrEnum):
     """The frames that a model is scored on: all, or one side of its run's split."""
 

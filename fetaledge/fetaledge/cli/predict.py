@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from fetaledge.cli.options import DATA, MODEL, OUTPUT, Bits, BundleArgument, ForceOption, JsonOption, ThreadsOption
+from fetaledge.cli.options import (
+    DATA,
+    MODEL,
+    OUTPUT,
+    Bits,
+    BundleArgument,
+    ForceOption,
+    JsonOption,
+    Orientation,
+    ThreadsOption,
+)
 from fetaledge.cli.output import deliver, say
 
 
@@ -23,6 +33,13 @@ def predict(
     ga_weeks: Annotated[
         float | None,
         typer.Option(help="Gestational age by dates, for the centile of the HC.", rich_help_panel=DATA),
+    ] = None,
+    orientation: Annotated[
+        Orientation | None,
+        typer.Option(
+            help="View of transperineal frames (default: standard, the mother's head to the left).",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     bits: Annotated[
         Bits | None,
@@ -59,6 +76,7 @@ def predict(
         out,
         pixel_mm=pixel_mm,
         ga_weeks=ga_weeks,
+        orientation=None if orientation is None else orientation.value,
         bits=None if bits is None else int(bits.value),
         force=force,
         report=None if as_json else lambda entry: print(one_line(entry, predictor.task), flush=True),

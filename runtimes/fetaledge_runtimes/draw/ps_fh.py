@@ -64,8 +64,10 @@ def _angle(canvas: Image, points: Points, thickness: int) -> None:
         along = (end - begin) / max(math.dist(begin, end), 1e-9)
         back = 0.25 * past if begin is superior else 0.0
         polyline(canvas, np.array([begin - back * along, end + past * along]), AXES, thickness, closed=False)
-    first, last = math.atan2(axis[1], axis[0]), math.atan2(touching[1], touching[0])
-    turn = (last - first + math.pi) % (2 * math.pi) - math.pi
+    first, last, within = (math.atan2(y, x) for x, y in (axis, touching, nearest - inferior))
+    turn = (last - first) % (2 * math.pi)
+    if turn < (within - first) % (2 * math.pi):  # the arc crosses the head, past half a turn too
+        turn -= 2 * math.pi
     radius = 0.5 * min(math.hypot(*axis), math.hypot(*touching))
     directions = first + np.linspace(0, turn, 60)
     arc = inferior + radius * np.stack([np.cos(directions), np.sin(directions)], axis=1)

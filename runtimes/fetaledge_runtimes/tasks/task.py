@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.frames.frame import Frame, Image
 
+STANDARD, MIRRORED = ORIENTATIONS = ("standard", "mirrored")
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -83,7 +85,7 @@ class Task(ABC):
         uses_age: whether :meth:`entry` makes something of a gestational age.
         planes: names of standard planes that show what is measured.
         other_view: the status of a frame that shows something else; None where no view check can be trained.
-        mirrored_view: the status of a frame that is the wrong way round; None where both ways will do.
+        has_orientation: whether a frame and its mirror image measure differently, so that it matters which one it is.
         challenge: the challenge whose scores can be computed too, for comparison; None without one.
     """
 
@@ -99,7 +101,7 @@ class Task(ABC):
     uses_age: ClassVar[bool] = False
     planes: ClassVar[frozenset[str]] = frozenset()
     other_view: ClassVar[str | None] = None
-    mirrored_view: ClassVar[str | None] = None
+    has_orientation: ClassVar[bool] = False
     challenge: ClassVar[str | None] = None
 
     @property
@@ -114,6 +116,13 @@ class Task(ABC):
     @abstractmethod
     def measure(self, mask: Image, pixel_mm: tuple[float, float] | None) -> Measured:
         """Measure a mask ``uint8 (H, W)`` of the task's classes; ``pixel_mm`` = (row, column) spacing or None."""
+
+    def mirror(self, measured: Measured, width: int) -> Measured:
+        """What was measured in the mirror image of a frame of this width, with its construction in the frame itself.
+
+        A task that has an orientation defines it.
+        """
+        raise NotImplementedError(f"the task {self.name} has no orientation")
 
     @abstractmethod
     def draw(self, frame: Frame, mask: Image, measured: Measured, lines: Sequence[str]) -> Image:
@@ -137,6 +146,13 @@ class Task(ABC):
         """Raise :class:`UsageError` for a gestational age that this task makes nothing of."""
         if ga_weeks is not None and not self.uses_age:
             raise UsageError(f"a gestational age was given to a model for the task {self.name}", "leave it out")
+
+    def check_orientation(self, orientation: str | None) -> None:
+        """Raise :class:`UsageError` for an orientation that there is not, or that this task makes nothing of."""
+        if orientation is not None and not self.has_orientation:
+            raise UsageError(f"an orientation was given to a model for the task {self.name}", "leave it out")
+        if orientation not in (None, *ORIENTATIONS):
+            raise UsageError(f"there is no orientation {orientation!r}", f"give one of {', '.join(ORIENTATIONS)}")
 
     def picture(self, mask: Image) -> Image:
         """The mask as it is written to a PNG: 0 and 255, or the labels where there are several."""

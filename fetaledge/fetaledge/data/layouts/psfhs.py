@@ -18,7 +18,7 @@ from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.images import check_size
 from fetaledge_runtimes.frames.spacing import SPACING_COLUMNS, spacing_of
 from fetaledge_runtimes.frames.tables import Row, Table, read_table
-from fetaledge_runtimes.tasks.ps_fh import PS_FH
+from fetaledge_runtimes.tasks.ps_fh import AOP_RANGE_DEG, PS_FH
 
 ENDING = ".mha"
 PLANES = 3
@@ -48,8 +48,10 @@ class Psfhs(PairedFolders):
         if row is None:
             return Item(stem, stem, image, label, None)
         aop_deg = row.number("aop_deg")
-        if aop_deg is not None and aop_deg >= 180:
-            raise ValueError(f"aop_deg is {aop_deg:g}, and an angle of progression lies below 180 degrees")
+        if aop_deg is not None and aop_deg > AOP_RANGE_DEG[1]:
+            raise ValueError(
+                f"aop_deg is {aop_deg:g}, and an angle of progression lies below {AOP_RANGE_DEG[1]:g} degrees"
+            )
         stated = {} if aop_deg is None else {"aop_deg": aop_deg}
         return Item(stem, row.cells["subject"] or stem, image, label, spacing_of(row), stated)
 

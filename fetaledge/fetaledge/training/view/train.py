@@ -23,6 +23,7 @@ from fetaledge_runtimes.frames.scan import find_scan
 from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.preprocess import resize
 from fetaledge_runtimes.records import Document, Part, write_document
+from fetaledge_runtimes.tasks.task import MIRRORED
 from fetaledge_runtimes.view.check import FILE, ViewCheck, joined
 from fetaledge_runtimes.view.outline import describe_outline
 from fetaledge_runtimes.view.picture import describe_picture
@@ -102,7 +103,7 @@ def train_view(
     frames += drawn_frames(seed)
     progress(f"segmenting {len(frames)} frames and their altered versions")
     engine = TorchEngine(run.network(), run.scale, run.offset, threads)
-    flipped = [np.fliplr] if task.mirrored_view else []
+    flipped = [np.fliplr] if task.has_orientation else []
     seen = [_described(frame, number, engine, run.size, seed, flipped) for number, frame in enumerate(frames)]
     kept = [place for place, found in enumerate(seen) if found is not None]
     named = [frames[place] for place in kept]
@@ -119,9 +120,9 @@ def train_view(
     progress("fitting")
     first = fit_score(described, own, groups, folds, judged, withheld)
     fits, statuses, shares = [first], [task.other_view], (None, None)
-    if task.mirrored_view:
+    if task.has_orientation:
         second, shares = _fit_mirrored(described, judged, folds, withheld)
-        fits, statuses = [first, second], [task.other_view, task.mirrored_view]
+        fits, statuses = [first, second], [task.other_view, MIRRORED]
     check = ViewCheck(
         tuple(statuses),
         np.array([fit.weights for fit in fits], np.float32),
