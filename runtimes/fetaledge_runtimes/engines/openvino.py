@@ -31,7 +31,7 @@ class OpenVinoEngine(Engine):
     rank: ClassVar[int] = 1
 
     def __init__(self, path: Path, threads: int) -> None:
-        openvino = load_package("openvino", self.name, self.distribution)
+        load_package("openvino", self.name, self.distribution)
         self.version = version("openvino")
         self._path = path
         settings = {
