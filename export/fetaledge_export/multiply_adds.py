@@ -7,9 +7,16 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 
-def multiply_adds(network: nn.Module, size: tuple[int, int]) -> int:
-    """Multiply-adds of convolutions and matrix products for one frame of ``size`` (H, W), counted by PyTorch."""
+def multiply_adds(network: nn.Module, frame: torch.Tensor) -> int:
+    """Multiply-adds of convolutions and matrix products for one frame, counted by PyTorch.
+
+    A converter may fold products that do not depend on the frame: of a SAM its files hold up to 1 % fewer.
+
+    Args:
+        network: in evaluation mode.
+        frame: of the shape and type that the network takes; its values do not matter.
+    """
     counter = FlopCounterMode(display=False)
     with torch.inference_mode(), counter:
-        network(torch.zeros(1, 3, *size))
+        network(frame)
     return counter.get_total_flops() // 2
