@@ -108,6 +108,7 @@ def write_bundle(folder: Path) -> Path:
         classes=("background", "head"),
         input=ModelInput(SIZE, SIZE, 1.0, 0.0),
         output=ModelOutput(1, SIZE, SIZE),
+        multiply_adds=SIZE * SIZE * 9,
         variants=tuple(variants),
         others=(),
         source={},

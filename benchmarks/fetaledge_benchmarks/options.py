@@ -23,6 +23,7 @@ class BenchmarkOptions:
         rounds: number of processes to spread the samples over.
         seed: of the rows' order.
         engines: versions for deploying, such as ``onnxruntime==1.22.0``.
+        ignore_memory: also try variants that are estimated to need more memory than a target has available.
         sustained_minutes: how long each row then runs on, for latency over time; None: not at all.
         cool_down_s: longest wait in seconds before a process for the temperature at the start; None: no wait.
         benchmark_model: Google's program of that name, for the TFLite variants on phones; None: not used.
@@ -38,6 +39,7 @@ class BenchmarkOptions:
     rounds: int = ROUNDS
     seed: int = 0
     engines: tuple[str, ...] = ()
+    ignore_memory: bool = False
     sustained_minutes: float | None = None
     cool_down_s: float | None = None
     benchmark_model: Path | None = None

@@ -102,6 +102,7 @@ class TargetRun:
                 self.target,
                 variants=[variant.name for variant in chosen],
                 engines=options.engines,
+                ignore_memory=options.ignore_memory,
                 progress=session.progress,
                 strict=False,
             )

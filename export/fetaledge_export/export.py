@@ -22,6 +22,7 @@ from fetaledge_export.formats.format import PRECISIONS
 from fetaledge_export.formats.registry import format_named, format_names
 from fetaledge_export.gate import Limits
 from fetaledge_export.model_card import card
+from fetaledge_export.multiply_adds import multiply_adds
 from fetaledge_export.parity import FRAMES, ParityCheck
 from fetaledge_export.results import ExportResult, gate_record
 from fetaledge_export.torch_engine import TorchEngine
@@ -103,6 +104,7 @@ def export_bundle(
             classes=task.classes,
             input=ModelInput(size[0], size[1], scale, offset),
             output=_probe(model, torch_engine, size),
+            multiply_adds=multiply_adds(model, torch.zeros((1, 1, *size), dtype=torch.uint8)),
             variants=(),
             others=(),
             source=dict(source),

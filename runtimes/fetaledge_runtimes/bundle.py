@@ -72,7 +72,11 @@ class ModelOutput(Part, frozen=True):
 
 
 class Manifest(Document, kw_only=True, frozen=True):
-    """``manifest.json``. ``source`` and ``calibration`` are facts about the run and its data, with fingerprints."""
+    """``manifest.json``.
+
+    ``multiply_adds``: of the network for one frame, as the device runs it; bundles of early versions lack it.
+    ``source`` and ``calibration`` are facts about the run and its data, with fingerprints.
+    """
 
     schema: str = SCHEMA
     name: str
@@ -80,6 +84,7 @@ class Manifest(Document, kw_only=True, frozen=True):
     classes: tuple[str, ...]
     input: ModelInput
     output: ModelOutput
+    multiply_adds: int | None = None
     variants: tuple[Variant, ...]
     others: tuple[StoredFile, ...]
     source: dict[str, Any]

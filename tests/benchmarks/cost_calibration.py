@@ -80,16 +80,18 @@ class Classifier(nn.Module):
 def write_bundle(folder: Path, name: str) -> Path:
     """A bundle of one network with every format and precision, as far as ``fetaledge cost`` reads it."""
     from fetaledge_export.formats.registry import format_named
+    from fetaledge_export.multiply_adds import multiply_adds
     from fetaledge_runtimes.bundle import Manifest, ModelInput, ModelOutput, StoredFile, Variant
     from fetaledge_runtimes.engines.registry import engine_class
 
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     frames = [rng.integers(0, 256, SIZE).astype(np.uint8) for _ in range(4)]
+    network = Classifier(name)
     variants = []
     for format_name, (engine, package) in FORMATS.items():
         chosen, runner = format_named(format_name), engine_class(format_name)
-        base = chosen.convert(Classifier(name), SIZE, folder, False)
+        base = chosen.convert(network, SIZE, folder, False)
         for precision in PRECISIONS:
             path = folder / f"{format_name}-{precision}{runner.suffix}"
             files = chosen.write(base, path, precision, frames, {}, False)
@@ -108,6 +110,7 @@ def write_bundle(folder: Path, name: str) -> Path:
         classes=names,
         input=grid,
         output=logits,
+        multiply_adds=multiply_adds(network, torch.zeros((1, 1, *SIZE), dtype=torch.uint8)),
         variants=tuple(variants),
         others=(),
         source={},

@@ -80,6 +80,7 @@ def test_what_was_counted_is_the_inference(counted: CostRecord, golden_bundle: P
     assert counted.schema == "fetaledge/cost/1"
     assert counted.notice == "research software, not a medical device"
     assert "bound, not a measurement" in counted.note
+    assert counted.multiply_adds_from == "manifest.json"
 
 
 @needs_emulator
@@ -106,6 +107,24 @@ def test_a_variant_that_cannot_run_does_not_lose_the_others(golden_bundle: Path,
     assert plot.read_bytes()[:4] == b"\x89PNG"
     with pytest.raises(CountingFailed, match="no variant could be counted: .*onnx-int8.onnx cannot be loaded"):
         measure_cost(broken, cpus=["cortex-a76"], variants=["onnx-int8"])
+
+
+@needs_emulator
+@pytest.mark.integration
+def test_a_bundle_that_does_not_state_its_multiply_adds(golden_bundle: Path, tmp_path: Path) -> None:
+    """Those of early versions do not: their instructions are counted, and the roofline is left out."""
+    early, document, plot = tmp_path / "bundle", tmp_path / "cost.json", tmp_path / "cost.png"
+    shutil.copytree(golden_bundle, early)
+    with_changes(Manifest.read(early), multiply_adds=None).write(early)
+    command = ["cost", str(early), "--cpu", "cortex-a76", "--variant", "onnx-fp32", "--plot", str(plot)]
+    done = CliRunner().invoke(app, [*command, "--json", str(document)])
+    assert done.exit_code == 0, done.output
+    assert "was not drawn: the bundle does not state its multiply-adds; export it again" in done.output
+    assert not plot.exists()
+    written = read_document(document, CostRecord, "cost")
+    result = row(written, "onnx-fp32", "cortex-a76")
+    assert (written.multiply_adds_from, result.multiply_adds, result.failure) == (None, None, None)
+    assert result.instructions > 50_000
 
 
 @pytest.mark.integration

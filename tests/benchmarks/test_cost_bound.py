@@ -1,4 +1,4 @@
-"""The arithmetic of the bound, on counts made by hand; the multiply-adds of a graph; the table and the picture."""
+"""The arithmetic of the bound, on counts made by hand; the table and the picture."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from msgspec.structs import replace
 from fetaledge_benchmarks.cost import draw_roofline, table_header, table_rows
 from fetaledge_benchmarks.cost.bound import CORES, WHAT, bound, core_named
 from fetaledge_benchmarks.cost.count import PROGRAM, parse_counts
-from fetaledge_benchmarks.cost.multiply_adds import convolution, matrix_product, multiply_adds, of_onnx, transposed
 from fetaledge_benchmarks.cost.qemu_plugin import SOURCE
 from fetaledge_benchmarks.cost.record import CostRecord, CostResult, core_facts, least_time
 from fetaledge_benchmarks.cost.roofline import attained, intensity
-from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import UsageError
 
 A72, A76 = CORES["cortex-a72"], CORES["cortex-a76"]
@@ -83,23 +81,6 @@ def test_counts_of_all_threads_are_added() -> None:
     counts = parse_counts(line, "1.2")
     assert counts.executed == {"integer": 8, "load": 2}
     assert (counts.instructions, counts.read, counts.written, counts.threads) == (10, 16, 8, 2)
-
-
-def test_multiply_adds_by_hand() -> None:
-    assert convolution((16, 3, 3, 3), (1, 16, 112, 112)) == 16 * 112 * 112 * 27
-    assert convolution((32, 1, 3, 3), (1, 32, 10, 10)) == 32 * 100 * 9  # depthwise
-    assert transposed((8, 4, 2, 2), (1, 8, 5, 5)) == 25 * 8 * 4 * 4
-    assert matrix_product((1, 7, 64), (1, 7, 10)) == 7 * 64 * 10
-    assert matrix_product((64, 7), (7, 10), True) == 7 * 64 * 10
-
-
-@pytest.mark.integration
-def test_multiply_adds_of_a_bundle(bundle_folder: Path) -> None:
-    """One 3×3 filter over 64×64: the same number from OpenVINO's XML and from ONNX."""
-    found = multiply_adds(Bundle.open(bundle_folder))
-    assert found is not None
-    assert (found.count, found.file) == (64 * 64 * 9, "openvino-fp32.xml")
-    assert of_onnx(bundle_folder / "onnx-fp32.onnx") == found.count
 
 
 def result(variant: str, cpu: str, fma: int, loads: int) -> CostResult:

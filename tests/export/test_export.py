@@ -38,6 +38,13 @@ def test_the_bundle_is_whole_and_every_variant_passed(exported) -> None:
     assert bundle.manifest.calibration is not None and bundle.manifest.calibration["frames"] == 12
 
 
+def test_the_manifest_states_the_multiply_adds(exported) -> None:
+    """By hand: outputs times 9 weights times inputs of each convolution, the first of which reads one grey channel."""
+    down = 8 * 32 * 48 * 9 * 1 + 16 * 16 * 24 * 9 * 8 + 32 * 8 * 12 * 9 * 16
+    up = 16 * 16 * 24 * 9 * 48 + 16 * 32 * 48 * 9 * 24 + 8 * 64 * 96 * 9 * 16 + 1 * 64 * 96 * 9 * 8
+    assert Bundle.open(exported.result.folder).manifest.multiply_adds == down + up
+
+
 def test_the_gate_measured_something(exported) -> None:
     """The reference segments the heads, int8 moves a little and fp32 does not."""
     assert min(score.dice for score in exported.result.reference) > 0.9

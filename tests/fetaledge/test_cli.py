@@ -11,12 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 import fetaledge
+from fetaledge_runtimes.errors import FetalEdgeError
 from tests.stand_ins.fixtures import lacking
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -330,3 +332,20 @@ def test_the_demo_finds_the_reference_model() -> None:
     from fetaledge.workflows.demo import REFERENCE_RUN
 
     assert (REFERENCE_RUN / "run.json").is_file()
+
+
+@pytest.mark.parametrize("words", [(), ("--ignore-memory",)])
+def test_a_benchmark_can_ignore_the_estimate_of_memory(
+    call: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    from fetaledge.workflows import benchmark as workflow
+
+    asked: list[bool] = []
+
+    def benchmark_bundle(bundle: Path, data: Path, options: Any, **_: Any) -> Any:
+        asked.append(options.ignore_memory)
+        raise FetalEdgeError("not measured")
+
+    monkeypatch.setattr(workflow, "benchmark_bundle", benchmark_bundle)
+    call("benchmark", "bundle", "--data", "frames", "--target", "ssh://pi", *words)
+    assert asked == [bool(words)]

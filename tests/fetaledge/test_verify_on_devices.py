@@ -15,6 +15,7 @@ from msgspec.structs import replace as with_changes
 
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.workflows.device_documents import DeviceGateVerdict
+from fetaledge_benchmarks import BenchmarkOptions, BenchmarkRecord
 from fetaledge_devices.deploy import Deployment
 from fetaledge_devices.targets import Target
 from fetaledge_devices.wheels.pins import engine_package
@@ -103,12 +104,12 @@ def bundle(tmp_path: Path, data: Path) -> Path:
 
 
 @pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[CaseScore]], None]:
-    """Say what scores a Pi gives."""
+def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[CaseScore]], list[BenchmarkOptions]]:
+    """Say what scores a Pi gives; the options of each benchmark."""
 
     from fetaledge.workflows import verify_on_devices
 
-    def measure(scores: Sequence[CaseScore]) -> None:
+    def measure(scores: Sequence[CaseScore]) -> list[BenchmarkOptions]:
         row = result("onnx-int8", target=PI, engine="ONNX Runtime", engine_version="1", reasons=())
         old = old_record()
         notes = {"onnx-int8": (KNOWN,), "onnx-fp32": ("of another",)}
@@ -118,7 +119,14 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[CaseScore]],
             evaluations={f"onnx-int8 on {PI}": record_of(scores)},
             results=(row,),
         )
-        monkeypatch.setattr(verify_on_devices, "run_benchmark", lambda *_, **__: record)
+        asked: list[BenchmarkOptions] = []
+
+        def run_benchmark(folder: Path, frames: Any, options: BenchmarkOptions, *_: Any, **__: Any) -> BenchmarkRecord:
+            asked.append(options)
+            return record
+
+        monkeypatch.setattr(verify_on_devices, "run_benchmark", run_benchmark)
+        return asked
 
     return measure
 
@@ -227,6 +235,31 @@ def test_this_machine_is_verified_beside_devices(bundle: Path, tested: list[int]
 def test_threads_that_the_golden_frames_would_not_use_are_refused(bundle: Path, call: Call) -> None:
     code, _, err = call("verify", bundle, "--target", PI, "--target", "local", "--threads", 4)
     assert code == UsageError.exit_code == 2 and "--threads 4" in err and "--data" in err
+
+
+def test_the_estimate_of_memory_can_be_ignored(
+    bundle: Path,
+    data: Path,
+    measured: Callable[..., list[BenchmarkOptions]],
+    monkeypatch: pytest.MonkeyPatch,
+    call: Call,
+) -> None:
+    from fetaledge.workflows import verify_on_devices
+
+    wishes: list[dict[str, Any]] = []
+
+    def deploy(folder: Path, target: Target, **wish: Any) -> Deployment:
+        wishes.append(wish)
+        return Deployment(target, "/there", ("python3",), False, ("onnx-int8",), {}, {}, {})
+
+    monkeypatch.setattr(verify_on_devices, "deploy", deploy)
+    options = measured(scores_of(data))
+    for words in ((), ("--ignore-memory",)):
+        assert call("verify", bundle, "--target", PI, *words)[0] == 0
+        assert call("verify", bundle, "--target", PI, "--data", data, *words)[0] == 0
+    assert [wish["ignore_memory"] for wish in wishes] == [one.ignore_memory for one in options] == [False, True]
+    code, _, err = call("verify", bundle, "--ignore-memory")
+    assert code == UsageError.exit_code and "--ignore-memory are for devices" in err
 
 
 @pytest.mark.parametrize("format_name", formats())

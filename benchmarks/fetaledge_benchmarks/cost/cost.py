@@ -14,10 +14,9 @@ from msgspec.structs import replace
 from fetaledge_benchmarks.cost.bound import WHAT, Core, bound, core_named
 from fetaledge_benchmarks.cost.count import WARMUP, CountingFailed, Counts, Prepared, Processes, count, prepare
 from fetaledge_benchmarks.cost.emulation.qemu import qemu_command
-from fetaledge_benchmarks.cost.multiply_adds import MultiplyAdds, multiply_adds
 from fetaledge_benchmarks.cost.qemu_plugin import plugin_path
 from fetaledge_benchmarks.cost.record import CostRecord, CostResult, core_facts, least_time
-from fetaledge_runtimes.bundle import Bundle, Variant, choose_variants
+from fetaledge_runtimes.bundle import MANIFEST, Bundle, Variant, choose_variants
 from fetaledge_runtimes.preprocess import resize
 from fetaledge_runtimes.selftest import golden_frames
 
@@ -53,7 +52,6 @@ def measure_cost(
     frame = golden_frames(bundle, chosen[0].name)[0]
     qemu_command(Path("/"), cores[0].name, {}, ["/"], plugin="any")  # a missing QEMU is said before anything is fetched
     plugin_path()
-    nominal = multiply_adds(bundle)
     rows: list[tuple[Variant, Core]] = [(variant, core) for variant in chosen for core in cores]
     with tempfile.TemporaryDirectory(prefix="fetaledge-cost-") as scratch:
         pixels = Path(scratch) / "frame.npy"
@@ -61,10 +59,7 @@ def measure_cost(
         outcomes = _count_all(bundle, rows, pixels, Path(scratch), progress)
     if all(isinstance(outcome, CountingFailed) for outcome in outcomes):
         raise CountingFailed(f"no variant could be counted: {outcomes[0]}")
-    results = [
-        _result(bundle, variant, core, outcome, nominal)
-        for (variant, core), outcome in zip(rows, outcomes, strict=True)
-    ]
+    results = [_result(bundle, variant, core, outcome) for (variant, core), outcome in zip(rows, outcomes, strict=True)]
     return CostRecord(
         bundle=bundle.manifest.name,
         note=NOTE,
@@ -72,7 +67,7 @@ def measure_cost(
         threads=1,
         warmup=WARMUP,
         frame=frame.source,
-        multiply_adds_from=nominal.file if nominal else None,
+        multiply_adds_from=None if bundle.manifest.multiply_adds is None else MANIFEST,
         cpus=tuple(core_facts(core) for core in cores),
         results=tuple(results),
     )
@@ -112,15 +107,13 @@ def _count_all(
     return outcomes
 
 
-def _result(
-    bundle: Bundle, variant: Variant, core: Core, outcome: Counts | CountingFailed, nominal: MultiplyAdds | None
-) -> CostResult:
+def _result(bundle: Bundle, variant: Variant, core: Core, outcome: Counts | CountingFailed) -> CostResult:
     size = sum(stored.bytes for stored in variant.files if not stored.file.endswith(".xml"))
     row = CostResult(
         variant=variant.name,
         cpu=core.name,
         engine=variant.engine,
-        multiply_adds=nominal.count if nominal else None,
+        multiply_adds=bundle.manifest.multiply_adds,
         model_bytes=size,
     )
     if isinstance(outcome, CountingFailed):

@@ -9,18 +9,15 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fetaledge_benchmarks.cost.emulation import RELEASES, pi_root, qemu_command
 from fetaledge_benchmarks.cost.qemu_plugin import plugin_path
 from fetaledge_devices.deploy.engine_choice import EngineChoice, choose
+from fetaledge_devices.facts.model import Platform
 from fetaledge_devices.targets.failure_text import error_line, signal_name
 from fetaledge_devices.wheels.unpack import unpacked
 from fetaledge_runtimes.bundle import Bundle, Variant
 from fetaledge_runtimes.errors import TargetError
-
-if TYPE_CHECKING:
-    from fetaledge_devices.facts.model import Platform
 
 PROGRAM = Path(__file__).with_name("counted_inference.py")
 RELEASE = "bookworm"
@@ -181,8 +178,6 @@ class Processes:
 
 def _platform(cpu: str) -> Platform:
     """What a board with this CPU and Debian's release would say of itself."""
-    from fetaledge_devices.facts.model import Platform
-
     return Platform(
         system="linux",
         machine="aarch64",

@@ -57,7 +57,7 @@ class CostResult(Part, kw_only=True, frozen=True):
         variant: its name.
         cpu: QEMU's name of the core.
         engine: the variant's engine.
-        multiply_adds: of the network for one frame; None: no file states them.
+        multiply_adds: of the network for one frame, as the bundle states them; None: an early version exported it.
         model_bytes: size of the weights.
         engine_version: of the engine that ran; None, like the following, where it could not be counted.
         instructions: executed in one inference.
@@ -87,7 +87,10 @@ class CostResult(Part, kw_only=True, frozen=True):
 
 
 class CostRecord(Document, kw_only=True, frozen=True):
-    """Cost of a bundle's variants on several CPUs; every time is a bound, not a measurement."""
+    """Cost of a bundle's variants on several CPUs; every time is a bound, not a measurement.
+
+    ``multiply_adds_from``: the file of the bundle that states them; None: none does.
+    """
 
     schema: str = "fetaledge/cost/1"
     bundle: str

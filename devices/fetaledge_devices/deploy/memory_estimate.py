@@ -42,7 +42,7 @@ class Estimate:
             return None
         return (
             f"it needs about {self.needed_mb} MB of memory and the device has {available_mb} MB available "
-            f"({self.basis}; fetaledge deploy --ignore-memory tries it all the same)"
+            f"({self.basis}; --ignore-memory tries it all the same)"
         )
 
 

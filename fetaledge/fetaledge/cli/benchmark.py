@@ -16,6 +16,7 @@ from fetaledge.cli.options import (
     DataOption,
     EnginesOption,
     ForceOption,
+    IgnoreMemoryOption,
     JsonOption,
     OutFileOption,
     SplitOption,
@@ -70,6 +71,7 @@ def benchmark(
         ),
     ] = None,
     engine: EnginesOption = None,
+    ignore_memory: IgnoreMemoryOption = False,
     cool_down: Annotated[
         float | None,
         typer.Option(
@@ -112,6 +114,7 @@ def benchmark(
         rounds=rounds,
         seed=seed,
         engines=tuple(engine or ()),
+        ignore_memory=ignore_memory,
         sustained_minutes=sustained,
         cool_down_s=cool_down,
         benchmark_model=benchmark_model,

@@ -68,7 +68,7 @@ def cost(
                 draw_roofline(record, partial)
             say(f"wrote {plot}")
         else:
-            say(f"{plot} was not drawn: the number of multiply-adds could not be read from the bundle's files")
+            say(f"{plot} was not drawn: the bundle does not state its multiply-adds; export it again")
     for result in record.results:
         if result.failure is not None:
             say(f"not counted: {result.variant} on {result.cpu}: {result.failure}")

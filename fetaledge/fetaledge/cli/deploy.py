@@ -14,6 +14,7 @@ from fetaledge.cli.options import (
     MODEL,
     EnginesOption,
     ForceOption,
+    IgnoreMemoryOption,
     JsonOption,
     OutFileOption,
 )
@@ -55,14 +56,7 @@ def deploy(
             rich_help_panel=MODEL,
         ),
     ] = False,
-    ignore_memory: Annotated[
-        bool,
-        typer.Option(
-            "--ignore-memory",
-            help="Try variants that seem to need more memory than the device has available.",
-            rich_help_panel=MODEL,
-        ),
-    ] = False,
+    ignore_memory: IgnoreMemoryOption = False,
     as_json: JsonOption = False,
     out: OutFileOption = None,
     force: ForceOption = False,

@@ -108,6 +108,14 @@ EnginesOption = Annotated[
         rich_help_panel=DEVICES,
     ),
 ]
+IgnoreMemoryOption = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-memory",
+        help="Try variants that seem to need more memory than the device has available.",
+        rich_help_panel=DEVICES,
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print a JSON document instead of text.", rich_help_panel=OUTPUT)
 ]

@@ -15,6 +15,7 @@ from fetaledge.cli.options import (
     BundleArgument,
     EnginesOption,
     ForceOption,
+    IgnoreMemoryOption,
     JsonOption,
     OutFileOption,
     TaskOption,
@@ -37,6 +38,7 @@ def verify(
         ),
     ] = None,
     engine: EnginesOption = None,
+    ignore_memory: IgnoreMemoryOption = False,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -56,10 +58,10 @@ def verify(
     check_out(out, force)
     names, targets, engines = variant or [], target or [], engine or []
     if targets and data is not None:
-        _gate_there(bundle, names, threads, targets, engines, data, task, as_json, out)
+        _gate_there(bundle, names, threads, targets, engines, ignore_memory, data, task, as_json, out)
     elif set(targets) <= {"local"}:
-        if data is not None or engines:
-            raise UsageError("--data and --engine are for devices", "name one with --target")
+        if data is not None or engines or ignore_memory:
+            raise UsageError("--data, --engine and --ignore-memory are for devices", "name one with --target")
         _verify_here(bundle, names, threads, as_json, out)
     elif threads != 1:
         raise UsageError(
@@ -67,7 +69,7 @@ def verify(
             "add --data to repeat the gate with so many, or leave --threads out",
         )
     else:
-        _verify_there(bundle, names, targets, engines, as_json, out)
+        _verify_there(bundle, names, targets, engines, ignore_memory, as_json, out)
 
 
 def _verify_here(bundle: Path, names: list[str], threads: int, as_json: bool, out: Path | None) -> None:
@@ -87,11 +89,19 @@ def _verify_here(bundle: Path, names: list[str], threads: int, as_json: bool, ou
 
 
 def _verify_there(
-    bundle: Path, names: list[str], targets: list[str], engines: list[str], as_json: bool, out: Path | None
+    bundle: Path,
+    names: list[str],
+    targets: list[str],
+    engines: list[str],
+    ignore_memory: bool,
+    as_json: bool,
+    out: Path | None,
 ) -> None:
     from fetaledge.workflows.verify_on_devices import verify_on_targets
 
-    document = verify_on_targets(bundle, targets, variants=names or None, engines=engines, progress=say)
+    document = verify_on_targets(
+        bundle, targets, variants=names or None, engines=engines, ignore_memory=ignore_memory, progress=say
+    )
     if not as_json:
         print_table(
             ("target", "variant", "engine", "result", "details"),
@@ -112,6 +122,7 @@ def _gate_there(
     threads: int,
     targets: list[str],
     engines: list[str],
+    ignore_memory: bool,
     data: Path,
     labelled_for: str | None,
     as_json: bool,
@@ -128,6 +139,7 @@ def _gate_there(
         variants=names or None,
         threads=threads,
         engines=engines,
+        ignore_memory=ignore_memory,
         progress=say,
         labelled_for=labelled_for,
     )

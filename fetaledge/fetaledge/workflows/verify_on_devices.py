@@ -36,6 +36,7 @@ def verify_on_targets(
     *,
     variants: Sequence[str] | None,
     engines: Sequence[str],
+    ignore_memory: bool = False,
     progress: Callable[[str], None],
 ) -> DeviceVerification:
     """Run the golden frames of every variant on each target, now, on one thread.
@@ -45,6 +46,7 @@ def verify_on_targets(
         targets: addresses: ``local``, ``ssh://…``, ``adb://…``.
         variants: their names; None: all.
         engines: versions to use there, such as ``onnxruntime==1.22.0``.
+        ignore_memory: also try variants that are estimated to need more memory than a target has available.
         progress: called with one line before each step.
 
     Raises:
@@ -67,6 +69,7 @@ def verify_on_targets(
                     engines=engines,
                     strict=False,
                     again=True,
+                    ignore_memory=ignore_memory,
                     progress=partial(_progress, progress, address),
                 )
             except UsageError:
@@ -112,6 +115,7 @@ def gate_on_targets(
     variants: Sequence[str] | None,
     threads: int,
     engines: Sequence[str],
+    ignore_memory: bool = False,
     progress: Callable[[str], None],
     labelled_for: str | None = None,
 ) -> DeviceGate:
@@ -124,6 +128,7 @@ def gate_on_targets(
         variants: their names; None: all.
         threads: threads of each engine.
         engines: versions to use there, such as ``onnxruntime==1.22.0``.
+        ignore_memory: also try variants that are estimated to need more memory than a target has available.
         progress: called with one line before each step.
         labelled_for: the task of the labels, if it is not to be inferred.
 
@@ -153,6 +158,7 @@ def gate_on_targets(
             threads=(threads,),
             variants=None if variants is None else tuple(variants),
             engines=tuple(engines),
+            ignore_memory=ignore_memory,
             accuracy_only=True,
         )
         record = run_benchmark(bundle_folder, frames, options, machines, progress=progress)

@@ -14,7 +14,6 @@ from torch import nn
 
 from fetaledge.data.dataset import Dataset
 from fetaledge.data.split import draw_frames, split_by_subject, split_into_folds
-from fetaledge.models.multiply_adds import multiply_adds
 from fetaledge.models.sam.checkpoint import SamBase
 from fetaledge.models.sam.lora import SAVED, add_adapters, load_samed, read_samed
 from fetaledge.runs.evaluate import run_predictor
@@ -30,6 +29,7 @@ from fetaledge.training.sam.frames import AugmentedMaps, LabelMaps, PlainMaps
 from fetaledge.training.sam.memory_estimate import out_of_memory_named, refuse_what_does_not_fit
 from fetaledge.training.sam.module import SamModule
 from fetaledge.training.trainer import TrainerHardware, fit, make_trainer
+from fetaledge_export.multiply_adds import multiply_adds
 from fetaledge_runtimes.files import read_json, write_json
 from fetaledge_runtimes.records import from_json, to_json, write_document
 from fetaledge_runtimes.scores.case import score_case
@@ -135,7 +135,7 @@ def train_sam(
         return None
     document = replace(document, folds=tuple(_finished(fold, out, n) for n, fold in enumerate(document.folds, 1)))
     progress("measuring each fold's best epoch on its validation frames")
-    one = multiply_adds(read.network(classes, recipe.size), document.size)
+    one = multiply_adds(read.network(classes, recipe.size), torch.zeros(1, 3, *document.size))
     finished = replace(
         document,
         multiply_adds=one * len(folds) * (2 if recipe.flip else 1),

@@ -16,7 +16,6 @@ from torch import nn
 
 from fetaledge.data.dataset import Dataset
 from fetaledge.data.split import draw_frames, split_by_subject
-from fetaledge.models.multiply_adds import multiply_adds
 from fetaledge.models.strategies import Strategy, apply_strategy, strategy_named
 from fetaledge.models.unet import Architecture, load_body, logits_of
 from fetaledge.phantoms.registry import phantom_of
@@ -31,6 +30,7 @@ from fetaledge.training.trainer import TrainerHardware, fit, make_trainer
 from fetaledge.training.unet.distillation import SOFT_WEIGHT, Teachers, Unlabelled, teacher_facts
 from fetaledge.training.unet.frames import PreparedFrames, TrainingFrames, ValidationFrames
 from fetaledge.training.unet.module import SegmentationModule
+from fetaledge_export.multiply_adds import multiply_adds
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.frames.frame import LabelledFrame
 from fetaledge_runtimes.records import write_document
@@ -277,7 +277,7 @@ def _fit(
             document,
             best=callback.best,
             epochs_run=len(callback.epochs),
-            multiply_adds=multiply_adds(run.network(), run.size),
+            multiply_adds=multiply_adds(run.network(), torch.zeros(1, 3, *run.size)),
             validation=record,
         )
         write_document(out / DOCUMENT, finished)
