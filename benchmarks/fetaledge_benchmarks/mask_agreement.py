@@ -12,7 +12,8 @@ import numpy as np
 from fetaledge_devices.native_runner.exchange import read_logits
 from fetaledge_runtimes.errors import FetalEdgeError
 from fetaledge_runtimes.frames.frame import Image, LabelledFrame, LabelledFrames
-from fetaledge_runtimes.postprocess import mask_from_logits
+from fetaledge_runtimes.frames.scan import find_scan
+from fetaledge_runtimes.postprocess import mask_from_logits, place
 from fetaledge_runtimes.scores.case import CaseScore, score_case
 from fetaledge_runtimes.scores.change import PairedChange, paired_change
 from fetaledge_runtimes.scores.metrics import overlap
@@ -109,7 +110,10 @@ def read_mask(folder: Path, case: LabelledFrame, output_shape: tuple[int, int, i
     """
     logits = folder / f"{case.name}.logits"
     if logits.is_file():
-        return mask_from_logits(read_logits(logits, output_shape), case.frame.pixels.shape)
+        pixels = case.frame.pixels
+        crop = find_scan(pixels)
+        part = pixels if crop is None else crop.cut(pixels)
+        return place(mask_from_logits(read_logits(logits, output_shape), part.shape), pixels.shape, crop)
     path = folder / f"{case.name}.png"
     data = np.frombuffer(path.read_bytes(), np.uint8) if path.is_file() else np.empty(0, np.uint8)
     mask = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fetaledge_runtimes.frames.frame import Image, LabelledFrame
-from fetaledge_runtimes.preprocess import resize
+from fetaledge_runtimes.preprocess import network_input
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Calibration:
     @classmethod
     def of(cls, frames: Iterable[LabelledFrame], size: tuple[int, int]) -> Calibration:
         """Resize each frame to ``size`` = (height, width) as it is read; the full frames are not kept."""
-        kept = [(resize(case.frame.pixels, size), case.name, case.subject) for case in frames]
+        kept = [(network_input(case.frame.pixels, size)[0], case.name, case.subject) for case in frames]
         return cls(*(tuple(column) for column in zip(*kept, strict=True))) if kept else cls((), (), ())
 
     @property

@@ -31,11 +31,13 @@ from fetaledge_runtimes.bundle import MANIFEST, Manifest, ModelInput, ModelOutpu
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.files import atomic_folder
 from fetaledge_runtimes.frames.frame import Frame, LabelledFrame
-from fetaledge_runtimes.preprocess import resize
+from fetaledge_runtimes.preprocess import network_input
 from fetaledge_runtimes.quiet import quiet
 from fetaledge_runtimes.records import write_document
 from fetaledge_runtimes.selftest import GOLDEN, write_golden
 from fetaledge_runtimes.tasks.task import Task
+from fetaledge_runtimes.view.check import FILE as VIEW
+from fetaledge_runtimes.view.check import ViewCheck
 
 EVALUATION, CARD, LOGS = "evaluation.json", "card.md", "logs"
 
@@ -53,6 +55,7 @@ def export_bundle(
     validation: Iterable[LabelledFrame],
     golden: Sequence[Frame],
     source: Mapping[str, Any],
+    view: Path | None = None,
     data: str = "validation frames",
     data_note: str = "",
     formats: Sequence[str] | None = None,
@@ -74,6 +77,7 @@ def export_bundle(
         calibration: frames for int8 ranges; used only where ``precisions`` holds ``int8``, each read once.
         validation: frames of other subjects, held in memory together (0.9 MB for one of 800×540).
         golden: synthetic frames for the self-test; no patient's frame may be among them.
+        view: the file of the run's view check, which the bundle gets a copy of.
         source: plain facts about the run and its data, for manifest and model files.
         formats: default: all that are installed, of those that can store each precision.
         allow_unmeasured: let a variant in of which the gate could not judge a measure.
@@ -118,7 +122,7 @@ def export_bundle(
         work = folder / ".work"
         work.mkdir()
         conversion = Conversion(work, folder / LOGS, model.transformer)
-        frames = [resize(case.frame.pixels, size) for case in cases[:FRAMES]]
+        frames = [network_input(case.frame.pixels, size)[0] for case in cases[:FRAMES]]
         parity = ParityCheck(network, model, torch_engine, frames, conversion)
         job = VariantExport(
             folder, conversion, model, task, manifest, ranges, cases, reference, limits, allow_unmeasured, golden,
@@ -143,11 +147,15 @@ def export_bundle(
         )
         write_document(folder / EVALUATION, record)
         (folder / CARD).write_text(card(manifest, task, record, results, reference, data_note), encoding="utf-8")
+        if view is not None:
+            ViewCheck.read(view)
+            shutil.copyfile(view, folder / VIEW)
         manifest = msgspec.structs.replace(
             manifest,
+            view=None if view is None else VIEW,
             variants=tuple(variant for _, variant, _ in outcomes if variant is not None),
             others=tuple(
-                StoredFile.of(folder / file) for file in (GOLDEN, EVALUATION, CARD) if (folder / file).is_file()
+                StoredFile.of(folder / file) for file in (GOLDEN, EVALUATION, CARD, VIEW) if (folder / file).is_file()
             ),
         )
         manifest.write(folder)

@@ -87,6 +87,7 @@ class Manifest(Document, kw_only=True, frozen=True):
     multiply_adds: int | None = None
     variants: tuple[Variant, ...]
     others: tuple[StoredFile, ...]
+    view: str | None = None
     source: dict[str, Any]
     calibration: dict[str, Any] | None
     fetaledge: str
@@ -129,6 +130,8 @@ class Manifest(Document, kw_only=True, frozen=True):
         for stored in (*(f for variant in self.variants for f in variant.files), *self.others):
             if not stored.file:
                 return f"a file's name: {stored.file!r}"
+        if self.view is not None and self.view not in {stored.file for stored in self.others}:
+            return f"view: {self.view!r} is none of the bundle's other files"
         return None
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from fetaledge_runtimes.frames.frame import Image, Logits
+from fetaledge_runtimes.frames.scan import Box
 
 
 def largest_component(mask: Image) -> Image:
@@ -18,12 +19,11 @@ def largest_component(mask: Image) -> Image:
     return kept
 
 
-def mask_from_logits(logits: Logits, shape: tuple[int, int], grid: tuple[int, int] | None = None) -> Image:
-    """Mask ``uint8`` of ``shape`` = (H, W), the frame's own, from logits ``float32 (C, h, w)``.
+def labels_from_logits(logits: Logits, shape: tuple[int, int], grid: tuple[int, int] | None = None) -> Image:
+    """The class of each pixel, ``uint8`` of ``shape`` = (H, W), the frame's own, from logits ``float32 (C, h, w)``.
 
     One channel: head where the logit is above 0 (probability above one half). More channels: the largest wins.
-    The logits, not the mask, are interpolated to the frame's grid, so the border keeps its sub-pixel place; then each
-    class keeps its largest component.
+    The logits, not the mask, are interpolated to the frame's grid, so the border keeps its sub-pixel place.
 
     With ``grid`` = (height, width), the way that the LoRA-tuned SAM was published: the logits are interpolated to that
     grid, decided there, and the labels taken to the frame by the nearest neighbour.
@@ -36,7 +36,28 @@ def mask_from_logits(logits: Logits, shape: tuple[int, int], grid: tuple[int, in
         labels = np.argmax(np.stack(planes), axis=0).astype(np.uint8)
     if labels.shape != shape:
         labels = cv2.resize(labels, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT).astype(np.uint8)
-    return largest_components(labels, max(len(planes), 2))
+    return labels
+
+
+def mask_from_logits(logits: Logits, shape: tuple[int, int], grid: tuple[int, int] | None = None) -> Image:
+    """Mask ``uint8`` of ``shape`` = (H, W): :func:`labels_from_logits`, of each class the largest component."""
+    return largest_components(labels_from_logits(logits, shape, grid), max(len(logits), 2))
+
+
+def place(mask: Image, shape: tuple[int, int], crop: Box | None) -> Image:
+    """A mask ``uint8`` of a frame's part ``crop`` as one of the whole frame, of ``shape`` = (H, W)."""
+    if crop is None:
+        return mask
+    whole = np.zeros(shape, np.uint8)
+    crop.cut(whole)[:] = mask
+    return whole
+
+
+def second_share(mask: Image) -> float:
+    """Area of the second largest component of a mask ``uint8 (H, W)`` over that of the largest; 0 without a second."""
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    areas = sorted((cv2.contourArea(contour) for contour in contours), reverse=True)
+    return areas[1] / areas[0] if len(areas) > 1 and areas[0] > 0 else 0.0
 
 
 def largest_components(labels: Image, classes: int) -> Image:

@@ -35,17 +35,26 @@ class FrameFields(Part, kw_only=True, frozen=True):
     overlay: str | None
     latency_ms: Latency | None
     bits: int | None = None
+    spacing_from: str | None = None
+    depth_mm: float | None = None
+    crop: tuple[int, int, int, int] | None = None
+    quality: float | None = None
     orientation: str | None = None
     message: str | None = None
 
 
 class SummaryFields(Part, kw_only=True, frozen=True):
-    """One file: its frames by status, and of each measure the median over its ``n`` good frames."""
+    """One file: its frames by status, and of each measure median and interquartile range of its ``n`` good frames.
+
+    ``verdict`` of a cine is ``ok``, ``few-good-frames`` (fewer than half of them are good: no median) or
+    ``frames-disagree`` (their range is wide).
+    """
 
     source: str
     frames: int
     statuses: dict[str, int]
     n: int
+    verdict: str = "ok"
 
 
 class Prediction(Document, kw_only=True, frozen=True):
@@ -63,7 +72,9 @@ class Prediction(Document, kw_only=True, frozen=True):
 def prediction_type() -> type[Document]:
     """The document of predictions with the tasks that are installed."""
     values: list[Any] = [(key, float | dict[str, float | None] | None, None) for key in all_keys()]
-    medians: list[Any] = [(f"{measure.key}_median", float | None, None) for measure in all_measures()]
+    medians: list[Any] = [
+        (f"{measure.key}_{what}", float | None, None) for measure in all_measures() for what in ("median", "iqr")
+    ]
     frame = _struct("Frame", values, FrameFields)
     summary = _struct("FileSummary", medians, SummaryFields)
     texts: list[Any] = [(key, str | None, None) for task in tasks() for key in task.definitions]

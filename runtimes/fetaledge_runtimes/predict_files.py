@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import statistics
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,18 @@ from fetaledge_runtimes.frames.read import depth_of, list_files, read_frames
 from fetaledge_runtimes.frames.spacing import check_pixel_mm
 from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.predict_documents import prediction_type
+from fetaledge_runtimes.predict_summary import summary_of
 from fetaledge_runtimes.predictor import Prediction, Predictor
 from fetaledge_runtimes.records import from_json
-from fetaledge_runtimes.tasks.registry import all_measures, tasks
+from fetaledge_runtimes.tasks.registry import tasks
 from fetaledge_runtimes.tasks.task import MIRRORED, STANDARD, Task
 
 SCHEMA = "fetaledge/prediction/1"
 DOCUMENT = "prediction.json"
 UNREADABLE = "unreadable"
+UNKNOWN = (
+    "pixel_mm", "spacing_from", "depth_mm", "bits", "orientation", "crop", "quality", "mask", "overlay", "latency_ms",
+)  # fmt: skip
 
 
 def predict_files(
@@ -45,7 +48,8 @@ def predict_files(
 
     Each frame gives one entry of ``frames``. Measures and ages are null unless its status is ``ok``. A file that turns
     out damaged gives an entry of status ``unreadable`` with its message, and the others go on. ``summary`` has one
-    entry a file: the counts by status, and the median circumference, or angle of progression, of its ``ok`` frames.
+    entry a file: the counts by status, and the median circumference, or angle of progression, of its ``ok`` frames; a
+    cine of which fewer than half are ``ok`` gives no median.
 
     Args:
         out: a folder for ``<stem>_mask.png`` (frame size; 0 and 255, for ``ps-fh`` the labels 0, 1 and 2),
@@ -103,7 +107,7 @@ def predict_files(
             **{key: None for other in tasks() for key in other.definitions},
             **task.definitions,
             "frames": entries,
-            "summary": [_summary(source, own) for source, own in by_file.items()],
+            "summary": [summary_of(source, own, task) for source, own in by_file.items()],
         }
         from_json(document, prediction_type(), "the prediction")
         if folder is not None:
@@ -120,17 +124,6 @@ def one_line(entry: Mapping[str, Any], task: Task) -> str:
     return "  ".join([name, *found, *_view_lines(entry)])
 
 
-def summary_line(source: Mapping[str, Any], task: Task) -> str | None:
-    """An entry of ``summary`` as a line for people; None where the frames' own lines say it all."""
-    if source["frames"] < 2:
-        return None
-    if not source["n"]:
-        return f"{source['source']}  no good frame of {source['frames']}"
-    measure = task.measure_of_tables
-    median = measure.text(source[f"{measure.key}_median"])
-    return f"{source['source']}  median {median} of {source['n']} good frames of {source['frames']}"
-
-
 def exit_code(document: Mapping[str, Any]) -> int:
     """0, or 3 where a file was unreadable."""
     return 3 if any(entry["status"] == UNREADABLE for entry in document["frames"]) else 0
@@ -139,6 +132,11 @@ def exit_code(document: Mapping[str, Any]) -> int:
 def _view_lines(entry: Mapping[str, Any]) -> list[str]:
     """What people read of an entry's orientation, where it is not the standard one."""
     return ["mirrored view, flipped"] if entry["orientation"] == MIRRORED else []
+
+
+def _depth_lines(entry: Mapping[str, Any]) -> list[str]:
+    """The frame's height in mm and what stated the spacing: a stale spacing shows nowhere else."""
+    return [] if entry["depth_mm"] is None else [f"depth {entry['depth_mm']:.0f} mm by {entry['spacing_from']}"]
 
 
 class _Stems:
@@ -176,25 +174,31 @@ def _named(frames: Iterator[Frame], stem: str) -> Iterator[tuple[Frame, str]]:
 def _entry(
     prediction: Prediction, task: Task, name: str, folder: Path | None, ga_weeks: float | None, view: str | None
 ) -> dict[str, Any]:
-    frame = prediction.frame
+    frame, measured = prediction.frame, prediction.measured
+    if ga_weeks is not None and measured.status == "ok":
+        measured = replace(measured, status=task.contradicts_age(measured, ga_weeks) or "ok")
     entry: dict[str, Any] = {
         "source": frame.source,
         "index": frame.index,
-        "status": prediction.status,
+        "status": measured.status,
         "pixel_mm": None if frame.pixel_mm is None else list(frame.pixel_mm),
+        "spacing_from": frame.spacing_from,
+        "depth_mm": None if frame.pixel_mm is None else frame.pixel_mm[0] * len(frame.pixels),
         "bits": frame.bits,
         "orientation": view,
+        "crop": None if prediction.crop is None else prediction.crop.as_list(),
+        "quality": prediction.quality,
         **_no_values(),
-        **task.entry(prediction.measured, ga_weeks),
+        **task.entry(measured, ga_weeks),
         "mask": None if folder is None else f"{name}_mask.png",
         "overlay": None if folder is None else f"{name}_overlay.png",
         "latency_ms": prediction.latency_ms,
     }
     if folder is not None:
-        lines = task.lines(entry) if prediction.status == "ok" else ["no measure", prediction.status]
-        lines += _view_lines(entry)
+        lines = task.lines(entry) if measured.status == "ok" else ["no measure", measured.status]
+        lines += [*_view_lines(entry), *_depth_lines(entry)]
         _write_png(folder / entry["mask"], task.picture(prediction.mask))
-        _write_png(folder / entry["overlay"], task.draw(frame, prediction.mask, prediction.measured, lines))
+        _write_png(folder / entry["overlay"], task.draw(frame, prediction.mask, measured, lines))
     return entry
 
 
@@ -208,25 +212,9 @@ def _unreadable(file: Path, error: InputError) -> dict[str, Any]:
         "source": str(file),
         "index": 0,
         "status": UNREADABLE,
-        **dict.fromkeys(("pixel_mm", "bits", "orientation", "mask", "overlay", "latency_ms")),
+        **dict.fromkeys(UNKNOWN),
         **_no_values(),
         "message": str(error),
-    }
-
-
-def _summary(source: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    good = [entry for entry in entries if entry["status"] == "ok"]
-
-    def median(key: str) -> float | None:
-        values = [entry[key] for entry in good if entry[key] is not None]
-        return statistics.median(values) if values else None
-
-    return {
-        "source": source,
-        "frames": len(entries),
-        "statuses": dict(sorted(Counter(entry["status"] for entry in entries).items())),
-        "n": len(good),
-        **{f"{measure.key}_median": median(measure.key) for measure in all_measures()},
     }
 
 

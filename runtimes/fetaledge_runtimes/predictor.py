@@ -15,10 +15,16 @@ from fetaledge_runtimes.engines.base import Engine
 from fetaledge_runtimes.engines.registry import open_engine
 from fetaledge_runtimes.errors import BundleError, InputError, UsageError
 from fetaledge_runtimes.frames.frame import Frame, Image, Logits
-from fetaledge_runtimes.postprocess import mask_from_logits
-from fetaledge_runtimes.preprocess import resize
+from fetaledge_runtimes.frames.scan import Box
+from fetaledge_runtimes.postprocess import labels_from_logits, largest_components, place, second_share
+from fetaledge_runtimes.preprocess import network_input
 from fetaledge_runtimes.tasks.registry import task_named
 from fetaledge_runtimes.tasks.task import MIRRORED, Measured, Task
+from fetaledge_runtimes.view.check import ViewCheck
+
+NO_SCAN = "no-scan"
+MIN_CONTRAST = 1.0
+MAX_SECOND_SHARE = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +37,16 @@ class Prediction:
         measured: what the task read off the mask.
         latency_ms: ``preprocess``, ``kernel`` (the engine's call alone), ``postprocess`` (mask, measures, status) and
             ``end_to_end``, from the decoded frame to the measures.
+        crop: the part of the frame that was segmented; None where that is the whole frame.
+        quality: 0 to 1, how far the frame is from being withheld by the view check; None without a check.
     """
 
     frame: Frame
     mask: Image
     measured: Measured
     latency_ms: dict[str, float]
+    crop: Box | None = None
+    quality: float | None = None
 
     @property
     def status(self) -> str:
@@ -49,13 +59,29 @@ class Prediction:
         return self.measured.values
 
 
-def interpret(frame: Frame, logits: Logits, task: Task, grid: tuple[int, int] | None = None) -> Prediction:
+def interpret(
+    frame: Frame, logits: Logits, task: Task, grid: tuple[int, int] | None = None, crop: Box | None = None
+) -> Prediction:
     """What the network's logits ``float32 (C, h, w)`` say of a frame; its ``latency_ms`` is empty.
 
-    ``grid``: as in :func:`fetaledge_runtimes.postprocess.mask_from_logits`.
+    Args:
+        frame: the whole frame.
+        logits: of the frame, or of its part ``crop``.
+        task: what is measured.
+        grid: as in :func:`fetaledge_runtimes.postprocess.labels_from_logits`.
+        crop: the part of the frame that the network saw.
     """
-    mask = mask_from_logits(logits, frame.pixels.shape, grid)
-    return Prediction(frame, mask, task.measure(mask, frame.pixel_mm), {})
+    seen = frame.pixels if crop is None else crop.cut(frame.pixels)
+    labels = labels_from_logits(logits, seen.shape, grid)
+    mask = largest_components(labels, max(len(logits), 2))
+    measured = task.measure(mask, frame.pixel_mm)
+    for label, status in task.single.items():
+        if second_share((labels == label).astype(np.uint8)) > MAX_SECOND_SHARE:
+            measured = replace(measured, status=status)
+    if crop is not None:
+        mask = place(mask, frame.pixels.shape, crop)
+        measured = replace(task.measure(mask, frame.pixel_mm), status=measured.status)
+    return Prediction(frame, mask, measured, {}, crop)
 
 
 def _flip(pixels: Image) -> Image:
@@ -75,6 +101,7 @@ class Predictor:
         task: what is segmented and measured.
         variant_name: the variant's name in the bundle, or the engine's name where there is no bundle.
         nearest: whether classes are decided on the network's grid: :meth:`from_engine`.
+        view: tells frames that the model was not made for; None where the bundle has no such check.
     """
 
     engine: Engine
@@ -82,6 +109,7 @@ class Predictor:
     task: Task
     variant_name: str
     nearest: bool
+    view: ViewCheck | None
 
     def __init__(self, bundle: Bundle, variant: str | None = None, threads: int = 1) -> None:
         """Open a variant; without a name, the first whose engine is installed.
@@ -104,34 +132,51 @@ class Predictor:
         chosen = bundle.variant(variant)
         cv2.setNumThreads(threads)
         engine = open_engine(chosen.format, bundle.model_path(chosen), threads)
-        self._set(engine, (manifest.input.height, manifest.input.width), task, chosen.name)
+        view = None if manifest.view is None else ViewCheck.read(bundle.folder / manifest.view)
+        self._set(engine, (manifest.input.height, manifest.input.width), task, chosen.name, view=view)
 
     @classmethod
-    def from_engine(cls, engine: Engine, size: tuple[int, int], task: Task, nearest: bool = False) -> Predictor:
+    def from_engine(
+        cls,
+        engine: Engine,
+        size: tuple[int, int],
+        task: Task,
+        nearest: bool = False,
+        view: ViewCheck | None = None,
+    ) -> Predictor:
         """A predictor around any engine, without a bundle; ``size`` = (height, width) that the engine takes.
 
         With ``nearest`` the classes are decided at ``size`` and taken to the frame by the nearest neighbour, as the
         LoRA-tuned SAM was published: for comparison only, the default is finer.
         """
         predictor = cls.__new__(cls)
-        predictor._set(engine, size, task, engine.name, nearest)
+        predictor._set(engine, size, task, engine.name, nearest, view)
         return predictor
 
-    def _set(self, engine: Engine, size: tuple[int, int], task: Task, variant_name: str, nearest: bool = False) -> None:
+    def _set(
+        self,
+        engine: Engine,
+        size: tuple[int, int],
+        task: Task,
+        variant_name: str,
+        nearest: bool = False,
+        view: ViewCheck | None = None,
+    ) -> None:
         self.engine, self.size, self.task, self.variant_name = engine, size, task, variant_name
-        self.nearest = nearest
+        self.nearest, self.view = nearest, view
 
     def logits(self, frame: Frame) -> Logits:
-        """Logits ``float32 (C, h, w)`` of the resized frame."""
-        return self.engine(resize(frame.pixels, self.size))
+        """Logits ``float32 (C, h, w)`` of the scan in a frame."""
+        return self.engine(network_input(frame.pixels, self.size)[0])
 
     def __call__(self, frame: Frame, orientation: str | None = None) -> Prediction:
         """Segment and measure one frame.
 
         Args:
             frame: of any size.
-            orientation: ``standard``, the default, or ``mirrored``: then the frame's mirror image is segmented and
-                measured, and mask and construction are turned back onto the frame's own grid.
+            orientation: ``standard`` or ``mirrored``: then the frame's mirror image is segmented and measured, and
+                mask and construction are turned back onto the frame's own grid. Without it the view check says whether
+                a frame is mirrored; without a check it is taken for standard.
 
         Raises:
             UsageError: an orientation that there is not, or any for a task that has none.
@@ -139,14 +184,16 @@ class Predictor:
         self.task.check_orientation(orientation)
         times = [perf_counter_ns()]
         seen = _mirror_image(frame) if orientation == MIRRORED else frame
-        pixels = resize(seen.pixels, self.size)
+        pixels, crop = network_input(seen.pixels, self.size)
         times.append(perf_counter_ns())
         logits = self.engine(pixels)
         times.append(perf_counter_ns())
-        prediction = interpret(seen, logits, self.task, self.size if self.nearest else None)
+        prediction = interpret(seen, logits, self.task, self.size if self.nearest else None, crop)
+        prediction = self._judged(prediction, pixels, logits, orientation)
         if orientation == MIRRORED:
             measured = self.task.mirror(prediction.measured, frame.pixels.shape[1])
-            prediction = replace(prediction, frame=frame, mask=_flip(prediction.mask), measured=measured)
+            crop = None if crop is None else crop.flipped(frame.pixels.shape[1])
+            prediction = replace(prediction, frame=frame, mask=_flip(prediction.mask), measured=measured, crop=crop)
         times.append(perf_counter_ns())
         spans = [(end - start) / 1e6 for start, end in pairwise(times)]
         latency_ms = {
@@ -156,3 +203,15 @@ class Predictor:
             "end_to_end": (times[-1] - times[0]) / 1e6,
         }
         return replace(prediction, latency_ms=latency_ms)
+
+    def _judged(self, prediction: Prediction, pixels: Image, logits: Logits, orientation: str | None) -> Prediction:
+        """The prediction with the view check's status; what the user says of the orientation goes before it."""
+        if pixels.std() < MIN_CONTRAST:
+            return replace(prediction, measured=replace(prediction.measured, status=NO_SCAN))
+        known = None if self.view is None else self.view(pixels, logits, skipped=(MIRRORED,) if orientation else ())
+        if known is None:
+            return prediction
+        measured = prediction.measured
+        if known.status is not None:
+            measured = replace(measured, status=known.status)
+        return replace(prediction, measured=measured, quality=known.quality)

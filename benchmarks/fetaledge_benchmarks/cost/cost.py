@@ -17,7 +17,7 @@ from fetaledge_benchmarks.cost.emulation.qemu import qemu_command
 from fetaledge_benchmarks.cost.qemu_plugin import plugin_path
 from fetaledge_benchmarks.cost.record import CostRecord, CostResult, core_facts, least_time
 from fetaledge_runtimes.bundle import MANIFEST, Bundle, Variant, choose_variants
-from fetaledge_runtimes.preprocess import resize
+from fetaledge_runtimes.preprocess import network_input
 from fetaledge_runtimes.selftest import golden_frames
 
 NOTE = (
@@ -55,7 +55,7 @@ def measure_cost(
     rows: list[tuple[Variant, Core]] = [(variant, core) for variant in chosen for core in cores]
     with tempfile.TemporaryDirectory(prefix="fetaledge-cost-") as scratch:
         pixels = Path(scratch) / "frame.npy"
-        np.save(pixels, resize(frame.pixels, (bundle.manifest.input.height, bundle.manifest.input.width)))
+        np.save(pixels, network_input(frame.pixels, (bundle.manifest.input.height, bundle.manifest.input.width))[0])
         outcomes = _count_all(bundle, rows, pixels, Path(scratch), progress)
     if all(isinstance(outcome, CountingFailed) for outcome in outcomes):
         raise CountingFailed(f"no variant could be counted: {outcomes[0]}")

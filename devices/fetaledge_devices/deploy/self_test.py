@@ -17,6 +17,7 @@ from fetaledge_devices.targets.transfer import temporary_folder
 from fetaledge_devices.wheels.pins import engine_package
 from fetaledge_runtimes.bundle import Bundle, Variant
 from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.frames.scan import find_scan
 from fetaledge_runtimes.predictor import interpret
 from fetaledge_runtimes.selftest import compare_golden, golden_frames
 from fetaledge_runtimes.tasks.registry import task_named
@@ -129,7 +130,10 @@ def probe_native(
         shape = (output.channels, output.height, output.width)
         task = task_named(bundle.manifest.task)
         try:
-            predictions = [interpret(f, read_logits(answered / f"{name}.logits", shape), task) for name, f in named]
+            predictions = [
+                interpret(frame, read_logits(answered / f"{name}.logits", shape), task, crop=find_scan(frame.pixels))
+                for name, frame in named
+            ]
         except InputError as error:
             return Refusal(f"{engine} gave no usable logits: {error.message}", False)
     details = compare_golden(bundle, variant.name, predictions)

@@ -10,11 +10,11 @@ import numpy as np
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.files import atomic_path
 from fetaledge_runtimes.frames.frame import Frame, Logits
-from fetaledge_runtimes.preprocess import resize
+from fetaledge_runtimes.preprocess import network_input
 
 
 def write_prepared(frames: Iterable[tuple[str, Frame]], size: tuple[int, int], folder: Path) -> int:
-    """Write each frame as ``NAME.raw``: ``uint8``, resized to ``size`` = (height, width), row by row.
+    """Write each frame as ``NAME.raw``: ``uint8``, the scan resized to ``size`` = (height, width), row by row.
 
     :func:`fetaledge_runtimes.predictor.interpret` makes a prediction of what :func:`read_logits` reads back.
 
@@ -32,7 +32,7 @@ def write_prepared(frames: Iterable[tuple[str, Frame]], size: tuple[int, int], f
         if name.startswith(".") or Path(name).name != name or "\0" in name:
             raise InputError(f"the frame's name {name!r} cannot be a file name", "rename it")
         with atomic_path(folder / f"{name}.raw") as partial:
-            partial.write_bytes(resize(frame.pixels, size).tobytes())
+            partial.write_bytes(network_input(frame.pixels, size)[0].tobytes())
         written.add(name)
     return len(written)
 

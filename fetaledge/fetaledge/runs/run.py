@@ -15,6 +15,7 @@ from fetaledge.data.split import choose_frames
 from fetaledge_runtimes.records import Document, Part, to_json
 from fetaledge_runtimes.tasks.registry import task_named
 from fetaledge_runtimes.tasks.task import Task
+from fetaledge_runtimes.view.check import FILE
 
 DOCUMENT, WEIGHTS, LOG, CURVE = "run.json", "model.safetensors", "log.csv", "curve.png"
 RESUME = "resume.ckpt"
@@ -122,6 +123,12 @@ class Run(ABC):
     def nearest(self) -> bool:
         """Whether masks are brought to the frame's grid by the nearest pixel rather than by interpolated logits."""
         return False
+
+    @property
+    def view(self) -> Path | None:
+        """The file of its view check; None where none was trained."""
+        path = self.folder / FILE
+        return path if path.is_file() else None
 
     @property
     @abstractmethod

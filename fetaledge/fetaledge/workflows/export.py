@@ -87,6 +87,7 @@ def export_run(
         validation=validation,
         golden=[phantom.labelled(seed).frame for seed in GOLDEN_SEEDS],
         source=run.source(),
+        view=run.view,
         data=f"{dataset.name}, {len(validation)} validation frames",
         data_note=_data_note(run, dataset),
         formats=tuple(dict.fromkeys(formats)) or None,

@@ -18,7 +18,7 @@ from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.depth import to_uint8
 from fetaledge_runtimes.frames.frame import Frame, Image
 from fetaledge_runtimes.frames.images import check_size, read_bytes
-from fetaledge_runtimes.frames.spacing import is_plausible
+from fetaledge_runtimes.frames.spacing import DICOM, OPTION, is_plausible
 
 SUFFIXES = (".dcm", ".dicom")
 INSTALL = 'pip install "fetaledge-runtimes[dicom]"'
@@ -98,7 +98,8 @@ def read_dicom(path: Path | str, pixel_mm: tuple[float, float] | None = None) ->
             raise _undecodable(path, index, error) from error
         if grey is None:
             break
-        yield Frame(np.ascontiguousarray(grey[crop]), pixel_mm or spacing, str(path), index, bits)
+        source = OPTION if pixel_mm else DICOM if spacing else None
+        yield Frame(np.ascontiguousarray(grey[crop]), pixel_mm or spacing, str(path), index, bits, source)
         index += 1
     if index < stated:
         raise InputError(f"{path} is cut short: {index} of the {stated} frames that it states", "export it again")

@@ -23,6 +23,7 @@ class Frame:
         source: the file it came from, as the user named it.
         index: its place in a video or cine, from 0.
         bits: the depth that its grey levels were scaled from; 8 where they are as stored.
+        spacing_from: what stated ``pixel_mm``: ``option``, ``pixels.csv`` or ``DICOM``; None where it is unknown.
     """
 
     pixels: Image
@@ -30,6 +31,7 @@ class Frame:
     source: str
     index: int = 0
     bits: int = 8
+    spacing_from: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames import dicom, images, video
 from fetaledge_runtimes.frames.depth import Depth
 from fetaledge_runtimes.frames.frame import Frame
-from fetaledge_runtimes.frames.spacing import SPACING_FILE, Spacing, check_pixel_mm, read_pixels, spacing_of
+from fetaledge_runtimes.frames.spacing import OPTION, SPACING_FILE, Spacing, check_pixel_mm, read_pixels, spacing_of
 from fetaledge_runtimes.frames.tables import Table
 
 HC18_OUTLINE = "_Annotation"
@@ -104,8 +104,9 @@ def _frames(files: Sequence[Path], pixel_mm: Spacing | None, depth: Depth) -> It
             yield from video.read_video(path, pixel_mm)
         else:
             spacing = pixel_mm or _stated(tables(path.parent / SPACING_FILE), path)
+            source = OPTION if pixel_mm else SPACING_FILE if spacing else None
             pixels, bits = depth.scale(images.read_stored(path), path)
-            yield Frame(pixels, spacing, str(path), bits=bits)
+            yield Frame(pixels, spacing, str(path), bits=bits, spacing_from=source)
 
 
 def _stated(table: Table, path: Path) -> Spacing | None:

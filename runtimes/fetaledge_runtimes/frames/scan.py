@@ -31,6 +31,10 @@ class Box:
         """The part of a picture or mask ``(H, W)``; a view, not a copy."""
         return pixels[self.top : self.top + self.height, self.left : self.left + self.width]
 
+    def flipped(self, width: int) -> Box:
+        """The box of the same part in the mirror image of a frame of this width."""
+        return Box(self.top, width - self.left - self.width, self.height, self.width)
+
     def as_list(self) -> list[int]:
         """For documents: ``[top, left, height, width]``."""
         return [self.top, self.left, self.height, self.width]

@@ -10,7 +10,8 @@ from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.frames.tables import Row, Table, read_table
 
 PLAUSIBLE_MM = (0.005, 5.0)
-SPACING_FILE = "pixels.csv"
+SPACING_FILE, OPTION, DICOM = "pixels.csv", "option", "DICOM"
+"""What may state a spacing."""
 SPACING_COLUMNS = ("pixel_mm", "row_mm", "column_mm")
 PIXELS_COLUMNS = (*SPACING_COLUMNS, "subject", "hc_mm")
 

@@ -12,6 +12,7 @@ import numpy as np
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.frames.images import check_size, read_bytes
+from fetaledge_runtimes.frames.spacing import OPTION
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 QUICKTIME_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
@@ -42,7 +43,7 @@ def read_video(path: Path | str, pixel_mm: tuple[float, float] | None = None) ->
                 break
             check_size(pixels.shape[0], pixels.shape[1], str(path))
             grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
-            yield Frame(grey, pixel_mm, str(path), index)
+            yield Frame(grey, pixel_mm, str(path), index, spacing_from=OPTION if pixel_mm else None)
             index += 1
     finally:
         capture.release()

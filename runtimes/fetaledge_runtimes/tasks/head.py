@@ -13,10 +13,11 @@ from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.frames.frame import Frame, Image
 from fetaledge_runtimes.tasks.task import Measure, Measured, Task
 
-HC_RANGE_MM = (30.0, 450.0)
+HC_RANGE_MM = (40.0, 450.0)
 MIN_ELLIPSE_DICE = 0.95
 MIN_AXIS_RATIO = 0.55
 CHART_WEEKS = (14, 40)
+MAX_AGE_SD = 6.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def head_status(mask: Image, ellipse: Ellipse | None, pixel_mm: tuple[float, flo
     ``no-head``: nothing segmented. ``head-touches-border``: part of the head may lie outside the frame.
     ``not-elliptic``: mask and ellipse overlap with a Dice below 0.95, or the axes' ratio (in mm where known) is below
     0.55.
-    ``no-spacing``: millimetres per pixel unknown. ``implausible-size``: HC outside 30–450 mm, so the spacing is wrong.
+    ``no-spacing``: millimetres per pixel unknown. ``implausible-size``: HC outside 40–450 mm, so the spacing is wrong.
     """
     if ellipse is None:
         return "no-head"
@@ -115,6 +116,7 @@ HC = Measure(
     limits={"abs_mean": 0.5, "bias": 0.2, "p95": 2.26},
     golden_tolerance=0.5,
     label_tolerance=2.0,
+    cine_spread=14.45,  # INTERGROWTH-21st: 95 % limits of agreement between observers
     unmeasured="no frame has a spacing and a head in both masks",
 )
 
@@ -129,6 +131,7 @@ class Head(Task):
     note: ClassVar[str] = "Millimetres are only as good as the frame's spacing; a frame without one gets none."
     clipped: ClassVar[frozenset[str]] = frozenset({"head-touches-border"})
     uses_age: ClassVar[bool] = True
+    single: ClassVar[Mapping[int, str]] = {1: "several-heads"}
     planes: ClassVar[frozenset[str]] = frozenset({"brain"})
     other_view: ClassVar[str | None] = "not-a-head"
 
@@ -159,6 +162,15 @@ class Head(Task):
             },
             "hc_centile": None if hc_mm is None or ga_weeks is None else hc_centile(hc_mm, ga_weeks),
         }
+
+    def contradicts_age(self, measured: Measured, ga_weeks: float) -> str | None:
+        """``implausible-for-age`` where the HC lies more than 6 SD from the chart's mean, further than microcephaly
+        and hydrocephalus commonly reach: a wrong spacing or a wrong date is more likely."""
+        hc_mm = measured.values.get("hc_mm")
+        if hc_mm is None:
+            return None
+        mean, sd = hc_for_age(ga_weeks)
+        return "implausible-for-age" if abs(hc_mm - mean) > MAX_AGE_SD * sd else None
 
     def check_age(self, ga_weeks: float | None) -> None:
         """Raise :class:`UsageError` for an age outside the growth chart."""

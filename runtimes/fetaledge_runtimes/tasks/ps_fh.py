@@ -184,6 +184,7 @@ AOP = Measure(
     limits={"abs_mean": 1.0, "p95": 3.0},
     golden_tolerance=1.0,
     label_tolerance=5.0,
+    cine_spread=10.0,
     unmeasured="no frame has an angle in both masks",
     digits=0,
 )
@@ -203,11 +204,9 @@ class PsFh(Task):
         "with --orientation mirrored. A frame that is cut off or lacks a structure gets a status instead of an angle."
     )
     may_be_empty: ClassVar[bool] = True
-<<<<<<< HEAD
+    single: ClassVar[Mapping[int, str]] = {FH: "several-heads"}
     other_view: ClassVar[str | None] = "not-this-view"
-=======
     has_orientation: ClassVar[bool] = True
->>>>>>> angle
     challenge: ClassVar[str | None] = "PS-FH-AOP"
 
     def measure(self, mask: Image, pixel_mm: tuple[float, float] | None) -> Measured:

@@ -6,6 +6,7 @@ group ``fetaledge.tasks``.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class Measure:
         label_tolerance: the most that a data set's stated value and its own label may differ.
         unmeasured: why no case may have had a value, as the rest of a sentence.
         digits: after the point, in what people read.
+        cine_spread: the interquartile range of a cine's frames above which they are said to disagree.
     """
 
     key: str
@@ -43,6 +45,7 @@ class Measure:
     label_tolerance: float
     unmeasured: str
     digits: int = 1
+    cine_spread: float = math.inf
 
     def text(self, value: float) -> str:
         """A value for people, in ASCII: ``HC 301.2 mm``."""
@@ -84,6 +87,7 @@ class Task(ABC):
         may_be_empty: whether a label without any structure is data, or a mistake.
         uses_age: whether :meth:`entry` makes something of a gestational age.
         planes: names of standard planes that show what is measured.
+        single: status of a frame that shows a second structure of this label, where one alone is measured, by label.
         other_view: the status of a frame that shows something else; None where no view check can be trained.
         has_orientation: whether a frame and its mirror image measure differently, so that it matters which one it is.
         challenge: the challenge whose scores can be computed too, for comparison; None without one.
@@ -99,6 +103,7 @@ class Task(ABC):
     clipped: ClassVar[frozenset[str]] = frozenset()
     may_be_empty: ClassVar[bool] = False
     uses_age: ClassVar[bool] = False
+    single: ClassVar[Mapping[int, str]] = {}
     planes: ClassVar[frozenset[str]] = frozenset()
     other_view: ClassVar[str | None] = None
     has_orientation: ClassVar[bool] = False
@@ -141,6 +146,10 @@ class Task(ABC):
         self.check_age(ga_weeks)
         good = measured is not None and measured.status == "ok"
         return {key: measured.values.get(key) if measured is not None and good else None for key in self.keys}
+
+    def contradicts_age(self, measured: Measured, ga_weeks: float) -> str | None:
+        """The status of good values that cannot belong to a fetus of this age by dates; None where they can."""
+        return None
 
     def check_age(self, ga_weeks: float | None) -> None:
         """Raise :class:`UsageError` for a gestational age that this task makes nothing of."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,22 +53,30 @@ class ViewCheck:
     centre: npt.NDArray[np.float32]
     spread: npt.NDArray[np.float32]
 
-    def __call__(self, pixels: Image, logits: Logits) -> View | None:
-        """Judge a frame ``uint8 (H, W)`` at the network's size by its logits; None where nothing is segmented."""
+    def __call__(self, pixels: Image, logits: Logits, skipped: Collection[str] = ()) -> View | None:
+        """Judge a frame ``uint8 (H, W)`` at the network's size by its logits; None where nothing is segmented.
+
+        The scores of the statuses ``skipped`` are not asked.
+        """
         described = describe(pixels, logits, self.centre, self.spread)
-        return None if described is None else self.judge(described)
+        return None if described is None else self.judge(described, skipped)
 
     def scores(self, described: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """``float32 (..., K)`` of descriptions ``float32 (..., 1063)``."""
         found: npt.NDArray[np.float32] = described @ self.weights.T + self.offsets
         return found
 
-    def judge(self, described: npt.NDArray[np.float32]) -> View:
+    def judge(self, described: npt.NDArray[np.float32], skipped: Collection[str] = ()) -> View:
         """The verdict on one description ``float32 (1063,)``."""
-        scores = self.scores(described)
-        failed = np.flatnonzero(scores < 0)
-        status = self.statuses[failed[0]] if len(failed) else None
-        return View(status, 1 / (1 + math.exp(-4 * float(np.clip(scores.min(), -5, 5)))))
+        asked = [
+            (float(score), status)
+            for score, status in zip(self.scores(described), self.statuses, strict=True)
+            if status not in skipped
+        ]
+        if not asked:
+            return View(None, 1.0)
+        failed = next((status for score, status in asked if score < 0), None)
+        return View(failed, 1 / (1 + math.exp(-4 * min(max(min(asked)[0], -5.0), 5.0))))
 
     def write(self, path: Path) -> None:
         """Write the check as ``.npz``."""
@@ -107,7 +116,7 @@ class ViewCheck:
             kind = "U" if name == "statuses" else "f"
             if found[name].shape != shape or found[name].dtype.kind != kind or not count:
                 raise BundleError(
-                    f"{path} holds {name} of shape {found[name].shape} ({found[name].dtype}) where {shape} was expected",
+                    f"{path} holds {name} of {found[name].shape} ({found[name].dtype}) where {shape} was expected",
                     AGAIN,
                 )
         numbers = {name: found[name].astype(np.float32) for name in shapes if name != "statuses"}

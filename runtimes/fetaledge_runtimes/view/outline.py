@@ -89,7 +89,7 @@ def describe_outline(pixels: Image, logits: Logits) -> Description | None:
 
 
 def _between(low: float, high: float) -> np.ndarray:
-    return (RADII >= low - 1e-9) & (RADII <= high + 1e-9)
+    return (low - 1e-9 <= RADII) & (high + 1e-9 >= RADII)
 
 
 def _unrolled(plane: np.ndarray, ellipse: Ellipse) -> np.ndarray:

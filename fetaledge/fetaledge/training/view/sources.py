@@ -120,7 +120,7 @@ def _draw(seed: int, number: int) -> Image:
     elif kind == 2:
         pixels = rng.normal(ground, 60, (height, width)).astype(np.float32)
     elif kind == 3:
-        rows, columns = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+        rows, columns = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
         turn = rng.uniform(0, 2 * np.pi)
         pixels = (ground + (ink - ground) * (rows * np.sin(turn) + columns * np.cos(turn))).astype(np.float32)
     else:

@@ -19,9 +19,8 @@ from fetaledge_export.torch_engine import TorchEngine
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.files import refuse_existing
 from fetaledge_runtimes.frames.frame import Image
-from fetaledge_runtimes.frames.scan import find_scan
 from fetaledge_runtimes.notice import NOTICE
-from fetaledge_runtimes.preprocess import resize
+from fetaledge_runtimes.preprocess import network_input
 from fetaledge_runtimes.records import Document, Part, write_document
 from fetaledge_runtimes.tasks.task import MIRRORED
 from fetaledge_runtimes.view.check import FILE, ViewCheck, joined
@@ -151,9 +150,7 @@ def _described(
 
     A version in which nothing is segmented takes the place of the frame as it is; None where that is empty.
     """
-    pixels = frame.read()
-    box = find_scan(pixels)
-    plain = resize(pixels if box is None else box.cut(pixels), size)
+    plain, _ = network_input(frame.read(), size)
     altered = alter(plain, np.random.default_rng((seed, number)))
     pictures, outlines = [], []
     for version in (plain, altered, *(np.ascontiguousarray(change(plain)) for change in more)):
@@ -168,9 +165,7 @@ def _described(
 def alter(pixels: Image, rng: np.random.Generator) -> Image:
     """A frame as another probe position and other settings might have given it: turned, moved, brighter or darker."""
     height, width = pixels.shape
-    turn = cv2.getRotationMatrix2D(
-        (width / 2, height / 2), float(rng.uniform(-15, 15)), float(rng.uniform(0.85, 1.2))
-    )
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), float(rng.uniform(-15, 15)), float(rng.uniform(0.85, 1.2)))
     turn[:, 2] += rng.uniform(-0.08, 0.08, 2) * (width, height)
     moved = cv2.warpAffine(pixels, turn, (width, height)).astype(np.float32) / 255
     changed: Image = (np.clip(rng.uniform(0.6, 1.5) * moved ** rng.uniform(0.7, 1.4), 0, 1) * 255).astype(np.uint8)

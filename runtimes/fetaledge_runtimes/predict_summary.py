@@ -1,0 +1,59 @@
+"""What the frames of one file say together."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fetaledge_runtimes.tasks.registry import all_measures
+from fetaledge_runtimes.tasks.task import Task
+
+FEW, DISAGREE = "few-good-frames", "frames-disagree"
+
+
+def summary_of(source: str, entries: Sequence[Mapping[str, Any]], task: Task) -> dict[str, Any]:
+    """An entry of ``summary`` in a prediction: a :class:`SummaryFields` with each measure's median and range."""
+    good = [entry for entry in entries if entry["status"] == "ok"]
+    values = {
+        measure.key: sorted(entry[measure.key] for entry in good if entry[measure.key] is not None)
+        for measure in all_measures()
+    }
+    few = len(entries) > 1 and 2 * len(good) < len(entries)
+    medians = {
+        f"{key}_median": statistics.median(found) if found and not few else None for key, found in values.items()
+    }
+    ranges = {f"{key}_iqr": _iqr(found) for key, found in values.items()}
+    wide = any((ranges[f"{measure.key}_iqr"] or 0) > measure.cine_spread for measure in task.measures)
+    return {
+        "source": source,
+        "frames": len(entries),
+        "statuses": dict(sorted(Counter(entry["status"] for entry in entries).items())),
+        "n": len(good),
+        "verdict": FEW if few else DISAGREE if wide else "ok",
+        **medians,
+        **ranges,
+    }
+
+
+def _iqr(values: Sequence[float]) -> float | None:
+    """Interquartile range; None of fewer than four values."""
+    if len(values) < 4:
+        return None
+    first, _, third = statistics.quantiles(values, n=4, method="inclusive")
+    return third - first
+
+
+def summary_line(source: Mapping[str, Any], task: Task) -> str | None:
+    """An entry of ``summary`` as a line for people; None where the frames' own lines say it all."""
+    if source["frames"] < 2:
+        return None
+    used = f"{source['n']} good frames of {source['frames']}"
+    measure = task.measure_of_tables
+    value, spread = source[f"{measure.key}_median"], source[f"{measure.key}_iqr"]
+    if value is None:
+        return f"{source['source']}  no median: {used}"
+    shown = "" if spread is None else f" (half of them within {spread:.{measure.digits}f}{measure.sign})"
+    warning = "; the frames disagree" if source["verdict"] == DISAGREE else ""
+    return f"{source['source']}  median {measure.text(value)} of {used}{shown}{warning}"
