@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -144,16 +145,16 @@ def test_the_estimate_of_memory_can_be_ignored(
 def test_a_shell_that_fails_when_all_is_measured_loses_nothing(
     benchmark_of: RunBenchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(script: str) -> str:
-        raise TargetError("no shell")
+    def fail(command: Sequence[str], **_: Any) -> None:
+        raise OSError("no shell")
 
     def progress(line: str) -> None:
         if line.startswith("scoring"):
-            monkeypatch.setattr(here, "_ask", fail)
+            monkeypatch.setattr(subprocess, "run", fail)
 
     record = benchmark_of(progress=progress)
     assert record.host.cores >= 1 and record.results[0].accuracy["cases"] == 10
-    with pytest.raises(TargetError):
+    with pytest.raises(TargetError, match="no shell"):
         here.read_facts()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -29,9 +30,8 @@ from fetaledge_devices.targets.base import Completed, ConnectionLost
 from fetaledge_devices.wheels import resolve
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import GateFailed, OutputError, TargetError, UsageError
-from fetaledge_runtimes.files import sha256
-from fetaledge_runtimes.records import write_document
 from tests.devices.test_deploy import NAMES, Folder, brought, bundle, device, tested_bundle  # noqa: F401
+from tests.devices.test_native_runner_build import builds, own_cache  # noqa: F401
 
 PI4 = Platform("linux", "aarch64", "glibc 2.36", (3, 11), ("cortex-a72",), 3978, 2983, 1500, True)
 PHONE = {"system": "android", "machine": "aarch64", "python": None, "cpu_parts": ("cortex-a53", "cortex-a73")}
@@ -250,18 +250,16 @@ def test_a_linux_whose_home_is_below_data_gets_links() -> None:
         Store(target, android=False).script("false")
 
 
-def test_two_phones_share_one_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("FETALEDGE_CACHE", str(tmp_path))
-    builds = []
-
-    def make(place: Path, libraries: object) -> None:
-        builds.append(place)
+def test_two_phones_share_one_build(
+    own_cache: Path,  # noqa: F811
+    builds: list[list[str]],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def compile_runner(binary: Path) -> None:
         time.sleep(0.05)
-        (place / "runner").write_bytes(b"runner")
-        record = build.RunnerRecord(files={"runner": sha256(place / "runner")}, versions={})
-        write_document(place / build.RECORD, record)
+        binary.write_bytes(b"runner")
 
-    monkeypatch.setattr(build, "_build", make)
+    monkeypatch.setattr(build, "compile_runner", compile_runner)
     one, other = side_by_side(lambda: build_runner(["onnx"]))
     assert one == other and len(builds) == 1
 
@@ -270,13 +268,12 @@ def test_two_devices_share_one_download(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("FETALEDGE_CACHE", str(tmp_path))
     downloads: list[Sequence[str]] = []
 
-    def download(tags: object, requirements: Sequence[str]) -> dict[str, Path]:
-        downloads.append(requirements)
+    def pip(command: Sequence[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        downloads.append(command)
         time.sleep(0.05)
-        wheel = tmp_path / "wheels" / "some_engine-1.0-py3-none-any.whl"
-        wheel.write_bytes(b"wheel")
-        return dict.fromkeys(requirements, wheel)
+        (Path(command[command.index("--dest") + 1]) / "some_engine-1.0-py3-none-any.whl").write_bytes(b"wheel")
+        return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(resolve, "_download", download)
+    monkeypatch.setattr(subprocess, "run", pip)
     one, other = side_by_side(lambda: resolve.resolve(PI4, ["some-engine==1.0"]))
     assert one == other and len(downloads) == 1

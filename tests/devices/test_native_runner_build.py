@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fetaledge_devices.facts.model import Platform
 from fetaledge_devices.native_runner import __main__, build, glibc
 from fetaledge_devices.native_runner.__main__ import main
 from fetaledge_devices.native_runner.build import LIBRARIES, Runner, build_runner
@@ -22,22 +24,30 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+def wheel_of(folder: Path, package: str) -> Path:
+    """A wheel with nothing in it but the library of an engine, which holds its own path."""
+    (member,) = (library.member for library in LIBRARIES.values() if library.package == package)
+    wheel = folder / f"{package}.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(member, member)
+    return wheel
+
+
 @pytest.fixture
-def builds(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+def builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The packages of each build, in place of the builds' programs and downloads."""
     seen: list[list[str]] = []
 
-    def wheels(libraries: list[Any]) -> tuple[Path, ...]:
-        seen.append([f"{library.package}=={library.version}" for library in libraries])
-        return tuple(Path(library.name) for library in libraries)
+    def resolve(platform: Platform, requirements: list[str]) -> tuple[Path, ...]:
+        seen.append(requirements)
+        return tuple(wheel_of(tmp_path, requirement.partition("==")[0]) for requirement in requirements)
 
     def gather(place: Path) -> dict[str, str]:
         (place / glibc.LOADER).write_bytes(b"loader")
         return dict.fromkeys(glibc.PACKAGES, "1")
 
     monkeypatch.setattr(build, "compile_runner", lambda binary: binary.write_bytes(b"runner"))
-    monkeypatch.setattr(build, "_extract", lambda wheel, member, file: file.write_bytes(member.encode()))
-    monkeypatch.setattr(build, "_wheels", wheels)
+    monkeypatch.setattr(build, "resolve", resolve)
     monkeypatch.setattr(glibc, "gather", gather)
     return seen
 
@@ -46,6 +56,7 @@ def test_a_build_is_kept_by_what_went_into_it(own_cache: Path, builds: list[list
     runner = build_runner(["tflite"])
     assert runner.versions == {"ai-edge-litert": LIBRARIES["tflite"].version}
     assert set(runner.files) == {"runner", "libLiteRt.so", glibc.LOADER, "NOTICE.txt"}
+    assert runner.files["libLiteRt.so"].read_text(encoding="utf-8") == "ai_edge_litert/libLiteRt.so"
     assert build_runner(["tflite", "tflite"]) == runner and len(builds) == 1
     assert build_runner(["tflite", "onnx"]) != runner
     assert build_runner(["onnx"], ["ONNXRuntime==1.25.0", "openvino==2025.4.1"]).versions == {"onnxruntime": "1.25.0"}

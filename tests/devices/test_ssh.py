@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -201,14 +202,15 @@ def test_the_lock_is_renewed_while_nothing_else_happens(
 def test_a_lock_whose_taking_was_cut_off_is_let_go(fake: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     home = fake()
     with opened("ssh://pi@x") as target:
-        understand = target._unframed
+        run = target.processes.run
 
-        def lose(answer: Completed) -> Completed:
-            monkeypatch.setattr(target, "_unframed", understand)
+        def lose(*arguments: Any, **options: Any) -> Completed:
+            monkeypatch.setattr(target.processes, "run", run)
+            run(*arguments, **options)
             assert (home / ".fetaledge" / "lock").exists()
             raise ConnectionLost("cut off")
 
-        monkeypatch.setattr(target, "_unframed", lose)
+        monkeypatch.setattr(target.processes, "run", lose)
         with pytest.raises(ConnectionLost, match="cut off"), target.session():
             pass
         assert not (home / ".fetaledge" / "lock").exists()

@@ -13,12 +13,10 @@ import pytest
 import fetaledge_runtimes
 from fetaledge_devices.deploy.device_store import unpacked_mb
 from fetaledge_devices.facts.model import Platform
-from fetaledge_devices.wheels import resolve as wheels
 from fetaledge_devices.wheels.pins import base_requirements, package_of
 from fetaledge_devices.wheels.resolve import NoSuchWheel, Unreachable, name_and_version, resolve
 from fetaledge_devices.wheels.runtimes_wheel import runtimes_wheel
 from fetaledge_devices.wheels.unpack import site_name, unpacked
-from fetaledge_devices.wheels.wheel_tags import wheel_tags
 from fetaledge_runtimes.errors import FetalEdgeError, OutputError, TargetError
 
 PI4 = Platform("linux", "aarch64", "glibc 2.36", (3, 11), ("cortex-a72",), 3978, 2983, 1500, True)
@@ -129,9 +127,14 @@ def test_a_network_that_is_away_is_one_sentence(monkeypatch: pytest.MonkeyPatch,
         ("", TargetError, "it said nothing"),
     ],
 )
-def test_what_pip_says_becomes_one_sentence(said: str, kind: type[FetalEdgeError], sentence: str) -> None:
-    error = wheels._refusal(said, wheel_tags(PI4), ["numpy==1"])
-    assert isinstance(error, kind) and sentence in error.message and "\n" not in str(error)
+def test_what_pip_says_becomes_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, said: str, kind: type[FetalEdgeError], sentence: str
+) -> None:
+    monkeypatch.delenv("PIP_NO_INDEX", raising=False)
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1, "", said))
+    with pytest.raises(kind) as refused:
+        resolve(PI4, ["numpy==1"])
+    assert sentence in refused.value.message and "\n" not in str(refused.value)
 
 
 def test_names_of_packages() -> None:

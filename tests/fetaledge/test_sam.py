@@ -167,12 +167,12 @@ def test_folder_and_files_of_the_same_weights_are_the_same_base(tmp_path: Path) 
     from transformers import SamModel
 
     from fetaledge.models.sam.checkpoint import SamBase, write_published
-    from fetaledge.models.sam.network import _sam_model
+    from fetaledge.models.sam.network import transformers_sam
 
     base = tiny()
     for ending in (".pth", ".safetensors"):
         write_published(tmp_path / f"sam{ending}", base.network(classes=3))
-    whole: SamModel = _sam_model(tiny_shape())
+    whole: SamModel = transformers_sam(tiny_shape())
     names = {name: published_name(name) for name in whole.state_dict()}
     same = "shared_image_embedding.positional_embedding"
     names[same] = published_name("prompt_encoder.shared_embedding.positional_embedding")
@@ -409,9 +409,9 @@ def test_folder_that_lacks_a_tensor(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     from fetaledge.models.sam.checkpoint import SamBase, read_file
-    from fetaledge.models.sam.network import _sam_model
+    from fetaledge.models.sam.network import transformers_sam
 
-    _sam_model(tiny_shape()).save_pretrained(tmp_path)
+    transformers_sam(tiny_shape()).save_pretrained(tmp_path)
     path = tmp_path / "model.safetensors"
     tensors = read_file(path)
     whole = dict(tensors)

@@ -464,7 +464,7 @@ def test_rate_rises_then_decays() -> None:
     assert SamRecipe(warmup=0).rate(0, 1) == 1
 
 
-def test_loss_is_a_fifth_cross_entropy_and_four_fifths_dice() -> None:
+def test_loss_is_a_fifth_cross_entropy_and_four_fifths_dice(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
     from torch.nn import functional
 
@@ -473,13 +473,19 @@ def test_loss_is_a_fifth_cross_entropy_and_four_fifths_dice() -> None:
     generator = torch.Generator().manual_seed(0)
     raw = torch.randn(2, 3, 8, 8, generator=generator)
     labels = torch.randint(0, 3, (2, 8, 8), generator=generator)
-    module = SamModule(torch.nn.Identity(), SamRecipe(), 1 / 255, 0.0)
+
+    class Fixed(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return raw
+
+    module = SamModule(Fixed(), SamRecipe(), 1 / 255, 0.0)
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)  # no trainer collects it
     large = labels.repeat_interleave(4, 1).repeat_interleave(4, 2)  # the loss is taken at a quarter of the size
     share = np.exp(raw.numpy()) / np.exp(raw.numpy()).sum(1, keepdims=True)
     truth = np.stack([(labels == label).numpy() for label in range(3)], axis=1).astype(float)
     both, squares = (share * truth).sum((0, 2, 3)), (share**2).sum((0, 2, 3)) + (truth**2).sum((0, 2, 3))
     expected = 0.8 * float((1 - 2 * both / squares).mean()) + 0.2 * float(functional.cross_entropy(raw, labels))
-    assert float(module._loss(raw, large)) == pytest.approx(expected, abs=1e-5)
+    assert float(module.training_step((torch.zeros(2, 1, 32, 32), large), 0)) == pytest.approx(expected, abs=1e-5)
 
 
 def test_structure_dice() -> None:

@@ -66,7 +66,7 @@ def test_says_name_and_version(format_name: str, bright_net: Any) -> None:
 def precisions(engine: Any) -> dict[str, set[str]]:
     """The precisions in which OpenVINO's CPU plugin executes each kind of layer."""
     found: dict[str, set[str]] = {}
-    for op in engine._request.get_compiled_model().get_runtime_model().get_ordered_ops():
+    for op in engine.request.get_compiled_model().get_runtime_model().get_ordered_ops():
         facts = op.get_rt_info()
         found.setdefault(facts["layerType"].astype(str), set()).add(facts["runtimePrecision"].astype(str))
     return found
@@ -75,7 +75,7 @@ def precisions(engine: Any) -> dict[str, set[str]]:
 def test_openvino_computes_in_float32(random_net: Any) -> None:
     """Also on a CPU that has bf16, which it would use without a word."""
     engine: Any = open_engine("openvino", random_net.paths["openvino"], 1)
-    compiled = engine._request.get_compiled_model()
+    compiled = engine.request.get_compiled_model()
     assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
     assert precisions(engine)["Convolution"] == {"f32"}

@@ -81,8 +81,8 @@ def _make(place: Path) -> None:
         beside = Path(made) / "roots"
         try:
             with ThreadPoolExecutor() as pool:
-                roots = [pool.submit(_build_pi, beside / name, release) for name, release in PI_RELEASES.items()]
-                roots.append(pool.submit(_build_phone, beside / "phone", Path(made) / "unpacked"))
+                roots = [pool.submit(build_pi, beside / name, release) for name, release in PI_RELEASES.items()]
+                roots.append(pool.submit(build_phone, beside / "phone", Path(made) / "unpacked"))
             for root in roots:
                 root.result()
         except FetalEdgeError as error:
@@ -91,7 +91,8 @@ def _make(place: Path) -> None:
         beside.rename(place)
 
 
-def _build_pi(root: Path, release: str) -> None:
+def build_pi(root: Path, release: str) -> None:
+    """A Raspberry Pi's root folder of a Debian release."""
     from fetaledge_benchmarks.cost.emulation.pi_root import unpack_packages
 
     unpack_packages(PI_PACKAGES, release, root)
@@ -110,8 +111,11 @@ def _build_pi(root: Path, release: str) -> None:
         shutil.rmtree(root / "usr/share" / waste, ignore_errors=True)
 
 
-def _build_phone(root: Path, unpacked: Path) -> None:
-    """No libraries where a linker looks for them: adbd brings its own, as everything else on the phone has to."""
+def build_phone(root: Path, unpacked: Path) -> None:
+    """A phone's root folder.
+
+    No libraries where a linker looks for them: adbd brings its own, as everything else on the phone has to.
+    """
     from fetaledge_benchmarks.cost.emulation.pi_root import unpack_packages
 
     unpack_packages(PHONE_PACKAGES, PHONE_RELEASE, unpacked)

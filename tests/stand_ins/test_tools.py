@@ -42,7 +42,7 @@ def test_what_is_missing_is_fetched_and_nothing_else(
         (tmp_path / name).touch()
     monkeypatch.setattr(tools, "LISTS", tmp_path)
     monkeypatch.setattr(tools, "SERVICES", tmp_path / "policy")
-    monkeypatch.setattr(tools, "_register", lambda: None)
+    monkeypatch.setattr(tools, "register", lambda: None)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(shutil, "which", lambda name, path=None: None if name in missing else name)
     monkeypatch.setattr(subprocess, "run", run)
@@ -79,8 +79,8 @@ def test_workers_that_begin_together_make_the_roots_once(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(roots, "FOLDER", tmp_path)
     monkeypatch.setattr(roots, "require_tools", lambda: None)
-    monkeypatch.setattr(roots, "_build_pi", make)
-    monkeypatch.setattr(roots, "_build_phone", make)
+    monkeypatch.setattr(roots, "build_pi", make)
+    monkeypatch.setattr(roots, "build_phone", make)
     with ThreadPoolExecutor() as pool:
         first, second = pool.map(lambda _: roots.build(), range(2))
     assert first == second and sorted(made) == sorted(path.name for path in first.iterdir())

@@ -65,7 +65,7 @@ def require_tools() -> None:
         _install(missing)
     elif LISTS.is_dir() and not any(LISTS.glob("*_Packages*")):
         _apt("update")
-    _register()
+    register()
     tried = subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True, text=True)
     if tried.returncode != 0:
         raise Unavailable(f"stand-ins need namespaces of their own: {tried.stderr.strip()}")
@@ -99,7 +99,8 @@ def _apt(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
 
 
-def _register() -> None:
+def register() -> None:
+    """Let the kernel start aarch64 programs by QEMU. Raises Unavailable where it cannot."""
     if not (BINFMT / "status").exists():
         done = subprocess.run(["mount", "-t", "binfmt_misc", "none", BINFMT], capture_output=True, text=True)
         if done.returncode != 0:

@@ -19,6 +19,9 @@ class OpenVinoEngine(Engine):
 
     What is not quantised is computed in float32: without the hint a CPU that has bf16 would use that, silently. The
     hint leaves int8 kernels alone.
+
+    Attributes:
+        request: OpenVINO's own, of the compiled model.
     """
 
     name: ClassVar[str] = "OpenVINO"
@@ -45,11 +48,11 @@ class OpenVinoEngine(Engine):
             (taken,), (given,) = compiled.inputs, compiled.outputs
         self._size = check_input(path, _dtype(taken.element_type), _shape(taken.partial_shape))
         check_output(path, _dtype(given.element_type), _shape(given.partial_shape))
-        self._request = compiled.create_infer_request()
+        self.request = compiled.create_infer_request()
 
     def __call__(self, pixels: Image) -> Logits:
         check_frame(self._path, pixels.shape, self._size)
-        results = self._request.infer([pixels[None, None]], share_inputs=True)
+        results = self.request.infer([pixels[None, None]], share_inputs=True)
         return np.ascontiguousarray(results[0][0], dtype=np.float32)
 
 

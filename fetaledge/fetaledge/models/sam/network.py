@@ -80,7 +80,7 @@ class PromptlessSam(nn.Module):
         if not 2 <= classes <= MASK_OUTPUTS:
             raise ValueError(f"SAM has {MASK_OUTPUTS} mask outputs, {classes} classes were asked for")
         super().__init__()
-        whole = _sam_model(shape)
+        whole = transformers_sam(shape)
         self.shape = shape
         self.classes = classes
         self.vision_encoder = whole.vision_encoder
@@ -140,7 +140,8 @@ class PatchEmbedding(nn.Module):
         return patches.permute(0, 2, 3, 1)
 
 
-def _sam_model(shape: SamShape) -> Any:
+def transformers_sam(shape: SamShape) -> Any:
+    """transformers' ``SamModel`` of this shape, prompts and all, with random weights."""
     make_torchvision_importable()
     from transformers import SamConfig, SamModel
 
