@@ -49,6 +49,9 @@ def sam_run(psfh_phantoms: Path, sam_base: Path, made: Made) -> Path:
 @pytest.fixture(scope="session")
 def published_sam() -> Callable[..., Any]:
     """Build the published package's own network of a shape, in evaluation mode."""
+    from fetaledge.models.torchvision_stub import make_torchvision_importable
+
+    make_torchvision_importable()
     pytest.importorskip("segment_anything", reason="the published package segment-anything is not installed")
     import torch
     from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
