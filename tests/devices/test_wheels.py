@@ -148,7 +148,8 @@ def test_fetaledges_own_wheel_is_the_same_bytes_each_time() -> None:
     wheel = runtimes_wheel()
     content = wheel.read_bytes()
     assert runtimes_wheel() == wheel and wheel.read_bytes() == content
-    names = set(zipfile.ZipFile(wheel).namelist())
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
     assert {"fetaledge_runtimes/__main__.py", "fetaledge_runtimes/engines/onnxruntime.py"} <= names
     assert not any("__pycache__" in name for name in names)
     assert site_name(wheel).startswith("fetaledge_runtimes-") and 0.05 < unpacked_mb(wheel) < 5

@@ -118,7 +118,7 @@ def test_run_folder(sam_run: Path, sam_base: Path) -> None:
     assert document["validation"]["cases"] == 8
     files = ("adapter_config.json", "adapter_model.safetensors", "curve.png", "fold.json", "log.csv")
     assert names(sam_run) == {"run.json", *(f"fold-{number}/{name}" for number in (1, 2) for name in files)}
-    rows = list(csv.DictReader((sam_run / "fold-1" / "log.csv").open()))
+    rows = list(csv.DictReader((sam_run / "fold-1" / "log.csv").read_text().splitlines()))
     assert len(rows) == 2 and float(rows[1]["loss"]) < float(rows[0]["loss"])
 
 

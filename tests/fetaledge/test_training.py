@@ -63,7 +63,7 @@ def test_run_folder(small_run: Path) -> None:
     assert document["schema"] == "fetaledge/run/1"
     assert document["data"]["synthetic"] is True
     assert not set(document["split"]["train"]) & set(document["split"]["validation"])
-    rows = list(csv.DictReader((small_run / "log.csv").open()))
+    rows = list(csv.DictReader((small_run / "log.csv").read_text().splitlines()))
     assert len(rows) == 12
     best = max(rows, key=lambda row: float(row["dice"]))
     assert document["best"]["epoch"] == int(best["epoch"])
@@ -329,7 +329,7 @@ def test_symphysis_and_head_from_a_run_that_knows_heads(small_run: Path, tmp_pat
     assert (run.task.name, run.size) == ("ps-fh", (96, 96))
     assert run.document.classes == ("background", "pubic-symphysis", "head")
     assert run.document.architecture == replace(init.document.architecture, classes=3)
-    rows = list(csv.DictReader((tmp_path / "run/log.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "run/log.csv").read_text().splitlines()))
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"]) / 2
     assert run.document.validation["structures"]["fh"]["dice"]["mean"] > 0.7
     assert not set(run.split.train) & set(run.split.validation)
@@ -361,7 +361,10 @@ def test_killed_and_resumed_equals_unbroken(phantoms: Path, tmp_path: Path, monk
     subprocess.run(command(phantoms, broken, "--epochs", "4", "--resume"), check=True)
     resumed = open_run(broken)
     assert resumed.document.epochs_run == 4
-    rows = [list(csv.DictReader((folder / "log.csv").open())) for folder in (tmp_path / "unbroken", broken)]
+    rows = [
+        list(csv.DictReader((folder / "log.csv").read_text().splitlines()))
+        for folder in (tmp_path / "unbroken", broken)
+    ]
     for one, other in zip(*rows, strict=True):
         assert float(one["loss"]) == pytest.approx(float(other["loss"]), rel=1e-3)
         assert float(one["dice"]) == pytest.approx(float(other["dice"]), abs=2e-3)
@@ -408,7 +411,7 @@ def test_two_processes(phantoms: Path, tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) == 1
     run = open_run(tmp_path / "run")
     assert run.document.epochs_run == 2
-    assert len(list(csv.DictReader((tmp_path / "run/log.csv").open()))) == 2
+    assert len(list(csv.DictReader((tmp_path / "run/log.csv").read_text().splitlines()))) == 2
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "curve.png",
         "log.csv",

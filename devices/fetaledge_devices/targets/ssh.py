@@ -127,6 +127,8 @@ class SshTarget(RemoteTarget):
     def connect(self) -> None:
         if self._master is not None and self._master.poll() is None:
             return
+        if self._master is not None:  # it has ended, and its pipes are still open here
+            end_program(self._master)
         private = self._folder()
         mark = f"@@{self.token} home"
         line = f"exec sh -c 'cd && echo && echo \"{mark} $(pwd)\" && exec cat >/dev/null'"
