@@ -221,59 +221,6 @@ def test_the_angle_of_progression(psfh_bundle: Path, psfh_frame: MakeFrame, tmp_
         predict_files(predictor, [frames], ga_weeks=38)
 
 
-def test_a_mirrored_frame_is_measured_flipped_and_says_so(
-    psfh_bundle: Path, psfh_frame: MakeFrame, tmp_path: Path
-) -> None:
-    pixels = psfh_frame(Ellipse(70, 60, 30, 11, 10)).pixels
-    for name, view in (("usual", pixels), ("mirrored", pixels[:, ::-1])):
-        cv2.imwrite(str(tmp_path / f"{name}.png"), view)
-    predictor = Predictor(Bundle.open(psfh_bundle))
-    (usual,) = predict_files(predictor, [tmp_path / "usual.png"], tmp_path / "out-usual", pixel_mm=0.5)["frames"]
-    (turned,) = predict_files(
-        predictor, [tmp_path / "mirrored.png"], tmp_path / "out", pixel_mm=0.5, orientation="mirrored"
-    )["frames"]
-    assert (usual["orientation"], turned["orientation"]) == ("standard", "mirrored")
-    assert [turned[key] for key in PS_FH.keys] == [usual[key] for key in PS_FH.keys] and usual["aop_deg"] > 100
-    assert one_line(turned, PS_FH).endswith("  mirrored view, flipped") and "flipped" not in one_line(usual, PS_FH)
-    mask, other = (
-        cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        for path in (tmp_path / "out/mirrored_mask.png", tmp_path / "out-usual/usual_mask.png")
-    )
-    np.testing.assert_array_equal(mask[:, ::-1], other)  # type: ignore[index]
-    (wrong,) = predict_files(predictor, [tmp_path / "mirrored.png"])["frames"]
-    assert wrong["aop_deg"] != pytest.approx(usual["aop_deg"], abs=10)
-
-
-def test_the_construction_of_a_mirrored_frame_lies_in_the_frame(psfh_bundle: Path, psfh_frame: MakeFrame) -> None:
-    predictor = Predictor(Bundle.open(psfh_bundle))
-    frame = psfh_frame(Ellipse(70, 60, 30, 11, 10))
-    flipped = replace(frame, pixels=np.ascontiguousarray(frame.pixels[:, ::-1]))
-    usual, turned = predictor(frame).measured.construction, predictor(flipped, "mirrored")
-    found = turned.measured.construction
-    assert turned.frame is flipped and found.aop_deg == usual.aop_deg
-    for name in ("superior", "inferior", "tangent", "nearest"):
-        (x, y), (at_x, at_y) = getattr(usual, name), getattr(found, name)
-        assert (at_x, at_y) == pytest.approx((255 - x, y))
-    for label, ellipse in ((1, found.symphysis), (2, found.head)):
-        drawn = ellipse.rasterise((256, 256)) > 0
-        assert 2 * (drawn & (turned.mask == label)).sum() / (drawn.sum() + (turned.mask == label).sum()) > 0.97
-    alone = predictor(psfh_frame(None), "mirrored")
-    assert alone.status == "missing-ps" and alone.measured.construction.symphysis is None
-
-
-def test_an_orientation_of_a_task_without_one(predictor: Predictor, frame_folder: Path) -> None:
-    for orientation in ("standard", "mirrored"):
-        with pytest.raises(UsageError, match="an orientation was given to a model for the task head"):
-            predict_files(predictor, [frame_folder / "a.png"], orientation=orientation)
-    (entry,) = predict_files(predictor, [frame_folder / "a.png"], pixel_mm=0.15)["frames"]
-    assert entry["orientation"] is None
-
-
-def test_an_orientation_that_there_is_not(psfh_bundle: Path, psfh_frame: MakeFrame) -> None:
-    with pytest.raises(UsageError, match="no orientation 'upside-down'"):
-        Predictor(Bundle.open(psfh_bundle))(psfh_frame(None), "upside-down")
-
-
 def test_a_cine_has_a_median_angle(psfh_bundle: Path, psfh_frame: MakeFrame, tmp_path: Path) -> None:
     path = tmp_path / "push.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (256, 256))
