@@ -17,7 +17,8 @@ from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import BundleError, InputError, OutputError, UsageError
 from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.frames.read import read_frames
-from fetaledge_runtimes.predict_files import one_line, predict_files, summary_line
+from fetaledge_runtimes.predict_files import one_line, predict_files
+from fetaledge_runtimes.predict_summary import summary_line
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.tasks.head import HEAD, hc_centile
 from fetaledge_runtimes.tasks.ps_fh import PS_FH
