@@ -24,7 +24,7 @@ from fetaledge_runtimes.view.check import ViewCheck
 
 NO_SCAN = "no-scan"
 MIN_CONTRAST = 1.0
-MAX_SECOND_SHARE = 0.25
+MAX_SECOND_SHARE = 0.1
 
 
 @dataclass(frozen=True, eq=False)

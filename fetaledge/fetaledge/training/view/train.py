@@ -5,31 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from fetaledge.data.dataset import Dataset
 from fetaledge.runs.run import Run
+from fetaledge.training.view.described import ALTERED, FLIPPED, PLAIN, DescribedFrames
 from fetaledge.training.view.fit import Fit, fit_score
 from fetaledge.training.view.sources import ViewFrame, drawn_frames, other_frames, own_frames, subjects_in_folds
+from fetaledge.training.view.unsure import UNSURE, CorruptionCount, fit_unsure
 from fetaledge_export.torch_engine import TorchEngine
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.files import refuse_existing
-from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.notice import NOTICE
-from fetaledge_runtimes.preprocess import network_input
 from fetaledge_runtimes.records import Document, Part, write_document
 from fetaledge_runtimes.tasks.task import MIRRORED
-from fetaledge_runtimes.view.check import FILE, ViewCheck, joined
-from fetaledge_runtimes.view.outline import describe_outline
-from fetaledge_runtimes.view.picture import describe_picture
+from fetaledge_runtimes.view.check import FILE, ViewCheck
 
 RECORD = "view.json"
 FOLDS = 5
-Pixels = Callable[[Image], Image]
 
 
 class SourceCount(Part, kw_only=True, frozen=True):
@@ -46,7 +41,8 @@ class ViewRecord(Document, kw_only=True, frozen=True):
     """``view.json``: what a view check withholds, each frame judged by the fold that had not seen its subject.
 
     ``mirrored_found`` is the share of the own frames' mirror images that the check calls mirrored, and
-    ``mirrored_wrongly`` that of the own frames; None where the task has no orientation.
+    ``mirrored_wrongly`` that of the own frames; None where the task has no orientation. ``corrupted``: what
+    became of own frames that were spoilt on purpose.
     """
 
     schema: str = "fetaledge/view/1"
@@ -58,6 +54,7 @@ class ViewRecord(Document, kw_only=True, frozen=True):
     sources: tuple[SourceCount, ...]
     mirrored_found: float | None
     mirrored_wrongly: float | None
+    corrupted: tuple[CorruptionCount, ...]
 
 
 def train_view(
@@ -100,28 +97,28 @@ def train_view(
     if all(frame.own for frame in frames):
         raise InputError("no frame of another view was given", "name a folder of them with --others")
     frames += drawn_frames(seed)
-    progress(f"segmenting {len(frames)} frames and their altered versions")
+    progress(f"segmenting {len(frames)} frames, altered and corrupted")
     engine = TorchEngine(run.network(), run.scale, run.offset, threads)
-    flipped = [np.fliplr] if task.has_orientation else []
-    seen = [_described(frame, number, engine, run.size, seed, flipped) for number, frame in enumerate(frames)]
-    kept = [place for place, found in enumerate(seen) if found is not None]
-    named = [frames[place] for place in kept]
-    pictures, outlines = (
-        np.stack([seen[place][part] for place in kept], axis=1)  # type: ignore[index]
-        for part in (0, 1)
-    )
+    reader = DescribedFrames(engine, run.size, seed, flipped=task.has_orientation)
+    seen = [found for number, frame in enumerate(frames) if (found := reader(frame, number)) is not None]
+    named = [found.frame for found in seen]
     own = np.array([frame.own for frame in named])
-    centre, spread = outlines[0][own].mean(axis=0), outlines[0][own].std(axis=0) + 1e-3
-    described = [joined(picture, drawn, centre, spread) for picture, drawn in zip(pictures, outlines, strict=True)]
+    judged = np.array([found.number < own_count for found in seen])
     folds = subjects_in_folds(named, FOLDS, seed)
-    judged = np.array([place < own_count for place in kept])
-    groups = [frame.source for frame in named]
+    plain = np.stack([found.outlines[0] for found in seen])
+    centre, spread = plain[own].mean(axis=0), plain[own].std(axis=0) + 1e-3
+    described = [found.joined(centre, spread) for found in seen]
     progress("fitting")
-    first = fit_score(described, own, groups, folds, judged, withheld)
+    groups = [frame.source for frame in named]
+    versions = [np.stack([version[place] for version in described]) for place in (PLAIN, ALTERED)]
+    first = fit_score(versions, own, groups, folds, judged, withheld)
     fits, statuses, shares = [first], [task.other_view], (None, None)
     if task.has_orientation:
-        second, shares = _fit_mirrored(described, judged, folds, withheld)
+        flips = np.stack([version[FLIPPED] for version in described])
+        second, shares = _fit_mirrored([*versions, flips], judged, folds, withheld)
         fits, statuses = [first, second], [task.other_view, MIRRORED]
+    last, corrupted = fit_unsure(seen, described, judged, folds, withheld)
+    fits, statuses = [*fits, last], [*statuses, UNSURE]
     check = ViewCheck(
         tuple(statuses),
         np.array([fit.weights for fit in fits], np.float32),
@@ -137,39 +134,11 @@ def train_view(
         sources=_counts(frames, named, first.held_out),
         mirrored_found=shares[0],
         mirrored_wrongly=shares[1],
+        corrupted=corrupted,
     )
     check.write(run.folder / FILE)
     write_document(run.folder / RECORD, record)
     return record
-
-
-def _described(
-    frame: ViewFrame, number: int, engine: TorchEngine, size: tuple[int, int], seed: int, more: Sequence[Any]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None:
-    """Pictures ``(V, 1024)`` and outlines ``(V, 39)`` of a frame as it is, altered, and through ``more``.
-
-    A version in which nothing is segmented takes the place of the frame as it is; None where that is empty.
-    """
-    plain, _ = network_input(frame.read(), size)
-    altered = alter(plain, np.random.default_rng((seed, number)))
-    pictures, outlines = [], []
-    for version in (plain, altered, *(np.ascontiguousarray(change(plain)) for change in more)):
-        drawn = describe_outline(version, engine(version))
-        if drawn is None and not outlines:
-            return None
-        outlines.append(outlines[0] if drawn is None else drawn)
-        pictures.append(pictures[0] if drawn is None else describe_picture(version))
-    return np.stack(pictures), np.stack(outlines)
-
-
-def alter(pixels: Image, rng: np.random.Generator) -> Image:
-    """A frame as another probe position and other settings might have given it: turned, moved, brighter or darker."""
-    height, width = pixels.shape
-    turn = cv2.getRotationMatrix2D((width / 2, height / 2), float(rng.uniform(-15, 15)), float(rng.uniform(0.85, 1.2)))
-    turn[:, 2] += rng.uniform(-0.08, 0.08, 2) * (width, height)
-    moved = cv2.warpAffine(pixels, turn, (width, height)).astype(np.float32) / 255
-    changed: Image = (np.clip(rng.uniform(0.6, 1.5) * moved ** rng.uniform(0.7, 1.4), 0, 1) * 255).astype(np.uint8)
-    return changed
 
 
 def _fit_mirrored(
