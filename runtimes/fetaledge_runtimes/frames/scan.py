@@ -11,10 +11,11 @@ from fetaledge_runtimes.frames.frame import Image
 
 BLOCKS = 64
 """The frame is looked at in about so many blocks along its longer side."""
-TEXTURE = 2.0
-"""Grey levels: a block whose standard deviation is above it is no plain ground."""
+TEXTURE = 0.3
+"""Grey levels: a block whose standard deviation is above it is no plain ground. The dark parts of a scan have noise."""
 WHOLE = 0.72
-"""A side of which the scan covers this share is left whole: the least of 1662 real frames is 0.78."""
+"""A side of which the scan covers this share is left whole. Of 1662 real frames of HC18, PSFHS and five African countries
+all but two cover more, and these two have constant sides."""
 LEAST_PX = 48
 
 
@@ -52,7 +53,7 @@ def find_scan(pixels: Image) -> Box | None:
     rows, columns = height // block, width // block
     if min(rows, columns) < 4:
         return None
-    whole = pixels[: rows * block, : columns * block].astype(np.float32)
+    whole = pixels[: rows * block, : columns * block].astype(np.float64)  # float32 loses the variance of large blocks
     mean, square = (
         cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_AREA) for plane in (whole, whole * whole)
     )
