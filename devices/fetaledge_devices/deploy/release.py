@@ -75,7 +75,7 @@ class Release:
         return self._part(variants)
 
     def for_test(self, variant: str) -> Folder:
-        """A bundle of one variant and its golden frames: a process that tests it reads nothing else."""
+        """A bundle of one variant, its golden frames and its view check: a process that tests it reads nothing else."""
         return self._part([variant], whole=False)
 
     def for_runner(self) -> Folder:
@@ -100,15 +100,18 @@ class Release:
         return ("env", f"PYTHONPATH={path}", f"TMPDIR={root}", python, "-S", "-P", "-m", "fetaledge_runtimes")
 
     def _stored(self, variants: Sequence[str], whole: bool) -> list[StoredFile]:
-        manifest = self.bundle.manifest
         models = [stored for v in self.choice.variants if v.name in variants for stored in v.files]
-        return models + [stored for stored in manifest.others if whole or stored.file == GOLDEN]
+        return [*models, *self._others(whole)]
+
+    def _others(self, whole: bool) -> tuple[StoredFile, ...]:
+        manifest = self.bundle.manifest
+        return tuple(stored for stored in manifest.others if whole or stored.file in (GOLDEN, manifest.view))
 
     def _part(self, variants: Sequence[str], whole: bool = True) -> Folder:
         manifest = replace(
             self.bundle.manifest,
             variants=tuple(v for v in self.choice.variants if v.name in variants),
-            others=tuple(stored for stored in self.bundle.manifest.others if whole or stored.file == GOLDEN),
+            others=self._others(whole),
         )
         links = {stored.file: stored.sha256 for stored in self._stored(variants, whole)}
         return Folder(links, {MANIFEST: to_text(manifest) + "\n"})
