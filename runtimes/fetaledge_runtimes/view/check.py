@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import zipfile
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +23,9 @@ FILE = "view.npz"
 LENGTH = picture.LENGTH + outline.LENGTH
 CLIPPED_AT = 6.0
 OUTLINE_WEIGHT = 0.3
-AGAIN = "export the bundle again"
+NAMES = ("statuses", "weights", "offsets", "centre", "spread")
+AGAIN = "copy the file again, or make it again with fetaledge train view"
+NO_CHECK = "the bundle has no view check: frames that show something else are measured too"
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,10 @@ class ViewCheck:
         return None if described is None else self.judge(described, skipped)
 
     def scores(self, described: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """``float32 (..., K)`` of descriptions ``float32 (..., 1063)``."""
-        found: npt.NDArray[np.float32] = described @ self.weights.T + self.offsets
-        return found
+        """``float32 (..., K)`` of descriptions ``float32 (..., 1063)``; of values that are not finite, the lowest."""
+        found = described @ self.weights.T + self.offsets
+        lowest: npt.NDArray[np.float32] = np.nan_to_num(found, nan=-np.inf)
+        return lowest
 
     def judge(self, described: npt.NDArray[np.float32], skipped: Collection[str] = ()) -> View:
         """The verdict on one description ``float32 (1063,)``."""
@@ -100,10 +105,10 @@ class ViewCheck:
         if not path.is_file():
             raise BundleError(f"{path} is missing", AGAIN)
         try:
-            with np.load(path) as stored:
-                found = {name: stored[name] for name in ("statuses", "weights", "offsets", "centre", "spread")}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise BundleError(f"{path} holds no view check: {error}", AGAIN) from error
+            with zipfile.ZipFile(path) as archive:  # np.load takes other files too
+                found = {name: _array(archive, name) for name in NAMES}
+        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            raise BundleError(f"{path} is damaged, or no view check", AGAIN) from error
         count = len(np.atleast_1d(found["statuses"]))
         shapes = {
             "statuses": (count,),
@@ -123,6 +128,12 @@ class ViewCheck:
         if not all(np.isfinite(values).all() for values in numbers.values()) or (numbers["spread"] <= 0).any():
             raise BundleError(f"{path} holds values that are not finite, or a spread of 0", AGAIN)
         return cls(tuple(map(str, found["statuses"])), **numbers)
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
+    with archive.open(f"{name}.npy") as stream:
+        found: npt.NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+        return found
 
 
 def describe(

@@ -25,7 +25,8 @@ LENGTH = len(NAMES)
 def largest_structure(logits: Logits) -> Logits:
     """``float32 (h, w)``: positive where the structure that covers most is, of logits ``float32 (C, h, w)``."""
     if len(logits) == 1:
-        return logits[0]
+        alone: Logits = logits[0]
+        return alone
     labels = np.argmax(logits, axis=0)
     label = 1 + int(np.argmax([np.count_nonzero(labels == value) for value in range(1, len(logits))]))
     others = np.delete(logits, label, axis=0).max(axis=0)
@@ -46,7 +47,7 @@ def describe_outline(pixels: Image, logits: Logits) -> Description | None:
     """
     margin = np.ascontiguousarray(largest_structure(logits), dtype=np.float32)
     if margin.shape != pixels.shape:
-        margin = cv2.resize(margin, pixels.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        margin = cv2.resize(margin, pixels.shape[::-1], interpolation=cv2.INTER_LINEAR).astype(np.float32)
     raw = (margin > 0).astype(np.uint8)
     mask = largest_component(raw)
     ellipse = from_mask(mask)
