@@ -101,7 +101,9 @@ class DescribedFrames:
 def alter(pixels: Image, rng: np.random.Generator) -> Image:
     """A frame as another probe position and other settings might have given it: turned, moved, brighter or darker."""
     height, width = pixels.shape
-    turn = cv2.getRotationMatrix2D((width / 2, height / 2), float(rng.uniform(-15, 15)), float(rng.uniform(0.85, 1.2)))
+    turn: np.ndarray = cv2.getRotationMatrix2D(
+        (width / 2, height / 2), float(rng.uniform(-15, 15)), float(rng.uniform(0.85, 1.2))
+    )
     turn[:, 2] += rng.uniform(-0.08, 0.08, 2) * (width, height)
     moved = cv2.warpAffine(pixels, turn, (width, height)).astype(np.float32) / 255
     changed: Image = (np.clip(rng.uniform(0.6, 1.5) * moved ** rng.uniform(0.7, 1.4), 0, 1) * 255).astype(np.uint8)

@@ -30,7 +30,7 @@ def fit_score(
     described: Sequence[Floats], own: npt.NDArray[np.bool_], groups: Sequence[str], folds: npt.NDArray[np.int64],
     judged: npt.NDArray[np.bool_], withheld: float,
 ) -> Fit:  # fmt: skip
-    """Fit a score that is positive where ``own``.
+    """Fit a score that is positive where ``own``; always, where every frame is.
 
     Args:
         described: versions of the frames, each ``float64 (N, D)``: as they are, then altered; the first is judged.
@@ -40,6 +40,8 @@ def fit_score(
         judged: ``bool (N,)``: the frames of which the share ``withheld`` may fall below the threshold.
         withheld: see ``judged``.
     """
+    if own.all():
+        return Fit(np.zeros(described[0].shape[1]), 1.0, np.ones(len(own)))
     weights = _weights(own, groups)
     held_out = np.zeros(len(own))
     for fold in np.unique(folds):

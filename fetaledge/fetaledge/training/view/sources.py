@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from fetaledge.data.layouts.open import open_dataset
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.read import list_files, read_frames
+from fetaledge_runtimes.frames.tables import read_table
 from fetaledge_runtimes.tasks.task import Task
 
 PLANES = "planes.csv"
@@ -88,16 +88,14 @@ def drawn_frames(seed: int, count: int = DRAWN) -> list[ViewFrame]:
 
 def _planes(folder: Path, table: Path, task: Task) -> Iterator[ViewFrame]:
     name = folder.resolve().name
-    with table.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    for number, row in enumerate(rows, 2):
-        if not all(row.get(key) for key in ("filename", "subject", "plane")):
-            raise InputError(f"{table} line {number} lacks a value", "give filename, subject and plane of each frame")
-        file = folder / "images" / row["filename"]
+    for row in read_table(table, required=("subject", "plane")).rows.values():
+        if not all(row.cells.values()):
+            raise InputError(f"{table} line {row.line} lacks a value", "give filename, subject and plane of each frame")
+        file = folder / "images" / row.filename
         if not file.is_file():
             raise InputError(f"{file} does not exist, though {table.name} names it", "correct the table")
-        own = row["plane"] in task.planes
-        yield ViewFrame(f"{name}: {row['plane']}", row["subject"], own, partial(_first_frame, file))
+        plane = row.cells["plane"]
+        yield ViewFrame(f"{name}: {plane}", row.cells["subject"], plane in task.planes, partial(_first_frame, file))
 
 
 def _first_frame(file: Path) -> Image:
@@ -108,7 +106,7 @@ def _draw(seed: int, number: int) -> Image:
     rng = np.random.default_rng((seed, number))
     height, width = int(rng.integers(200, 600)), int(rng.integers(200, 800))
     ground, ink = (int(value) for value in rng.integers(0, 256, 2))
-    pixels = np.full((height, width), ground, np.float32)
+    pixels: np.ndarray = np.full((height, width), ground, np.float32)
     kind = number % 5
     if kind in (0, 1):
         for _ in range(1 if kind == 0 else int(rng.integers(2, 12))):

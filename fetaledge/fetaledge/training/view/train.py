@@ -81,7 +81,7 @@ def train_view(
 
     Raises:
         UsageError: the task has no word for other views, or ``withheld`` is no share.
-        InputError: no frame of another view was given, or frames cannot be read.
+        InputError: no frame of another view was given, too few frames to learn from, or frames cannot be read.
         OutputError: the run has a check already, and ``force`` is not given.
     """
     task = run.task
@@ -102,9 +102,10 @@ def train_view(
     reader = DescribedFrames(engine, run.size, seed, flipped=task.has_orientation)
     seen = [found for number, frame in enumerate(frames) if (found := reader(frame, number)) is not None]
     named = [found.frame for found in seen]
-    own = np.array([frame.own for frame in named])
-    judged = np.array([found.number < own_count for found in seen])
+    own = np.array([frame.own for frame in named], bool)
+    judged = np.array([found.number < own_count for found in seen], bool)
     folds = subjects_in_folds(named, FOLDS, seed)
+    _check_sides(own, judged, folds)
     plain = np.stack([found.outlines[0] for found in seen])
     centre, spread = plain[own].mean(axis=0), plain[own].std(axis=0) + 1e-3
     described = [found.joined(centre, spread) for found in seen]
@@ -112,7 +113,8 @@ def train_view(
     groups = [frame.source for frame in named]
     versions = [np.stack([version[place] for version in described]) for place in (PLAIN, ALTERED)]
     first = fit_score(versions, own, groups, folds, judged, withheld)
-    fits, statuses, shares = [first], [task.other_view], (None, None)
+    fits, statuses = [first], [task.other_view]
+    shares: tuple[float | None, float | None] = (None, None)
     if task.has_orientation:
         flips = np.stack([version[FLIPPED] for version in described])
         second, shares = _fit_mirrored([*versions, flips], judged, folds, withheld)
@@ -139,6 +141,16 @@ def train_view(
     check.write(run.folder / FILE)
     write_document(run.folder / RECORD, record)
     return record
+
+
+def _check_sides(own: npt.NDArray[np.bool_], judged: npt.NDArray[np.bool_], folds: npt.NDArray[np.int64]) -> None:
+    """Raise :class:`InputError` where a fold would leave nothing to learn from on one side."""
+    for side, name in ((own & judged, "the model's own view"), (~own, "other views")):
+        if len(np.unique(folds[side])) < 2:
+            raise InputError(
+                f"something was segmented in {np.count_nonzero(side)} frames of {name}, of too few subjects",
+                "give more of them, or leave the run without a view check",
+            )
 
 
 def _fit_mirrored(
