@@ -77,7 +77,7 @@ def export_bundle(
         calibration: frames for int8 ranges; used only where ``precisions`` holds ``int8``, each read once.
         validation: frames of other subjects, held in memory together (0.9 MB for one of 800×540).
         golden: synthetic frames for the self-test; no patient's frame may be among them.
-        view: the file of the run's view check, which the bundle gets a copy of.
+        view: the file of the run's view check, which the bundle holds too.
         source: plain facts about the run and its data, for manifest and model files.
         formats: default: all that are installed, of those that can store each precision.
         allow_unmeasured: let a variant in of which the gate could not judge a measure.
@@ -88,11 +88,13 @@ def export_bundle(
     Raises:
         UsageError: an unknown format or precision, or int8 without calibration frames.
         InputError: calibration and validation share a subject, no validation frame, or a network that cannot be used.
+        BundleError: ``view`` is damaged, or no view check.
         OutputError: ``out`` exists without ``force``, or cannot be written.
     """
     limits = limits or Limits()
     limits.document(task)
     wanted = _wanted(formats, precisions)
+    check = None if view is None else ViewCheck.read(view)
     quiet()
     threads = threads or min(os.cpu_count() or 1, 4)
     with atomic_folder(out, force=force, marker=MANIFEST) as folder:
@@ -111,6 +113,7 @@ def export_bundle(
             multiply_adds=multiply_adds(model, torch.zeros((1, 1, *size), dtype=torch.uint8)),
             variants=(),
             others=(),
+            view=None if check is None else VIEW,
             source=dict(source),
             calibration=ranges.facts if ranges.pixels else None,
             fetaledge=fetaledge_runtimes.__version__,
@@ -146,13 +149,12 @@ def export_bundle(
             reference_engine=f"{torch_engine.name} {torch_engine.version}",
         )
         write_document(folder / EVALUATION, record)
-        (folder / CARD).write_text(card(manifest, task, record, results, reference, data_note), encoding="utf-8")
-        if view is not None:
-            ViewCheck.read(view)
-            shutil.copyfile(view, folder / VIEW)
+        text = card(manifest, task, record, results, reference, data_note, () if check is None else check.statuses)
+        (folder / CARD).write_text(text, encoding="utf-8")
+        if check is not None:
+            check.write(folder / VIEW)
         manifest = msgspec.structs.replace(
             manifest,
-            view=None if view is None else VIEW,
             variants=tuple(variant for _, variant, _ in outcomes if variant is not None),
             others=tuple(
                 StoredFile.of(folder / file) for file in (GOLDEN, EVALUATION, CARD, VIEW) if (folder / file).is_file()

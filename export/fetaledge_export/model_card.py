@@ -24,8 +24,19 @@ def card(
     variants: Sequence[VariantResult],
     reference: Sequence[CaseScore],
     data_note: str,
+    view_statuses: Sequence[str] = (),
 ) -> str:
-    """Markdown; ``record``: the document of ``evaluation.json``; ``data_note``: licence and attribution of the data."""
+    """Markdown.
+
+    Args:
+        manifest: of the bundle.
+        task: of its model.
+        record: the document of ``evaluation.json``.
+        variants: the gate's results.
+        reference: the scores of the PyTorch model.
+        data_note: licence and attribution of the data.
+        view_statuses: what the bundle's view check can say of a frame; empty without one.
+    """
     header, rows = table(reference, variants, task)
     parts = _parts(variants)
     found = next((v.parity for v in variants if v.parity is not None and v.parity.parts_ms is not None), None)
@@ -41,6 +52,7 @@ def card(
         facts=_facts,
         table=_markdown,
         data_note=data_note,
+        view_statuses=view_statuses,
         results_note=_results_note(record, task),
         rows=[header, *rows],
         limits=[("limit of the gate", "value"), *((key, f"{value:g}") for key, value in record.limits.items())],

@@ -80,6 +80,8 @@ def _predict(options: argparse.Namespace) -> int:
     from fetaledge_runtimes.predictor import Predictor
 
     predictor = Predictor(Bundle.open(options.bundle), options.variant, options.threads)
+    if predictor.view_remark:
+        print(predictor.view_remark, file=sys.stderr)
     document = predict_files(
         predictor,
         options.inputs,

@@ -75,6 +75,7 @@ class Manifest(Document, kw_only=True, frozen=True):
     """``manifest.json``.
 
     ``multiply_adds``: of the network for one frame, as the device runs it; bundles of early versions lack it.
+    ``view`` names the view check among ``others``; null in bundles without one, and early ones lack the key.
     ``source`` and ``calibration`` are facts about the run and its data, with fingerprints.
     """
 

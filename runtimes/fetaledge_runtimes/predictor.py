@@ -20,7 +20,7 @@ from fetaledge_runtimes.postprocess import labels_from_logits, largest_component
 from fetaledge_runtimes.preprocess import network_input
 from fetaledge_runtimes.tasks.registry import task_named
 from fetaledge_runtimes.tasks.task import MIRRORED, Measured, Task
-from fetaledge_runtimes.view.check import ViewCheck
+from fetaledge_runtimes.view.check import NO_CHECK, ViewCheck
 
 NO_SCAN = "no-scan"
 MIN_CONTRAST = 1.0
@@ -164,6 +164,11 @@ class Predictor:
     ) -> None:
         self.engine, self.size, self.task, self.variant_name = engine, size, task, variant_name
         self.nearest, self.view = nearest, view
+
+    @property
+    def view_remark(self) -> str | None:
+        """A sentence for people where frames of other views could be told apart, and are not."""
+        return NO_CHECK if self.view is None and self.task.other_view is not None else None
 
     def logits(self, frame: Frame) -> Logits:
         """Logits ``float32 (C, h, w)`` of the scan in a frame."""

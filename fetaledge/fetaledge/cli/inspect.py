@@ -43,6 +43,7 @@ def inspect(
         ),
         ("data", f"{data.get('name')}, {data.get('frames')} frames{' (synthetic)' if data.get('synthetic') else ''}"),
         ("calibration", _calibration(manifest.calibration)),
+        ("view check", manifest.view or "none: frames that show something else are measured too"),
         ("made", f"{manifest.created} by fetaledge {manifest.fetaledge}"),
     ]
     for name, value in facts:

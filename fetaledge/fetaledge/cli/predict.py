@@ -71,6 +71,8 @@ def predict(
     from fetaledge_runtimes.predictor import Predictor
 
     predictor = Predictor(Bundle.open(bundle), variant, threads)
+    if predictor.view_remark:
+        say(predictor.view_remark)
     document = predict_files(
         predictor,
         inputs,
