@@ -36,7 +36,8 @@ def labels_from_logits(logits: Logits, shape: tuple[int, int], grid: tuple[int, 
         labels = np.argmax(np.stack(planes), axis=0).astype(np.uint8)
     if labels.shape != shape:
         labels = cv2.resize(labels, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT).astype(np.uint8)
-    return labels
+    found: Image = labels
+    return found
 
 
 def mask_from_logits(logits: Logits, shape: tuple[int, int], grid: tuple[int, int] | None = None) -> Image:

@@ -24,7 +24,10 @@ class Latency(Part, kw_only=True, frozen=True):
 class FrameFields(Part, kw_only=True, frozen=True):
     """One frame. Each installed task adds its keys, null unless the frame is of that task and its status is ``ok``.
 
-    ``orientation`` is ``standard`` or ``mirrored``, as it was given; null where the task has none.
+    ``orientation`` is ``standard`` or ``mirrored``, as it was given; null where the task has none. ``spacing_from`` is
+    ``option``, ``pixels.csv`` or ``DICOM``. ``crop`` is the part of the frame in which the scan was found: top, left,
+    height and width in pixels; null where it is the whole frame. ``depth_mm`` is the height of that part. ``quality``
+    (0 to 1) says how far the frame is from being withheld by the view check: below one half it was; null without one.
     """
 
     source: str
@@ -47,14 +50,14 @@ class SummaryFields(Part, kw_only=True, frozen=True):
     """One file: its frames by status, and of each measure median and interquartile range of its ``n`` good frames.
 
     ``verdict`` of a cine is ``ok``, ``few-good-frames`` (fewer than half of them are good: no median) or
-    ``frames-disagree`` (their range is wide).
+    ``frames-disagree`` (their range is wide); null of a single frame, which has its status.
     """
 
     source: str
     frames: int
     statuses: dict[str, int]
     n: int
-    verdict: str = "ok"
+    verdict: str | None = None
 
 
 class Prediction(Document, kw_only=True, frozen=True):

@@ -135,7 +135,7 @@ def _view_lines(entry: Mapping[str, Any]) -> list[str]:
 
 
 def _depth_lines(entry: Mapping[str, Any]) -> list[str]:
-    """The frame's height in mm and what stated the spacing: a stale spacing shows nowhere else."""
+    """The scan's height in mm and what stated the spacing: a stale spacing shows nowhere else."""
     return [] if entry["depth_mm"] is None else [f"depth {entry['depth_mm']:.0f} mm by {entry['spacing_from']}"]
 
 
@@ -183,7 +183,7 @@ def _entry(
         "status": measured.status,
         "pixel_mm": None if frame.pixel_mm is None else list(frame.pixel_mm),
         "spacing_from": frame.spacing_from,
-        "depth_mm": None if frame.pixel_mm is None else frame.pixel_mm[0] * len(frame.pixels),
+        "depth_mm": None if frame.pixel_mm is None else frame.pixel_mm[0] * _rows(prediction),
         "bits": frame.bits,
         "orientation": view,
         "crop": None if prediction.crop is None else prediction.crop.as_list(),
@@ -200,6 +200,11 @@ def _entry(
         _write_png(folder / entry["mask"], task.picture(prediction.mask))
         _write_png(folder / entry["overlay"], task.draw(frame, prediction.mask, measured, lines))
     return entry
+
+
+def _rows(prediction: Prediction) -> int:
+    """Pixels from top to bottom of the part that was segmented."""
+    return len(prediction.frame.pixels) if prediction.crop is None else prediction.crop.height
 
 
 def _no_values() -> dict[str, Any]:

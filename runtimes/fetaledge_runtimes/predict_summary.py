@@ -20,7 +20,8 @@ def summary_of(source: str, entries: Sequence[Mapping[str, Any]], task: Task) ->
         measure.key: sorted(entry[measure.key] for entry in good if entry[measure.key] is not None)
         for measure in all_measures()
     }
-    few = len(entries) > 1 and 2 * len(good) < len(entries)
+    cine = len(entries) > 1
+    few = cine and 2 * len(good) < len(entries)
     medians = {
         f"{key}_median": statistics.median(found) if found and not few else None for key, found in values.items()
     }
@@ -31,7 +32,7 @@ def summary_of(source: str, entries: Sequence[Mapping[str, Any]], task: Task) ->
         "frames": len(entries),
         "statuses": dict(sorted(Counter(entry["status"] for entry in entries).items())),
         "n": len(good),
-        "verdict": FEW if few else DISAGREE if wide else "ok",
+        "verdict": None if not cine else FEW if few else DISAGREE if wide else "ok",
         **medians,
         **ranges,
     }

@@ -219,7 +219,8 @@ class PsFh(Task):
 
     def draw(self, frame: Frame, mask: Image, measured: Measured, lines: Sequence[str]) -> Image:
         symphysis, head = ((mask == label).astype(np.uint8) for label in (PS, FH))
-        return draw_progression(frame, symphysis, head, measured.construction.points, lines)
+        points = measured.construction.points if measured.status == "ok" else None
+        return draw_progression(frame, symphysis, head, points, lines)
 
     def lines(self, entry: Mapping[str, Any]) -> list[str]:
         hsd = f"{entry['hsd_px']:.0f} px" if entry["hsd_mm"] is None else f"{entry['hsd_mm']:.0f} mm"
