@@ -80,8 +80,6 @@ def _predict(options: argparse.Namespace) -> int:
     from fetaledge_runtimes.predictor import Predictor
 
     predictor = Predictor(Bundle.open(options.bundle), options.variant, options.threads)
-    if predictor.view_remark:
-        print(predictor.view_remark, file=sys.stderr)
     document = predict_files(
         predictor,
         options.inputs,
@@ -92,6 +90,8 @@ def _predict(options: argparse.Namespace) -> int:
         force=options.force,
         report=None if options.json else lambda entry: print(one_line(entry, predictor.task)),
     )
+    if predictor.view_remark:
+        print(predictor.view_remark, file=sys.stderr)
     if options.json:
         print(json.dumps(document, indent=1, allow_nan=False))
     else:

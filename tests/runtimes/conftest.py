@@ -176,10 +176,10 @@ def frame_folder(bright_frame: Callable[..., Frame], head: Ellipse, tmp_path: Pa
 
 @pytest.fixture(scope="session")
 def psfh_frame() -> Callable[..., Frame]:
-    """Make a transperineal frame: a head of 130 and a symphysis of 220 on a dark ground, which PSFH_NET tells apart."""
+    """Make a transperineal frame: a head of 130 and a symphysis of 220 on dark noise, which PSFH_NET tells apart."""
 
     def make(symphysis: Ellipse | None, pixel_mm: tuple[float, float] | None = (0.5, 0.5)) -> Frame:
-        pixels = np.full((256, 256), 20, np.uint8)
+        pixels = np.random.default_rng(0).integers(15, 26, (256, 256), np.uint8)
         pixels[Ellipse(125, 150, 66, 54, 25).rasterise((256, 256)) > 0] = 130
         if symphysis is not None:
             pixels[symphysis.rasterise((256, 256)) > 0] = 220

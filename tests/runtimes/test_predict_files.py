@@ -53,7 +53,7 @@ def test_a_folder(predictor: Predictor, frame_folder: Path, head: Ellipse, tmp_p
     assert document["schema"] == "fetaledge/prediction/1"
     assert document["notice"] == "research software, not a medical device"
     first, second, third = document["frames"]
-    assert [e["status"] for e in (first, second, third)] == ["ok", "ok", "no-head"]
+    assert [e["status"] for e in (first, second, third)] == ["ok", "ok", "no-scan"]
     assert first["hc_mm"] == pytest.approx(head.circumference * 0.15, rel=0.005)
     assert first["ga_weeks"]["hadlock"] == pytest.approx(22.5, abs=0.5)
     assert first["hc_centile"] is None and first["aop_deg"] is None
@@ -76,7 +76,7 @@ def test_the_pictures(predictor: Predictor, frame_folder: Path, head: Ellipse, t
 def test_the_spacing_stands_in_the_table_beside_the_pictures(predictor: Predictor, frame_folder: Path) -> None:
     document = predict_files(predictor, [frame_folder])
     assert [e["pixel_mm"] for e in document["frames"]] == [[0.15, 0.15], [0.2, 0.2], [0.15, 0.15]]
-    assert [e["status"] for e in document["frames"]] == ["ok", "ok", "no-head"]
+    assert [e["status"] for e in document["frames"]] == ["ok", "ok", "no-scan"]
 
 
 def test_nothing_in_millimetres_without_a_spacing(predictor: Predictor, frame_folder: Path) -> None:
@@ -107,10 +107,10 @@ def test_a_cine_has_an_entry_a_frame_and_a_median(
     document = predict_files(predictor, [video], tmp_path / "out", pixel_mm=0.15, report=seen.append)
     assert seen == document["frames"]
     assert [e["index"] for e in seen] == [0, 1, 2, 3, 4]
-    assert [e["status"] for e in seen] == ["ok", "ok", "no-head", "ok", "ok"]
+    assert [e["status"] for e in seen] == ["ok", "ok", "no-scan", "ok", "ok"]
     assert seen[3]["mask"] == "sweep_0003_mask.png" and (tmp_path / "out" / seen[3]["overlay"]).is_file()
     (summary,) = document["summary"]
-    assert summary["statuses"] == {"no-head": 1, "ok": 4}
+    assert summary["statuses"] == {"no-scan": 1, "ok": 4}
     assert (summary["frames"], summary["n"]) == (5, 4)
     assert summary["hc_mm_median"] == pytest.approx(head.circumference * 0.15, rel=0.005)
     values = sorted(e["hc_mm"] for e in seen if e["hc_mm"] is not None)
@@ -120,7 +120,7 @@ def test_a_cine_has_an_entry_a_frame_and_a_median(
 def test_one_bad_file_among_many(predictor: Predictor, frame_folder: Path, tmp_path: Path) -> None:
     (frame_folder / "b.png").write_bytes((frame_folder / "b.png").read_bytes()[:300])
     document = predict_files(predictor, [frame_folder], tmp_path / "out", pixel_mm=0.15)
-    assert [e["status"] for e in document["frames"]] == ["ok", "unreadable", "no-head"]
+    assert [e["status"] for e in document["frames"]] == ["ok", "unreadable", "no-scan"]
     assert "b.png" in document["frames"][1]["message"]
     assert document["summary"][1]["statuses"] == {"unreadable": 1}
     assert not (tmp_path / "out" / "b_mask.png").exists()
@@ -159,7 +159,7 @@ def test_two_files_of_one_name_do_not_overwrite_each_other(
     document = predict_files(predictor, [frame_folder / "a.png", other / "a.png"], tmp_path / "out", pixel_mm=0.15)
     first, second = document["frames"]
     assert (first["mask"], second["mask"]) == ("a_mask.png", "a-2_mask.png")
-    assert (first["status"], second["status"]) == ("ok", "no-head")
+    assert (first["status"], second["status"]) == ("ok", "no-scan")
 
 
 def test_existing_results_need_force(predictor: Predictor, frame_folder: Path, tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_lines_for_people(predictor: Predictor, frame_folder: Path) -> None:
     document = predict_files(predictor, [frame_folder], pixel_mm=0.15)
     first, _, third = (one_line(entry, HEAD) for entry in document["frames"])
     assert "a.png  HC 20" in first and "BPD" in first and "Hadlock" in first and "INTERGROWTH-21st" in first
-    assert third.endswith("c.png  no-head")
+    assert third.endswith("c.png  no-scan")
 
 
 def test_the_angle_of_progression(psfh_bundle: Path, psfh_frame: MakeFrame, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,9 @@ def test_unequal_spacing_and_any_frame_size(
 
 def test_each_status_and_what_stands_with_it(bundle_folder: Path, bright_frame: MakeFrame, head: Ellipse) -> None:
     predictor = Predictor(Bundle.open(bundle_folder))
-    empty = predictor(bright_frame(None))
+    blank = predictor(bright_frame(None))
+    assert (blank.status, blank.measured.construction, blank.crop) == ("no-scan", None, None)
+    empty = predictor(replace(bright_frame(None), pixels=np.tile(np.arange(80, dtype=np.uint8), (540, 10))))
     assert (empty.status, empty.measured.construction, int(empty.mask.sum())) == ("no-head", None, 0)
     assert set(empty.measures) == set(VALUES) and set(empty.measures.values()) == {None}
     unknown = predictor(bright_frame(head, None))

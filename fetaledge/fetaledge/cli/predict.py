@@ -71,8 +71,6 @@ def predict(
     from fetaledge_runtimes.predictor import Predictor
 
     predictor = Predictor(Bundle.open(bundle), variant, threads)
-    if predictor.view_remark:
-        say(predictor.view_remark)
     document = predict_files(
         predictor,
         inputs,
@@ -84,6 +82,8 @@ def predict(
         force=force,
         report=None if as_json else lambda entry: print(one_line(entry, predictor.task), flush=True),
     )
+    if predictor.view_remark:
+        say(predictor.view_remark)
     deep = sorted({entry["bits"] for entry in document["frames"]} - {None, 8})
     if deep and bits is None:
         taken = " and ".join(map(str, deep))

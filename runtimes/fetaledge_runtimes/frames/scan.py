@@ -14,7 +14,7 @@ BLOCKS = 64
 TEXTURE = 0.3
 """Grey levels: a block whose standard deviation is above it is no plain ground. The dark parts of a scan have noise."""
 WHOLE = 0.72
-"""A side of which the scan covers this share is left whole. Of 1662 real frames of HC18, PSFHS and five African countries
+"""A side of which the scan covers this share is left whole. Of 1662 real frames (HC18, PSFHS, five African countries)
 all but two cover more, and these two have constant sides."""
 LEAST_PX = 48
 
