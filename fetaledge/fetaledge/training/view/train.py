@@ -13,7 +13,14 @@ from fetaledge.data.dataset import Dataset
 from fetaledge.runs.run import Run
 from fetaledge.training.view.described import ALTERED, FLIPPED, PLAIN, DescribedFrames
 from fetaledge.training.view.fit import Fit, fit_score
-from fetaledge.training.view.sources import ViewFrame, drawn_frames, other_frames, own_frames, subjects_in_folds
+from fetaledge.training.view.sources import (
+    ViewFrame,
+    drawn_frames,
+    other_frames,
+    own_frames,
+    phantom_frames,
+    subjects_in_folds,
+)
 from fetaledge.training.view.unsure import UNSURE, CorruptionCount, fit_unsure
 from fetaledge_export.torch_engine import TorchEngine
 from fetaledge_runtimes.errors import InputError, UsageError
@@ -96,7 +103,7 @@ def train_view(
         frames += other_frames(folder, task)
     if all(frame.own for frame in frames):
         raise InputError("no frame of another view was given", "name a folder of them with --others")
-    frames += drawn_frames(seed)
+    frames += phantom_frames(task, seed) + drawn_frames(seed)
     progress(f"segmenting {len(frames)} frames, altered and corrupted")
     engine = TorchEngine(run.network(), run.scale, run.offset, threads)
     reader = DescribedFrames(engine, run.size, seed, flipped=task.has_orientation)
