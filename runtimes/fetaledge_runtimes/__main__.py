@@ -75,11 +75,13 @@ def _count(text: str) -> int:
 
 def _predict(options: argparse.Namespace) -> int:
     from fetaledge_runtimes.bundle import Bundle
-    from fetaledge_runtimes.predict_files import exit_code, one_line, predict_files
+    from fetaledge_runtimes.predict_files import NO_VIEW_CHECK, exit_code, one_line, predict_files
     from fetaledge_runtimes.predict_summary import summary_line
     from fetaledge_runtimes.predictor import Predictor
 
     predictor = Predictor(Bundle.open(options.bundle), options.variant, options.threads)
+    if predictor.view is None:
+        print(NO_VIEW_CHECK, file=sys.stderr)
     document = predict_files(
         predictor,
         options.inputs,

@@ -26,6 +26,7 @@ from fetaledge_runtimes.tasks.task import MIRRORED, STANDARD, Task
 
 SCHEMA = "fetaledge/prediction/1"
 DOCUMENT = "prediction.json"
+NO_VIEW_CHECK = "note: this bundle has no view check, so it measures frames that show something else too"
 UNREADABLE = "unreadable"
 UNKNOWN = (
     "pixel_mm", "spacing_from", "depth_mm", "bits", "orientation", "crop", "quality", "mask", "overlay", "latency_ms",
@@ -104,6 +105,7 @@ def predict_files(
             "variant": predictor.variant_name,
             "engine": predictor.engine.name,
             "engine_version": predictor.engine.version,
+            "view_check": predictor.view is not None,
             **{key: None for other in tasks() for key in other.definitions},
             **task.definitions,
             "frames": entries,

@@ -66,11 +66,13 @@ def predict(
 ) -> None:
     """Segment the head and measure it, frame by frame."""
     from fetaledge_runtimes.bundle import Bundle
-    from fetaledge_runtimes.predict_files import exit_code, one_line, predict_files
+    from fetaledge_runtimes.predict_files import NO_VIEW_CHECK, exit_code, one_line, predict_files
     from fetaledge_runtimes.predict_summary import summary_line
     from fetaledge_runtimes.predictor import Predictor
 
     predictor = Predictor(Bundle.open(bundle), variant, threads)
+    if predictor.view is None:
+        say(NO_VIEW_CHECK)
     document = predict_files(
         predictor,
         inputs,
