@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import nn
 
 from fetaledge.data.dataset import Dataset
 from fetaledge.runs.run import Run
+from fetaledge.training.options import lightning_precision
 from fetaledge.training.view.described import ALTERED, FLIPPED, PLAIN, DescribedFrames
 from fetaledge.training.view.fit import Fit, fit_score
 from fetaledge.training.view.sources import (
@@ -105,7 +108,7 @@ def train_view(
         raise InputError("no frame of another view was given", "name a folder of them with --others")
     frames += phantom_frames(task, seed) + drawn_frames(seed)
     progress(f"segmenting {len(frames)} frames, altered and corrupted")
-    engine = TorchEngine(run.network(), run.scale, run.offset, threads)
+    engine = TorchEngine(HalfPrecision(run.network()), run.scale, run.offset, threads)
     reader = DescribedFrames(engine, run.size, seed, flipped=task.has_orientation)
     seen = [found for number, frame in enumerate(frames) if (found := reader(frame, number)) is not None]
     named = [found.frame for found in seen]
@@ -146,6 +149,23 @@ def train_view(
     check.write(run.folder / FILE)
     write_document(run.folder / RECORD, record)
     return record
+
+
+class HalfPrecision(nn.Module):
+    """A network computed in bfloat16 where the processor has it: several times as fast, and sure enough to learn from.
+
+    What a check sees on a device is off by as much: the same scores have to hold for int8.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.enabled = lightning_precision("auto") == "bf16-mixed"
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.enabled):
+            logits: torch.Tensor = self.network(image.contiguous(memory_format=torch.channels_last))
+        return logits.float().contiguous()
 
 
 def _fit_mirrored(
