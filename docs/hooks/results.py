@@ -46,7 +46,7 @@ class Origin(Part, kw_only=True, frozen=True):
 
 
 class ResultTable(Document, kw_only=True, frozen=True):
-    """A table of results. A value ``{"file": PATH, "key": "a.b"}`` is read from that record of the repository."""
+    """A table of results. A value ``{"file": PATH, "key": "a.0.b"}`` is read from that record of the repository."""
 
     schema: str = "fetaledge/result-table/1"
     title: str
@@ -117,7 +117,7 @@ def _cell(value: Any, show: str) -> str:
     if isinstance(value, dict) and value.keys() == {"file", "key"}:
         found = read_json(ROOT / value["file"], "record")
         for part in value["key"].split("."):
-            found = found[part]
+            found = found[int(part) if isinstance(found, list) else part]
         value = found
     if value is None:
         return ""

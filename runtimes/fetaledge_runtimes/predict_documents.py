@@ -61,7 +61,10 @@ class SummaryFields(Part, kw_only=True, frozen=True):
 
 
 class Prediction(Document, kw_only=True, frozen=True):
-    """What every prediction has. The frames and summaries have keys by task."""
+    """What every prediction has. The frames and summaries have keys by task.
+
+    ``view_check``: whether the bundle can tell a frame that shows something else.
+    """
 
     schema: str = "fetaledge/prediction/1"
     notice: str
@@ -69,6 +72,7 @@ class Prediction(Document, kw_only=True, frozen=True):
     variant: str
     engine: str
     engine_version: str
+    view_check: bool = False
 
 
 @cache

@@ -104,6 +104,7 @@ def predict_files(
             "variant": predictor.variant_name,
             "engine": predictor.engine.name,
             "engine_version": predictor.engine.version,
+            "view_check": predictor.view is not None,
             **{key: None for other in tasks() for key in other.definitions},
             **task.definitions,
             "frames": entries,

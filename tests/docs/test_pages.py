@@ -80,11 +80,16 @@ class Inputs:
             assert path.exists(), name
         return path
 
+    def reference(self, path: Path) -> None:
+        """The run, where the repository has the reference model."""
+        path.mkdir()
+        (path / "unet-head").symlink_to(self.run)
+
     def bundle(self, path: Path) -> None:
         """The run as ONNX; that of the quickstart, where it ran."""
         code, _, err = self.call(
             "export",
-            self.get("reference"),
+            self.get("reference") / "unet-head",
             "--out",
             path,
             "--data",
@@ -122,7 +127,7 @@ class Inputs:
 
 
 MADE: dict[str, Callable[[Path, Inputs], None]] = {
-    "reference": lambda path, inputs: path.symlink_to(inputs.run),
+    "reference": lambda path, inputs: inputs.reference(path),
     "frames": _phantoms("head", 12, 1),
     "psfhs": _phantoms("ps-fh", 6, 1),
     "psfhs-test": _phantoms("ps-fh", 2, 2),

@@ -53,7 +53,7 @@ def test_no_page_holds_a_table_of_figures(page: str) -> None:
 
 
 def test_figures_of_the_reference_run_are_read_from_it() -> None:
-    run = json.loads((ROOT / "reference" / "run.json").read_text(encoding="utf-8"))
+    run = json.loads((ROOT / "reference/unet-head/run.json").read_text(encoding="utf-8"))
     row = results.render(results.read_table("reference-stages")).splitlines()[-1]
     assert f"{run['validation']['dice']['mean']:.4f}" in row and f"{run['validation']['hc_mm']['mae']:.2f} mm" in row
 

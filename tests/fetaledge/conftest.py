@@ -115,7 +115,7 @@ def bundle(exported: tuple[Path, str]) -> Path:
 @pytest.fixture(scope="session")
 def reference_bundle(phantoms: Path, made: Made, fetaledge: Command) -> Path:
     """The repository's reference model as TFLite, gated on phantoms by the default limits."""
-    run = Path(__file__).resolve().parents[2] / "reference"
+    run = Path(__file__).resolve().parents[2] / "reference/unet-head"
 
     def export(folder: Path) -> None:
         done = fetaledge("export", run, "--out", folder, "--data", phantoms, "--int8", "--format", "tflite")

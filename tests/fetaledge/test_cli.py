@@ -329,9 +329,10 @@ def test_ctrl_c_without_messages(tmp_path: Path, bundle: Path) -> None:
 
 @pytest.mark.integration
 def test_the_demo_finds_the_reference_model() -> None:
-    from fetaledge.workflows.demo import REFERENCE_RUN
+    from fetaledge.workflows.demo import REFERENCES
 
-    assert (REFERENCE_RUN / "run.json").is_file()
+    for name in ("unet-head", "unet-ps-fh"):
+        assert (REFERENCES / name / "run.json").is_file()
 
 
 @pytest.mark.parametrize("words", [(), ("--ignore-memory",)])

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fetaledge.cli.options import MODEL, OUTPUT, ForceOption
+from fetaledge.cli.options import MODEL, OUTPUT, ForceOption, TaskName
 from fetaledge.cli.output import print_table, raise_if_left_out, say
 
 
@@ -16,12 +16,15 @@ def demo(
     run: Annotated[
         Path | None,
         typer.Option(
-            metavar="RUN", help="Run to show (default: the reference model of the repository).", rich_help_panel=MODEL
+            metavar="RUN", help="Run to show (default: the reference model of the task).", rich_help_panel=MODEL
         ),
     ] = None,
+    task: Annotated[
+        TaskName, typer.Option(help="Task whose reference model is shown.", rich_help_panel=MODEL)
+    ] = "head",
     force: ForceOption = False,
 ) -> None:
-    """Export a trained model in nine variants, gate them, benchmark them on this machine, and measure some heads.
+    """Export a trained model in nine variants, gate them, benchmark them on this machine, and measure some frames.
 
     It runs on synthetic frames: its scores say nothing about clinical accuracy.
     """
@@ -29,7 +32,7 @@ def demo(
     from fetaledge_benchmarks import terminal_table
     from fetaledge_export.export import EVALUATION
 
-    shown = demonstrate(out, run, force=force, progress=say)
+    shown = demonstrate(out, run, task, force=force, progress=say)
     print("\nThe gate: each variant against fp32 PyTorch on the same frames\n")
     print_table(*shown.export.table())
     print("\nThe benchmark: this machine, one thread, all rows interleaved\n")

@@ -26,7 +26,8 @@ from fetaledge_runtimes.predictor import Predictor
 if TYPE_CHECKING:
     from fetaledge_export.results import ExportResult
 
-REFERENCE_RUN = Path(__file__).resolve().parents[3] / "reference"
+REFERENCES = Path(__file__).resolve().parents[3] / "reference"
+"""One run a task, named ``unet-TASK``."""
 FRAMES = 48
 CALIBRATION_FRAMES = 24
 UNSEEN = 24
@@ -42,11 +43,12 @@ class Shown:
     files: tuple[tuple[Path, str], ...]
 
 
-def demonstrate(out: Path, run: Path | None, *, force: bool, progress: Callable[[str], None]) -> Shown:
+def demonstrate(out: Path, run: Path | None, task: str, *, force: bool, progress: Callable[[str], None]) -> Shown:
     """Write the folder ``out``: phantoms, a bundle of nine variants, a benchmark report, predictions with overlays.
 
     Args:
-        run: the run to export; None for the repository's reference model.
+        run: the run to export; None for the repository's reference model of the task.
+        task: see ``run``.
 
     Raises:
         InputError: there is no such run.
@@ -55,7 +57,7 @@ def demonstrate(out: Path, run: Path | None, *, force: bool, progress: Callable[
     """
     from fetaledge_export.gate import Limits
 
-    run = run or REFERENCE_RUN
+    run = run or REFERENCES / f"unet-{task}"
     if not run.is_dir():
         raise InputError(f"{run} does not exist", "run make demo in the repository, or pass a run with --run")
     phantom = phantom_of(open_run(run).task.name)
@@ -93,7 +95,7 @@ def demonstrate(out: Path, run: Path | None, *, force: bool, progress: Callable[
         _write_sheet([folder / "predictions" / f"{name}_overlay.png" for name in names], folder / "heads.png")
     files = (
         (out / "bundle/card.md", "the model card"),
-        (out / "heads.png", "six heads, segmented and measured"),
+        (out / "heads.png", "six frames, segmented and measured"),
         (out / "report/report.html", "the benchmark as a page"),
         (out / "report/latency_dice.png", "latency against Dice"),
         (out / "predictions" / DOCUMENT, "the measures as JSON"),

@@ -38,7 +38,8 @@ def describe_picture(pixels: Image) -> Description:
     planes[(first + 1) % DIRECTIONS, rows, columns] = strength * share
     step = SIDE // CELLS
     histograms = planes.reshape(DIRECTIONS, CELLS, step, CELLS, step).mean(axis=(2, 4))
-    around = np.sqrt(cv2.blur(np.sum(histograms**2, axis=0), (3, 3))) + 0.05 * histograms.max() + 1e-6
+    squares = cv2.blur(np.sum(histograms**2, axis=0), (3, 3))
+    around = np.sqrt(np.maximum(squares, 0)) + 0.05 * histograms.max() + 1e-6
     histograms = np.minimum(histograms / around, CLIPPED_AT)
     small = cv2.resize(grey, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     small = (small - small.mean()) / (small.std() + 5)

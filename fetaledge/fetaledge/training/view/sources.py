@@ -13,6 +13,8 @@ import numpy as np
 
 from fetaledge.data.dataset import Dataset
 from fetaledge.data.layouts.open import open_dataset
+from fetaledge.phantoms.phantom import Phantom
+from fetaledge.phantoms.registry import phantom_of
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.read import list_files, read_frames
@@ -20,7 +22,7 @@ from fetaledge_runtimes.frames.tables import read_table
 from fetaledge_runtimes.tasks.task import Task
 
 PLANES = "planes.csv"
-DRAWN = 240
+DRAWN, PHANTOMS = 240, 60
 
 
 class Reads(Protocol):
@@ -81,6 +83,15 @@ def other_frames(folder: Path, task: Task) -> list[ViewFrame]:
     return [ViewFrame(dataset.name, item.subject, False, partial(dataset.read_image, item)) for item in dataset.items]
 
 
+def phantom_frames(task: Task, seed: int, count: int = PHANTOMS) -> list[ViewFrame]:
+    """Synthetic frames of the task, its own: self-tests and demonstrations run on them."""
+    phantom = phantom_of(task.name)
+    return [
+        ViewFrame("phantom", f"phantom-{number}", True, partial(_phantom, phantom, seed + number))
+        for number in range(count)
+    ]
+
+
 def drawn_frames(seed: int, count: int = DRAWN) -> list[ViewFrame]:
     """Discs, blobs, noise, gradients and stripes: what no probe gives, drawn with ``seed``."""
     return [ViewFrame("drawn", f"drawn-{number}", False, partial(_draw, seed, number)) for number in range(count)]
@@ -96,6 +107,10 @@ def _planes(folder: Path, table: Path, task: Task) -> Iterator[ViewFrame]:
             raise InputError(f"{file} does not exist, though {table.name} names it", "correct the table")
         plane = row.cells["plane"]
         yield ViewFrame(f"{name}: {plane}", row.cells["subject"], plane in task.planes, partial(_first_frame, file))
+
+
+def _phantom(phantom: Phantom, seed: int) -> Image:
+    return phantom.labelled(seed).frame.pixels
 
 
 def _first_frame(file: Path) -> Image:

@@ -8,12 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import nn
 
 from fetaledge.data.dataset import Dataset
 from fetaledge.runs.run import Run
+from fetaledge.training.options import lightning_precision
 from fetaledge.training.view.described import ALTERED, FLIPPED, PLAIN, DescribedFrames
 from fetaledge.training.view.fit import Fit, fit_score
-from fetaledge.training.view.sources import ViewFrame, drawn_frames, other_frames, own_frames, subjects_in_folds
+from fetaledge.training.view.sources import (
+    ViewFrame,
+    drawn_frames,
+    other_frames,
+    own_frames,
+    phantom_frames,
+    subjects_in_folds,
+)
 from fetaledge.training.view.unsure import UNSURE, CorruptionCount, fit_unsure
 from fetaledge_export.torch_engine import TorchEngine
 from fetaledge_runtimes.errors import InputError, UsageError
@@ -96,9 +106,9 @@ def train_view(
         frames += other_frames(folder, task)
     if all(frame.own for frame in frames):
         raise InputError("no frame of another view was given", "name a folder of them with --others")
-    frames += drawn_frames(seed)
+    frames += phantom_frames(task, seed) + drawn_frames(seed)
     progress(f"segmenting {len(frames)} frames, altered and corrupted")
-    engine = TorchEngine(run.network(), run.scale, run.offset, threads)
+    engine = TorchEngine(HalfPrecision(run.network()), run.scale, run.offset, threads)
     reader = DescribedFrames(engine, run.size, seed, flipped=task.has_orientation)
     seen = [found for number, frame in enumerate(frames) if (found := reader(frame, number)) is not None]
     named = [found.frame for found in seen]
@@ -151,6 +161,23 @@ def _check_sides(own: npt.NDArray[np.bool_], judged: npt.NDArray[np.bool_], fold
                 f"something was segmented in {np.count_nonzero(side)} frames of {name}, of too few subjects",
                 "give more of them, or leave the run without a view check",
             )
+
+
+class HalfPrecision(nn.Module):
+    """A network computed in bfloat16 where the processor has it: several times as fast, and sure enough to learn from.
+
+    What a check sees on a device is off by as much: the same scores have to hold for int8.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.enabled = lightning_precision("auto") == "bf16-mixed"
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.enabled):
+            logits: torch.Tensor = self.network(image.contiguous(memory_format=torch.channels_last))
+        return logits.float().contiguous()
 
 
 def _fit_mirrored(
