@@ -105,7 +105,7 @@ def test_a_prediction_there_and_back() -> None:
     read = from_json(old, prediction_type(), "the file")
     written = to_json(read)
     assert {key: value for key, value in written.items() if key not in ("frames", "summary")} == {
-        key: value for key, value in old.items() if key not in ("frames", "summary")
+        key: value for key, value in {**old, "view_check": False}.items() if key not in ("frames", "summary")
     }
     for key in ("frames", "summary"):
         for before, after in zip(old[key], written[key], strict=True):
@@ -125,7 +125,8 @@ def test_an_unknown_key_of_a_prediction_is_refused_with_its_path(part: str) -> N
 def test_a_manifest_there_and_back(tmp_path: Path) -> None:
     shutil.copy(EARLIER / "manifest-head.json", tmp_path / "manifest.json")
     manifest = Manifest.read(tmp_path)
-    assert json.loads(json.dumps(to_json(manifest))) == earlier("manifest-head")
+    same = {**earlier("manifest-head"), "multiply_adds": None, "view": None}
+    assert json.loads(json.dumps(to_json(manifest))) == same
     manifest.write(tmp_path)
-    assert json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8")) == earlier("manifest-head")
+    assert json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8")) == same
     assert Manifest.read(tmp_path) == manifest
