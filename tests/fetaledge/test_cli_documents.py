@@ -39,6 +39,7 @@ def test_inspect(call: Call, tmp_path: Path) -> None:
     assert from_json(document, Inspection, "it") == inspect_bundle(EARLIER / "unet-bundle")
     code, out, _ = call("inspect", EARLIER / "unet-bundle")
     assert code == 0 and out.startswith("bundle") and "onnx-int8" in out
+    assert "view check  none: frames that show something else are measured too" in out
 
 
 def test_what_an_earlier_version_printed_is_read() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +12,8 @@ from typer.testing import CliRunner
 from fetaledge.cli.app import app
 from fetaledge.cli.trained import measures_text, misses_text
 from fetaledge.models.strategies import STRATEGIES, StrategyName
+
+Call = Callable[..., tuple[int, str, str]]
 
 
 def test_every_strategy_has_a_name() -> None:
@@ -32,6 +35,21 @@ def test_another_value_is_refused_with_the_choices(command: str, flag: str, choi
     done = CliRunner().invoke(app, ["train", command, "--data", "d", "--out", "o", flag, "nonsense"])
     assert done.exit_code == 2 and flag in done.output
     assert all(f"'{choice}'" in done.output for choice in choices)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--data", "d"], "nowhere"),
+        ([], "--data"),
+        (["--data", "d", "--withheld", "x"], "--withheld"),
+        (["--data", "d", "--others"], "--others"),
+    ],
+)
+def test_a_view_check_needs_a_run_and_data(words: list[str], said: str, call: Call) -> None:
+    code, out, err = call("train", "view", "nowhere", *words)
+    assert code == (3 if said == "nowhere" else 2) and not out
+    assert err.startswith("error: ") and said in err and err.count("\n") == 1
 
 
 def test_the_command_line_is_built_without_torch() -> None:
