@@ -25,7 +25,9 @@ def view(
     ),
     task: TaskOption = None,
     withheld: float = typer.Option(
-        0.005, help="Share of the own frames that a score may withhold, by folds.", rich_help_panel=RECIPE
+        0.006,
+        help="Share of the own frames that a score may withhold, by folds; half of it for unsure ones.",
+        rich_help_panel=RECIPE,
     ),
     seed: SeedOption = 0,
     threads: int = typer.Option(2, help="Threads of the network.", rich_help_panel=HARDWARE),

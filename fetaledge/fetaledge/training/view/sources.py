@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 
 from fetaledge.data.dataset import Dataset
 from fetaledge.data.layouts.open import open_dataset
 from fetaledge.phantoms.phantom import Phantom
 from fetaledge.phantoms.registry import phantom_of
+from fetaledge.training.view.drawings import draw
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.read import list_files, read_frames
@@ -22,7 +22,7 @@ from fetaledge_runtimes.frames.tables import read_table
 from fetaledge_runtimes.tasks.task import Task
 
 PLANES = "planes.csv"
-DRAWN, PHANTOMS = 240, 60
+DRAWN, PHANTOMS = 360, 60
 
 
 class Reads(Protocol):
@@ -93,8 +93,8 @@ def phantom_frames(task: Task, seed: int, count: int = PHANTOMS) -> list[ViewFra
 
 
 def drawn_frames(seed: int, count: int = DRAWN) -> list[ViewFrame]:
-    """Discs, blobs, noise, gradients and stripes: what no probe gives, drawn with ``seed``."""
-    return [ViewFrame("drawn", f"drawn-{number}", False, partial(_draw, seed, number)) for number in range(count)]
+    """Discs, blobs, noise, gradients, stripes and bodies without a skull, drawn with ``seed``."""
+    return [ViewFrame("drawn", f"drawn-{number}", False, partial(draw, seed, number)) for number in range(count)]
 
 
 def _planes(folder: Path, table: Path, task: Task) -> Iterator[ViewFrame]:
@@ -115,36 +115,6 @@ def _phantom(phantom: Phantom, seed: int) -> Image:
 
 def _first_frame(file: Path) -> Image:
     return next(read_frames(file)).pixels
-
-
-def _draw(seed: int, number: int) -> Image:
-    rng = np.random.default_rng((seed, number))
-    height, width = int(rng.integers(200, 600)), int(rng.integers(200, 800))
-    ground, ink = (int(value) for value in rng.integers(0, 256, 2))
-    pixels: np.ndarray = np.full((height, width), ground, np.float32)
-    kind = number % 5
-    if kind in (0, 1):
-        for _ in range(1 if kind == 0 else int(rng.integers(2, 12))):
-            middle = (int(rng.integers(0, width)), int(rng.integers(0, height)))
-            axes = tuple(int(value) for value in rng.integers(20, min(height, width) // 2, 2))
-            thickness = -1 if rng.random() < 0.6 else int(rng.integers(2, 20))
-            shade = float(rng.integers(0, 256)) if kind else float(ink)
-            cv2.ellipse(pixels, middle, axes, float(rng.uniform(0, 180)), 0, 360, shade, thickness)
-    elif kind == 2:
-        pixels = rng.normal(ground, 60, (height, width)).astype(np.float32)
-    elif kind == 3:
-        rows, columns = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
-        turn = rng.uniform(0, 2 * np.pi)
-        pixels = (ground + (ink - ground) * (rows * np.sin(turn) + columns * np.cos(turn))).astype(np.float32)
-    else:
-        columns = np.arange(width) * rng.uniform(0.02, 0.5)
-        pixels = np.tile(ground + 80 * np.sin(columns), (height, 1)).astype(np.float32)
-    if rng.random() < 0.7:
-        pixels = cv2.GaussianBlur(pixels, (0, 0), float(rng.uniform(1, 12)))
-    if rng.random() < 0.5:
-        pixels = pixels + rng.normal(0, rng.uniform(2, 25), pixels.shape)
-    drawn: Image = np.clip(pixels, 0, 255).astype(np.uint8)
-    return drawn
 
 
 def subjects_in_folds(frames: Sequence[ViewFrame], folds: int, seed: int) -> np.ndarray:

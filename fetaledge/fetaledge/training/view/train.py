@@ -72,7 +72,7 @@ def train_view(
     dataset: Dataset,
     others: Sequence[Path],
     *,
-    withheld: float = 0.005,
+    withheld: float = 0.006,
     seed: int = 0,
     threads: int = 2,
     force: bool = False,
@@ -84,7 +84,8 @@ def train_view(
         run: whose network segments the frames.
         dataset: frames of the model's own view.
         others: folders of frames of other views; see :func:`other_frames`.
-        withheld: the share of the own frames that each score may call something else.
+        withheld: the share of the own frames that a score may call something else, by folds; the score for spoilt
+            frames may withhold half of it.
         seed: of the folds, the alterations, and the drawn frames.
         threads: of the network.
         force: replace an earlier check.
@@ -98,7 +99,7 @@ def train_view(
     if task.other_view is None:
         raise UsageError(f"the task {task.name} has no status for frames of other views", "leave it without a check")
     if not 0 < withheld < 0.5:
-        raise UsageError(f"--withheld {withheld} is no share between 0 and one half", "0.005 is the default")
+        raise UsageError(f"--withheld {withheld} is no share between 0 and one half", "0.006 is the default")
     refuse_existing(run.folder / FILE, force)
     frames = own_frames(dataset, run.split.validation)
     own_count = len(frames)
@@ -129,7 +130,7 @@ def train_view(
         flips = np.stack([version[FLIPPED] for version in described])
         second, shares = _fit_mirrored([*versions, flips], judged, folds, withheld)
         fits, statuses = [first, second], [task.other_view, MIRRORED]
-    last, corrupted = fit_unsure(seen, described, judged, folds, withheld)
+    last, corrupted = fit_unsure(seen, described, judged, folds, withheld / 2)
     fits, statuses = [*fits, last], [*statuses, UNSURE]
     check = ViewCheck(
         tuple(statuses),
