@@ -53,7 +53,7 @@ def test_samples_and_predictions(
     assert given["load_ms"] > 0 and given["peak_rss_mb"] > 20
     files = {v.name: v.files for v in Bundle.open(bundle_folder).manifest.variants}[variant]
     assert given["file_mb"] == pytest.approx(sum(f.bytes for f in files) / 1e6)
-    assert [(p["name"], p["status"]) for p in given["predictions"]] == [("a", "ok"), ("b", "ok"), ("c", "no-head")]
+    assert [(p["name"], p["status"]) for p in given["predictions"]] == [("a", "ok"), ("b", "ok"), ("c", "no-scan")]
     assert given["predictions"][2]["values"]["hc_mm"] is None
 
     predictor = Predictor(Bundle.open(bundle_folder), variant)
