@@ -41,7 +41,8 @@ def _gradient(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     rows, columns = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     turn = rng.uniform(0, 2 * np.pi)
     start, change = rng.uniform(0, 255), rng.uniform(-255, 255)
-    return (start + change * (rows * np.sin(turn) + columns * np.cos(turn))).astype(np.float32)
+    pixels: np.ndarray = start + change * (rows * np.sin(turn) + columns * np.cos(turn))
+    return pixels.astype(np.float32)
 
 
 def _stripes(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -52,7 +53,7 @@ def _stripes(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 def _body(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """A round body in a sector, as an abdomen is: a soft rim, dark bubbles, bright spots, speckle; no skull."""
     tissue, ground = rng.uniform(40, 130), rng.uniform(5, 60)
-    pixels = np.full((height, width), ground, np.float32)
+    pixels: np.ndarray = np.full((height, width), ground, np.float32)
     middle = (int(width * rng.uniform(0.35, 0.65)), int(height * rng.uniform(0.4, 0.6)))
     reach = min(height, width) * rng.uniform(0.25, 0.45)
     axes = (int(reach), int(reach * rng.uniform(0.75, 1.0)))
