@@ -30,7 +30,7 @@ def view(
         rich_help_panel=RECIPE,
     ),
     seed: SeedOption = 0,
-    threads: int = typer.Option(2, help="Threads of the network.", rich_help_panel=HARDWARE),
+    threads: int = typer.Option(1, help="Threads of the network.", rich_help_panel=HARDWARE),
     force: ForceOption = False,
 ) -> None:
     """Learn which frames a run's model should not measure, and withhold their numbers."""

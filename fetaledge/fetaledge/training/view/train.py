@@ -74,7 +74,7 @@ def train_view(
     *,
     withheld: float = 0.006,
     seed: int = 0,
-    threads: int = 2,
+    threads: int = 1,
     force: bool = False,
     progress: Callable[[str], None] = lambda step: None,
 ) -> ViewRecord:
