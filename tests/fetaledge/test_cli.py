@@ -331,8 +331,7 @@ def test_ctrl_c_without_messages(tmp_path: Path, bundle: Path) -> None:
 def test_the_demo_finds_the_reference_model() -> None:
     from fetaledge.workflows.demo import REFERENCES
 
-    for name in ("unet-head", "unet-ps-fh"):
-        assert (REFERENCES / name / "run.json").is_file()
+    assert (REFERENCES / "unet-head/run.json").is_file()
 
 
 @pytest.mark.parametrize("words", [(), ("--ignore-memory",)])

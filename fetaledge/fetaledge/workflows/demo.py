@@ -59,7 +59,9 @@ def demonstrate(out: Path, run: Path | None, task: str, *, force: bool, progress
 
     run = run or REFERENCES / f"unet-{task}"
     if not run.is_dir():
-        raise InputError(f"{run} does not exist", "run make demo in the repository, or pass a run with --run")
+        raise InputError(
+            f"{run} does not exist", f"pass a run with --run, or train it in the repository: make reference TASK={task}"
+        )
     phantom = phantom_of(open_run(run).task.name)
     with atomic_folder(out, force=force, marker="bundle/manifest.json") as folder:
         progress(f"making {FRAMES + UNSEEN} phantoms")
