@@ -210,13 +210,16 @@ class Predictor:
         return replace(prediction, latency_ms=latency_ms)
 
     def _judged(self, prediction: Prediction, pixels: Image, logits: Logits, orientation: str | None) -> Prediction:
-        """The prediction with the view check's status; what the user says of the orientation goes before it."""
+        """The prediction with the view check's status.
+
+        What the user says of the orientation goes before it, and so does a second structure, which says more.
+        """
         if pixels.std() < MIN_CONTRAST:
             return replace(prediction, measured=replace(prediction.measured, status=NO_SCAN))
         known = None if self.view is None else self.view(pixels, logits, skipped=(MIRRORED,) if orientation else ())
         if known is None:
             return prediction
         measured = prediction.measured
-        if known.status is not None:
+        if known.status is not None and measured.status not in self.task.single.values():
             measured = replace(measured, status=known.status)
         return replace(prediction, measured=measured, quality=known.quality)
