@@ -46,7 +46,7 @@ def find_scan(pixels: Image) -> Box | None:
 
     The scan is the largest connected patch of texture: what is constant round it (borders, a screen's ground) has none,
     and letters are small patches of their own. A side of which the patch covers :data:`WHOLE` stays as it is, so that a
-    frame from a scanner's own archive is never touched.
+    frame from a scanner's own archive is hardly ever touched.
     """
     height, width = pixels.shape
     block = max(4, round(max(height, width) / BLOCKS))

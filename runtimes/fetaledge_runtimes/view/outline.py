@@ -12,7 +12,8 @@ from fetaledge_runtimes.frames.frame import Image, Logits
 from fetaledge_runtimes.postprocess import largest_component
 from fetaledge_runtimes.view.picture import Description
 
-TURNS, RADII = 96, np.linspace(0.1, 1.3, 49)
+TURNS = 96
+RADII = np.linspace(0.1, 1.3, 49)
 NAMES = (
     "mask_dice", "unsure", "median_logit", "mean_probability", "low_logit", "discarded", "logit_outside", "axis_ratio",
     "area", "ring", "ring_low", "ring_grey", "ring_outside", "sharpness",
