@@ -211,7 +211,8 @@ class Running:
 
     def end(self) -> int:
         assert self.process.stderr is not None
-        self.said += self.process.stderr.read()
+        with self.process.stderr:
+            self.said += self.process.stderr.read()
         return self.process.wait(timeout=60)
 
 
