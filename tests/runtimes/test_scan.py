@@ -160,3 +160,20 @@ def test_the_fields_screenshots_give_a_crop(hc18: Path, name: str) -> None:
     frame = next(read_frames(hc18.parent / "field" / "scan-in-large-frame" / f"{name}.png"))
     found = find_scan(frame.pixels)
     assert found is not None and found.height * found.width < 0.4 * frame.pixels.size
+
+
+def test_a_narrow_sector_is_a_scan_as_it_comes() -> None:
+    """Cutting its dark sides would change the head's proportions on the network's grid."""
+    rng = np.random.default_rng(3)
+    frame = np.zeros((540, 800), np.uint8)
+    frame[:, 130:660] = rng.integers(20, 90, (540, 530))
+    assert find_scan(frame) is None
+
+
+def test_one_side_alone_is_cut_where_the_scan_is_a_part_of_it() -> None:
+    """A telephone held upright shows the scan across, between plain bars."""
+    rng = np.random.default_rng(4)
+    frame = np.full((1600, 800), 20, np.uint8)
+    frame[500:1040] = rng.integers(20, 90, (540, 800))
+    box = find_scan(frame)
+    assert box is not None and box.width == 800 and abs(box.top - 500) <= 50 and abs(box.height - 540) <= 100

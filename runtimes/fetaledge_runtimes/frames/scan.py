@@ -13,9 +13,10 @@ BLOCKS = 64
 """The frame is looked at in about so many blocks along its longer side."""
 TEXTURE = 0.3
 """Grey levels: a block whose standard deviation is above it is no plain ground. The dark parts of a scan have noise."""
-WHOLE = 0.72
-"""A side of which the scan covers this share is left whole. Of 1662 real frames (HC18, PSFHS, five African countries)
-all but two cover more, and these two have constant sides."""
+WHOLE, WHOLE_ALONE = 0.72, 0.5
+"""Where the scan covers these shares of a side, the side is left whole: the first if the other side is cut too, else
+the second. Cutting one side alone changes the proportions that the network knows, and a narrow sector is a scan as it
+comes from the scanner: two of 1662 real frames (HC18, PSFHS, five African countries) cover 0.69 of their width."""
 LEAST_PX = 48
 
 
@@ -45,8 +46,8 @@ def find_scan(pixels: Image) -> Box | None:
     """The box of the scan in a frame ``uint8 (H, W)``; None where the scan fills the frame, as it does in most.
 
     The scan is the largest connected patch of texture: what is constant round it (borders, a screen's ground) has none,
-    and letters are small patches of their own. A side of which the patch covers :data:`WHOLE` stays as it is, so that a
-    frame from a scanner's own archive is hardly ever touched.
+    and letters are small patches of their own. A side that the patch nearly covers stays as it is (:data:`WHOLE`), so
+    that a frame from a scanner's own archive is not touched.
     """
     height, width = pixels.shape
     block = max(4, round(max(height, width) / BLOCKS))
@@ -63,16 +64,16 @@ def find_scan(pixels: Image) -> Box | None:
         return None
     largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
     left, top, across, down = (int(value) for value in stats[largest][:4])
-    first_row, after_row = _side(top, top + down, rows, block, height)
-    first_column, after_column = _side(left, left + across, columns, block, width)
+    shares = down / rows, across / columns
+    least = WHOLE if max(shares) < WHOLE else WHOLE_ALONE
+    first_row, after_row = (0, height) if shares[0] >= least else _side(top, top + down, block, height)
+    first_column, after_column = (0, width) if shares[1] >= least else _side(left, left + across, block, width)
     box = Box(first_row, first_column, after_row - first_row, after_column - first_column)
     if (box.height, box.width) == (height, width) or min(box.height, box.width) < LEAST_PX:
         return None
     return box
 
 
-def _side(first: int, after: int, blocks: int, block: int, length: int) -> tuple[int, int]:
-    """First pixel and the one after the last, of a side on which the scan covers these blocks."""
-    if after - first >= WHOLE * blocks:
-        return 0, length
+def _side(first: int, after: int, block: int, length: int) -> tuple[int, int]:
+    """First pixel and the one after the last, of a side on which the scan covers these blocks; one more on either."""
     return max(first - 1, 0) * block, min((after + 1) * block, length)
