@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace as replace_fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,6 +98,28 @@ def test_image_and_mask_move_together(phantoms: Path) -> None:
     image, labels = TrainingFrames(frames, seed=1)[(0, 0)]
     inside, outside = image[labels[0] > 0.99].mean(), image[labels[0] < 0.01].mean()
     assert inside - outside > 0.4
+
+
+def test_a_screenshot_is_learnt_from_by_its_scan_alone(phantoms: Path) -> None:
+    """As a device sees it: frame and mask are cut alike."""
+    from fetaledge.training.unet.frames import PreparedFrames
+
+    plain = open_dataset(phantoms)[0]
+    height, width = plain.mask.shape
+
+    def in_black(pixels: np.ndarray) -> np.ndarray:
+        wide = np.zeros((2 * height, 2 * width), np.uint8)
+        wide[height // 2 : height // 2 + height, width // 2 : width // 2 + width] = pixels
+        return wide
+
+    shot = replace_fields(
+        plain, frame=replace_fields(plain.frame, pixels=in_black(plain.frame.pixels)), mask=in_black(plain.mask)
+    )
+    whole, cut = PreparedFrames([plain], (64, 64)), PreparedFrames([shot], (64, 64))
+    area = np.count_nonzero(whole.masks > 127)
+    assert 0.8 * area < np.count_nonzero(cut.masks > 127) < 1.1 * area
+    grey = whole.images[0][whole.masks[0, 0] > 127].mean()
+    assert abs(cut.images[0][cut.masks[0, 0] > 127].mean() - grey) < 5
 
 
 def test_processes_share_out_each_epoch() -> None:

@@ -42,6 +42,12 @@ class Box:
         return [self.top, self.left, self.height, self.width]
 
 
+def cut_scan(pixels: Image, *others: Image) -> tuple[Image, ...]:
+    """The scan's part of a frame and of other pictures of its size, such as its mask; views, not copies."""
+    box = find_scan(pixels)
+    return (pixels, *others) if box is None else tuple(box.cut(plane) for plane in (pixels, *others))
+
+
 def find_scan(pixels: Image) -> Box | None:
     """The box of the scan in a frame ``uint8 (H, W)``; None where the scan fills the frame, as it does in most.
 

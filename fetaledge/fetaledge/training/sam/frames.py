@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 
 from fetaledge_runtimes.frames.frame import Image, LabelledFrame
+from fetaledge_runtimes.frames.scan import cut_scan
 from fetaledge_runtimes.preprocess import resize
 
 Pair = tuple[torch.Tensor, torch.Tensor]
@@ -30,11 +31,12 @@ class LabelMaps:
 
     @classmethod
     def read(cls, frames: Iterable[LabelledFrame], size: int) -> LabelMaps:
-        """Read frames and labels, each resized to ``(size, size)``."""
+        """Read frames and labels, the scan of each resized to ``(size, size)``."""
         images, labels, names = [], [], []
         for labelled in frames:
-            images.append(resize(labelled.frame.pixels, (size, size)))
-            labels.append(cv2.resize(labelled.mask, (size, size), interpolation=cv2.INTER_NEAREST))
+            pixels, mask = cut_scan(labelled.frame.pixels, labelled.mask)
+            images.append(resize(pixels, (size, size)))
+            labels.append(cv2.resize(mask, (size, size), interpolation=cv2.INTER_NEAREST))
             names.append(labelled.name)
         return cls(np.stack(images), np.stack(labels), names, range(len(names)))
 

@@ -12,13 +12,14 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 
 from fetaledge_runtimes.frames.frame import Image, LabelledFrame
+from fetaledge_runtimes.frames.scan import cut_scan
 from fetaledge_runtimes.preprocess import resize
 
 Soft = npt.NDArray[np.float16]
 
 
 class PreparedFrames:
-    """Frames and their targets, resized once.
+    """Frames and their targets, resized once; of a screenshot its scan alone, as a device sees it.
 
     A label's border pixels hold the share of their area inside each structure, so that the network's zero level falls
     on the border itself rather than on the nearest pixel.
@@ -54,11 +55,12 @@ class PreparedFrames:
                 soft.append(teachers(pixels))
 
         for labelled in frames:
-            add(labelled.frame.pixels)
-            planes = [(labelled.mask == label) * np.uint8(255) for label in range(1, structures + 1)]
-            masks.append([cv2.resize(plane, (size[1], size[0]), interpolation=cv2.INTER_AREA) for plane in planes])
-        for pixels in unlabelled:
+            pixels, mask = cut_scan(labelled.frame.pixels, labelled.mask)
             add(pixels)
+            planes = [(mask == label) * np.uint8(255) for label in range(1, structures + 1)]
+            masks.append([cv2.resize(plane, (size[1], size[0]), interpolation=cv2.INTER_AREA) for plane in planes])
+        for frame in unlabelled:
+            add(*cut_scan(frame))
         self.images: Image = np.stack(images)
         self.masks: Image = np.array(masks)
         self.soft: Soft | None = np.stack(soft) if soft else None
