@@ -176,3 +176,15 @@ def test_one_side_alone_is_cut_where_the_scan_is_a_part_of_it() -> None:
     frame[500:1040] = rng.integers(20, 90, (540, 800))
     box = find_scan(frame)
     assert box is not None and box.width == 800 and abs(box.top - 500) <= 50 and abs(box.height - 540) <= 100
+
+
+@pytest.mark.parametrize("gap", [40, 200])
+def test_panels_side_by_side_stay_together(gap: int) -> None:
+    """Or one of two heads would be measured without a word."""
+    panel = noise(400, 500)
+    frame = np.zeros((400, 1000 + gap), np.uint8)
+    frame[:, :500], frame[:, 500 + gap :] = panel, panel
+    assert find_scan(frame) is None
+    around, box = in_ground(frame, 2)
+    found = find_scan(around)
+    assert found is not None and blocks_off(found, box, around) <= 2

@@ -17,6 +17,8 @@ WHOLE, WHOLE_ALONE = 0.72, 0.5
 """Where the scan covers these shares of a side, the side is left whole: the first if the other side is cut too, else
 the second. Cutting one side alone changes the proportions that the network knows, and a narrow sector is a scan as it
 comes from the scanner: two of 1662 real frames (HC18, PSFHS, five African countries) cover 0.69 of their width."""
+PANEL = 0.3
+"""A patch of this share of the largest one's area is another panel, and letters are not."""
 LEAST_PX = 48
 
 
@@ -52,8 +54,8 @@ def find_scan(pixels: Image) -> Box | None:
     """The box of the scan in a frame ``uint8 (H, W)``; None where the scan fills the frame, as it does in most.
 
     The scan is the largest connected patch of texture: what is constant round it (borders, a screen's ground) has none,
-    and letters are small patches of their own. A side that the patch nearly covers stays as it is (:data:`WHOLE`), so
-    that a frame from a scanner's own archive is not touched.
+    and letters are small patches of their own. Panels side by side belong to it: nobody knows which is meant. A side
+    that is nearly covered stays as it is (:data:`WHOLE`), so that a frame from a scanner's own archive is not touched.
     """
     height, width = pixels.shape
     block = max(4, round(max(height, width) / BLOCKS))
@@ -68,8 +70,11 @@ def find_scan(pixels: Image) -> Box | None:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(textured, connectivity=8)
     if count < 2:
         return None
-    largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
-    left, top, across, down = (int(value) for value in stats[largest][:4])
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    panels = stats[1:][areas >= PANEL * areas.max()]
+    left, top = (int(value) for value in panels[:, :2].min(axis=0))
+    right, bottom = (int(value) for value in (panels[:, :2] + panels[:, 2:4]).max(axis=0))
+    across, down = right - left, bottom - top
     shares = down / rows, across / columns
     least = WHOLE if max(shares) < WHOLE else WHOLE_ALONE
     first_row, after_row = (0, height) if shares[0] >= least else _side(top, top + down, block, height)
