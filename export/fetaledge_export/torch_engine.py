@@ -10,6 +10,7 @@ from torch import nn
 
 from fetaledge_export.device_model import input_channels
 from fetaledge_runtimes.engines.base import Engine
+from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.frames.frame import Image, Logits
 
 
@@ -23,6 +24,9 @@ class TorchEngine(Engine):
     packages: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(self, network: nn.Module, scale: float, offset: float, threads: int) -> None:
+        """Raises UsageError where ``threads`` is below 1."""
+        if threads < 1:
+            raise UsageError(f"{threads} threads were asked for", "give 1 or more")
         torch.set_num_threads(threads)
         self.version = str(torch.__version__)  # it is a str of a kind of its own, which records refuse
         self.threads = threads

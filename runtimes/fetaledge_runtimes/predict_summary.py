@@ -26,7 +26,7 @@ def summary_of(source: str, entries: Sequence[Mapping[str, Any]], task: Task) ->
         f"{key}_median": statistics.median(found) if found and not few else None for key, found in values.items()
     }
     ranges = {f"{key}_iqr": _iqr(found) for key, found in values.items()}
-    wide = any((ranges[f"{measure.key}_iqr"] or 0) > measure.cine_spread for measure in task.measures)
+    wide = any(_spread(values[measure.key]) > measure.cine_spread for measure in task.measures)
     return {
         "source": source,
         "frames": len(entries),
@@ -44,6 +44,14 @@ def _iqr(values: Sequence[float]) -> float | None:
         return None
     first, _, third = statistics.quantiles(values, n=4, method="inclusive")
     return third - first
+
+
+def _spread(values: Sequence[float]) -> float:
+    """How far sorted values lie apart: the interquartile range, and of fewer than four from the first to the last."""
+    iqr = _iqr(values)
+    if iqr is not None:
+        return iqr
+    return values[-1] - values[0] if values else 0.0
 
 
 def summary_line(source: Mapping[str, Any], task: Task) -> str | None:

@@ -136,21 +136,14 @@ class Predictor:
         self._set(engine, (manifest.input.height, manifest.input.width), task, chosen.name, view=view)
 
     @classmethod
-    def from_engine(
-        cls,
-        engine: Engine,
-        size: tuple[int, int],
-        task: Task,
-        nearest: bool = False,
-        view: ViewCheck | None = None,
-    ) -> Predictor:
+    def from_engine(cls, engine: Engine, size: tuple[int, int], task: Task, nearest: bool = False) -> Predictor:
         """A predictor around any engine, without a bundle; ``size`` = (height, width) that the engine takes.
 
         With ``nearest`` the classes are decided at ``size`` and taken to the frame by the nearest neighbour, as the
         LoRA-tuned SAM was published: for comparison only, the default is finer.
         """
         predictor = cls.__new__(cls)
-        predictor._set(engine, size, task, engine.name, nearest, view)
+        predictor._set(engine, size, task, engine.name, nearest)
         return predictor
 
     def _set(

@@ -79,7 +79,7 @@ def test_pictures_and_data_sets_are_other_views(planes: Path, phantoms: Path) ->
     others = other_frames(phantoms, PS_FH)
     assert len(others) == 20 and {frame.source for frame in others} == {phantoms.name}
     assert not any(frame.own for frame in others) and others[0].read().dtype == np.uint8
-    for folder, complaint in ((planes / "none", "does not exist"), (planes, "holds no picture")):
+    for folder, complaint in ((planes / "none", "does not exist"), (planes, "has no masks/ folder")):
         (planes / "planes.csv").unlink(missing_ok=True)
         with pytest.raises(InputError, match=complaint):
             other_frames(folder, HEAD)
@@ -113,6 +113,26 @@ def test_phantoms_count_as_the_tasks_own() -> None:
         frames = phantom_frames(task, 3, 2)
         assert all(frame.own for frame in frames) and len({frame.subject for frame in frames}) == 2
         assert (frames[0].read() != frames[1].read()).any()
+
+
+def test_a_mirror_image_without_a_structure_is_said_to_be_empty() -> None:
+    """It must not be learnt from: its row would be that of the frame itself, called mirrored."""
+    from fetaledge.training.view.described import FLIPPED, DescribedFrames
+    from fetaledge.training.view.sources import ViewFrame
+
+    disc = cv2.circle(np.full((64, 64), 20, np.uint8), (18, 32), 12, 200, -1)
+
+    def left_half_alone(pixels: Image) -> np.ndarray:
+        logits = np.where(pixels > 100, 5.0, -5.0).astype(np.float32)
+        logits[:, 32:] = -5.0
+        return logits[None]
+
+    read: Any = DescribedFrames(left_half_alone, (64, 64), 0, True)  # type: ignore[arg-type]
+    found = read(ViewFrame("s", "a", False, lambda: disc), 0)
+    assert not found.flipped
+    np.testing.assert_array_equal(found.pictures[FLIPPED], found.pictures[0])
+    both = DescribedFrames(lambda pixels: left_half_alone(pixels) * 0 + 1, (64, 64), 0, True)  # type: ignore[arg-type]
+    assert both(ViewFrame("s", "a", False, lambda: disc), 0).flipped  # type: ignore[union-attr]
 
 
 def blank() -> Image:
@@ -236,6 +256,8 @@ def test_what_is_refused(
     for share in (0.0, -1.0, 0.5, float("nan")):
         with pytest.raises(UsageError, match="is no share between 0 and one half"):
             train_view(given, dataset, [stripes], withheld=share)
+    with pytest.raises(UsageError, match="0 threads were asked for"):
+        train_view(given, dataset, [stripes], threads=0)
     given.network = lambda: threshold_network((1e6,))
     with pytest.raises(InputError, match="something was segmented in 0 frames of the model's own view"):
         train_view(given, dataset, [stripes], threads=1)

@@ -23,7 +23,6 @@ from fetaledge_runtimes.tasks.registry import all_measures
 from fetaledge_runtimes.tasks.task import Measured
 
 MakeFrame = Callable[..., Frame]
-SIZES = [(39, "implausible-size"), (41, "ok"), (449, "ok"), (452, "implausible-size")]
 
 
 def entries(*values: float | str, key: str = "hc_mm") -> list[dict[str, Any]]:
@@ -43,6 +42,8 @@ def entries(*values: float | str, key: str = "hc_mm") -> list[dict[str, Any]]:
         ((), None, None, None),
         ((200.0, "no-head"), "ok", 200.0, None),
         ((200.0, 204.0, 202.0), "ok", 202.0, None),
+        ((200.0, 320.0), "frames-disagree", 260.0, None),
+        ((200.0, 320.0, 300.0), "frames-disagree", 300.0, None),
         ((200.0, 204.0, 202.0, 206.0), "ok", 203.0, 3.0),
         ((200.0, "not-a-head", "no-head"), "few-good-frames", None, None),
         ((200.0, 201.0, 202.0, 203.0, *["no-head"] * 5), "few-good-frames", None, 1.5),

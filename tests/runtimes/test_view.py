@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -210,11 +211,19 @@ def broken(path: Path, how: str) -> None:
     elif how == "another archive":
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("weights.npy", "hello")
+    elif how == "a huge shape":
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (1 << 40, 1063)})
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in ARRAYS:
+                archive.writestr(f"{name}.npy", header.getvalue())
     else:
         path.write_text("" if how == "empty" else "hello", encoding="utf-8")
 
 
-@pytest.mark.parametrize("how", ["empty", "text", "truncated", "overwritten", "an array", "another archive"])
+@pytest.mark.parametrize(
+    "how", ["empty", "text", "truncated", "overwritten", "an array", "another archive", "a huge shape"]
+)
 def test_a_damaged_file_is_one_sentence(how: str, tmp_path: Path) -> None:
     broken(tmp_path / FILE, how)
     with pytest.raises(BundleError, match=r"view\.npz is damaged, or no view check; copy the file again"):

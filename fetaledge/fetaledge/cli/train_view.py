@@ -46,11 +46,11 @@ def view(
     )
     for source in record.sources:
         kind = "own" if source.own else "other"
-        print(f"{source.source} ({kind}): {source.passed} of {source.frames} would be measured")
+        print(f"{source.source} ({kind}): {source.passed} of {source.frames} pass for the model's view")
     if record.mirrored_found is not None and record.mirrored_wrongly is not None:
         print(f"mirrored: {record.mirrored_found:.1%} found, {record.mirrored_wrongly:.1%} of the others called so")
     spoilt = [count for count in record.corrupted if count.kind != "clean"]
     wrong, passed = (sum(getattr(count, key) for count in spoilt) for key in ("wrong", "wrong_and_passed"))
     total = sum(count.frames for count in spoilt)
     print(f"corrupted: {passed} of {wrong} wrong measures among {total} would not be withheld")
-    print(f"{run / RECORD} holds these figures; each frame was judged by a fit that had not seen its subject")
+    print(f"{run / RECORD} holds these figures; each frame was scored by a fit that had not seen its subject")

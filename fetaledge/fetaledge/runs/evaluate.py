@@ -15,7 +15,7 @@ from fetaledge.runs.challenge_scores import ChallengeScores, challenge_record, c
 from fetaledge.runs.run import Run
 from fetaledge_export.torch_engine import TorchEngine
 from fetaledge_runtimes.bundle import Bundle
-from fetaledge_runtimes.errors import InputError, UsageError
+from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image, LabelledFrame, LabelledFrames
 from fetaledge_runtimes.frames.images import read_grey
 from fetaledge_runtimes.predictor import Predictor
@@ -38,8 +38,6 @@ def run_predictor(run: Run, threads: int, network: nn.Module | None = None) -> P
     Raises:
         UsageError: ``threads`` is below 1.
     """
-    if threads < 1:
-        raise UsageError(f"{threads} threads were asked for", "give 1 or more")
     engine = TorchEngine(network or run.network(), run.scale, run.offset, threads)
     return Predictor.from_engine(engine, run.size, run.task, nearest=run.nearest)
 

@@ -107,7 +107,16 @@ class ViewCheck:
         try:
             with zipfile.ZipFile(path) as archive:  # np.load takes other files too
                 found = {name: _array(archive, name) for name in NAMES}
-        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            EOFError,
+            MemoryError,
+            RuntimeError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
             raise BundleError(f"{path} is damaged, or no view check", AGAIN) from error
         count = len(np.atleast_1d(found["statuses"]))
         shapes = {

@@ -10,6 +10,11 @@ from fetaledge.data.layouts.registry import layouts
 from fetaledge_runtimes.errors import InputError
 
 
+def layout_of(folder: Path) -> type[Dataset] | None:
+    """The first layout that recognises a folder; None where none does, or there is no such folder."""
+    return next((layout for layout in layouts() if layout.recognises(folder)), None)
+
+
 def open_dataset(
     folder: Path | str,
     *,
@@ -36,7 +41,7 @@ def open_dataset(
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder", "pass the data set's folder with --data")
-    layout = next((layout for layout in layouts() if layout.recognises(folder)), None)
+    layout = layout_of(folder)
     if layout is None:
         expected = ", or ".join(layout.EXPECTS for layout in layouts())
         raise InputError(f"{folder} has no layout known here", f"expected {expected}")

@@ -41,9 +41,10 @@ class Described:
 
     Attributes:
         number: its place among the frames; frame: itself.
-        pictures: ``float32 (V, 1024)``; outlines: ``float32 (V, 39)``: as it is, altered, flipped (as it is again where
-            mirror images do not matter), then corrupted ones.
+        pictures: ``float32 (V, 1024)``; outlines: ``float32 (V, 39)``: as it is, altered, flipped (where mirror images
+            matter), then corrupted ones. Where nothing is segmented in one, the frame as it is stands in.
         spoilt: the corrupted ones in which something was segmented.
+        flipped: whether something was segmented in the mirror image.
     """
 
     number: int
@@ -51,6 +52,7 @@ class Described:
     pictures: Floats
     outlines: Floats
     spoilt: tuple[Spoilt, ...]
+    flipped: bool
 
     def joined(self, centre: Floats, spread: Floats) -> Floats:
         """``float32 (V, 1063)``."""
@@ -85,8 +87,8 @@ class DescribedFrames:
 
         altered = alter(plain, rng)
         add(altered, self.engine(altered))
-        mirrored = np.ascontiguousarray(plain[:, ::-1]) if self.flipped else plain
-        add(mirrored, self.engine(mirrored) if self.flipped else logits)
+        mirrored = np.ascontiguousarray(plain[:, ::-1])
+        flipped = self.flipped and add(mirrored, self.engine(mirrored))
         spoilt = []
         ellipse, mask = _structure(logits)
         for kind in rng.permutation(list(CORRUPTIONS))[: SPOILT if frame.own and ellipse is not None else 0]:
@@ -95,7 +97,7 @@ class DescribedFrames:
             answer = self.engine(corrupted)
             if add(corrupted, answer):
                 spoilt.append(Spoilt(str(kind), len(pictures) - 1, _went_wrong(ellipse, mask, answer)))
-        return Described(number, frame, np.stack(pictures), np.stack(outlines), tuple(spoilt))
+        return Described(number, frame, np.stack(pictures), np.stack(outlines), tuple(spoilt), flipped)
 
 
 def alter(pixels: Image, rng: np.random.Generator) -> Image:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from fetaledge.data.dataset import Dataset
-from fetaledge.data.layouts.open import open_dataset
+from fetaledge.data.layouts.open import layout_of, open_dataset
 from fetaledge.phantoms.phantom import Phantom
 from fetaledge.phantoms.registry import phantom_of
 from fetaledge.training.view.drawings import draw
@@ -65,7 +65,7 @@ def other_frames(folder: Path, task: Task) -> list[ViewFrame]:
     """The frames of a folder of other views: a data set, pictures, or standard planes.
 
     A ``planes.csv`` (columns ``filename``, ``subject``, ``plane``) beside ``images/`` says what each frame shows: those
-    of a plane that the task names count as its own.
+    of a plane that the task names count as its own. A plain picture counts as a subject of its own.
 
     Raises:
         InputError: the folder or its table cannot be used.
@@ -73,13 +73,10 @@ def other_frames(folder: Path, task: Task) -> list[ViewFrame]:
     table = folder / PLANES
     if table.is_file():
         return list(_planes(folder, table, task))
-    try:
-        dataset = open_dataset(folder)
-    except InputError:
-        return [
-            ViewFrame(folder.resolve().name, file.stem, False, partial(_first_frame, file))
-            for file in list_files(folder)
-        ]
+    if layout_of(folder) is None:
+        name = folder.resolve().name
+        return [ViewFrame(name, file.stem, False, partial(_first_frame, file)) for file in list_files(folder)]
+    dataset = open_dataset(folder)
     return [ViewFrame(dataset.name, item.subject, False, partial(dataset.read_image, item)) for item in dataset.items]
 
 

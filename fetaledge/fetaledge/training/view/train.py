@@ -38,7 +38,11 @@ FOLDS = 5
 
 
 class SourceCount(Part, kw_only=True, frozen=True):
-    """One set of frames: how many, of how many something was segmented, and how many of these passed by folds."""
+    """One set of frames: how many, in how many something was segmented, and how many passed the score for other views.
+
+    Each is judged by the fold that had not seen its subject. The threshold is set so that of the data's own frames the
+    share ``withheld`` falls below it.
+    """
 
     source: str
     own: bool
@@ -128,7 +132,8 @@ def train_view(
     shares: tuple[float | None, float | None] = (None, None)
     if task.has_orientation:
         flips = np.stack([version[FLIPPED] for version in described])
-        second, shares = _fit_mirrored([*versions, flips], judged, folds, withheld)
+        both_ways = judged & np.array([found.flipped for found in seen], bool)
+        second, shares = _fit_mirrored([*versions, flips], both_ways, folds, withheld)
         fits, statuses = [first, second], [task.other_view, MIRRORED]
     last, corrupted = fit_unsure(seen, described, judged, folds, withheld / 2)
     fits, statuses = [*fits, last], [*statuses, UNSURE]
