@@ -24,10 +24,11 @@ class Latency(Part, kw_only=True, frozen=True):
 class FrameFields(Part, kw_only=True, frozen=True):
     """One frame. Each installed task adds its keys, null unless the frame is of that task and its status is ``ok``.
 
-    ``orientation`` is ``standard`` or ``mirrored``, as it was given; null where the task has none. ``spacing_from`` is
-    ``option``, ``pixels.csv`` or ``DICOM``. ``crop`` is the part of the frame in which the scan was found: top, left,
-    height and width in pixels; null where it is the whole frame. ``depth_mm`` is the height of that part. ``quality``
-    (0 to 1) says how far the frame is from being withheld by the view check: below one half it was; null without one.
+    ``orientation`` is ``standard`` or ``mirrored``, as it was given; null where it was not, or the task has none.
+    ``spacing_from`` is ``option``, ``pixels.csv`` or ``DICOM``. ``crop`` is the part of the frame in which the scan was
+    found: top, left, height and width in pixels; null where it is the whole frame. ``depth_mm`` is the height of that
+    part. ``quality`` (0 to 1) says how far the frame is from being withheld by the view check: below one half it was;
+    null without one.
     """
 
     source: str

@@ -22,7 +22,7 @@ from fetaledge_runtimes.predict_summary import summary_of
 from fetaledge_runtimes.predictor import Prediction, Predictor
 from fetaledge_runtimes.records import from_json
 from fetaledge_runtimes.tasks.registry import tasks
-from fetaledge_runtimes.tasks.task import MIRRORED, STANDARD, Task
+from fetaledge_runtimes.tasks.task import MIRRORED, Task
 
 SCHEMA = "fetaledge/prediction/1"
 DOCUMENT = "prediction.json"
@@ -57,7 +57,7 @@ def predict_files(
             appears when all is done, or not at all.
         pixel_mm: spacing in mm that takes the place of what the files say.
         ga_weeks: age by dates, for the centile.
-        orientation: ``standard``, the default, or ``mirrored``: see :meth:`Predictor.__call__`. Masks, overlays and
+        orientation: ``standard`` or ``mirrored``: see :meth:`Predictor.__call__`. Masks, overlays and
             points lie on the frame's own grid.
         bits: depth of pictures stored in 16 bits; see :func:`read_frames`. Without it the pictures of each input share
             one.
@@ -75,7 +75,6 @@ def predict_files(
     task = predictor.task
     task.check_age(ga_weeks)
     task.check_orientation(orientation)
-    view = (orientation or STANDARD) if task.has_orientation else None
     groups = [(group, depth_of(group, bits)) for group in map(list_files, inputs)]
     files = [file for group, _ in groups for file in group]
     with atomic_folder(out, force=force, marker=DOCUMENT) if out is not None else nullcontext() as folder:
@@ -92,7 +91,7 @@ def predict_files(
 
             try:
                 for frame, name in _named(read_frames(file, pixel_mm, depth), stems.unique(file.stem)):
-                    add(_entry(predictor(frame, orientation), task, name, folder, ga_weeks, view))
+                    add(_entry(predictor(frame, orientation), task, name, folder, ga_weeks, orientation))
             except InputError as error:
                 if len(files) == 1 or isinstance(error, BundleError):
                     raise
@@ -173,7 +172,7 @@ def _named(frames: Iterator[Frame], stem: str) -> Iterator[tuple[Frame, str]]:
 
 
 def _entry(
-    prediction: Prediction, task: Task, name: str, folder: Path | None, ga_weeks: float | None, view: str | None
+    prediction: Prediction, task: Task, name: str, folder: Path | None, ga_weeks: float | None, orientation: str | None
 ) -> dict[str, Any]:
     frame, measured = prediction.frame, prediction.measured
     if ga_weeks is not None and measured.status == "ok":
@@ -186,7 +185,7 @@ def _entry(
         "spacing_from": frame.spacing_from,
         "depth_mm": None if frame.pixel_mm is None else frame.pixel_mm[0] * _rows(prediction),
         "bits": frame.bits,
-        "orientation": view,
+        "orientation": orientation,
         "crop": None if prediction.crop is None else prediction.crop.as_list(),
         "quality": prediction.quality,
         **_no_values(),

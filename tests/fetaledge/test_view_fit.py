@@ -70,3 +70,28 @@ def test_a_corruption_keeps_size_and_type_and_changes_something(kind: str) -> No
         assert spoilt.shape == pixels.shape and spoilt.dtype == np.uint8
         np.testing.assert_array_equal(pixels, before)
     assert (CORRUPTIONS[kind](pixels, Ellipse(64, 45, 40, 30, 20), np.random.default_rng(0)) != pixels).any()
+
+
+def test_spoilt_frames_of_one_subject_stand_in_one_fold() -> None:
+    """Two frames of a subject are alike and say nothing of other subjects: a fit that saw one would know the other."""
+    from fetaledge.training.view.described import Described, Spoilt
+    from fetaledge.training.view.sources import ViewFrame, subjects_in_folds
+    from fetaledge.training.view.unsure import fit_unsure
+
+    rng = np.random.default_rng(0)
+    subjects = np.repeat(np.arange(60), 2)
+    frames = [ViewFrame("s", f"subject {subject}", True, lambda: np.zeros((64, 64), np.uint8)) for subject in subjects]
+    signs = rng.normal(0, 1, (60, 4, 300)).astype(np.float32)
+    described = [signs[subject] + rng.normal(0, 0.05, (4, 300)).astype(np.float32) for subject in subjects]
+    spoilt = (Spoilt("noise", 3, True),)
+    none = np.zeros((4, 1), np.float32)
+    seen = [Described(number, frame, none, none, spoilt, False) for number, frame in enumerate(frames)]
+    folds = subjects_in_folds(frames, 5, 0)
+    everyone = np.ones(len(frames), bool)
+    missed = []
+    for fold_of in (folds, np.arange(len(frames)) % 5):
+        _, counts = fit_unsure(seen, described, everyone, fold_of, 0.01)
+        (noise,) = (count for count in counts if count.kind == "noise")
+        assert noise.wrong == noise.frames == len(frames)
+        missed.append(noise.wrong_and_passed / noise.wrong)
+    assert missed[0] > 0.6 and missed[1] < 0.3

@@ -13,7 +13,8 @@ BLOCKS = 64
 """The frame is looked at in about so many blocks along its longer side."""
 TEXTURE = 0.3
 """Grey levels: a block whose standard deviation is above it is no plain ground. The dark parts of a scan have noise."""
-WHOLE, WHOLE_ALONE = 0.72, 0.5
+WHOLE = 0.72
+WHOLE_ALONE = 0.5
 """Where the scan covers these shares of a side, the side is left whole: the first if the other side is cut too, else
 the second. Cutting one side alone changes the proportions that the network knows, and a narrow sector is a scan as it
 comes from the scanner: two of 1662 real frames (HC18, PSFHS, five African countries) cover 0.69 of their width."""

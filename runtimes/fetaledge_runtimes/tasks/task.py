@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.frames.frame import Frame, Image
 
-STANDARD, MIRRORED = ORIENTATIONS = ("standard", "mirrored")
+MIRRORED = "mirrored"
+ORIENTATIONS = ("standard", MIRRORED)
 
 
 @dataclass(frozen=True)
