@@ -85,7 +85,7 @@ def test_spoilt_frames_of_one_subject_stand_in_one_fold() -> None:
     described = [signs[subject] + rng.normal(0, 0.05, (4, 300)).astype(np.float32) for subject in subjects]
     spoilt = (Spoilt("noise", 3, True),)
     none = np.zeros((4, 1), np.float32)
-    seen = [Described(number, frame, none, none, spoilt, False) for number, frame in enumerate(frames)]
+    seen = [Described(number, frame, none, none, None, spoilt, False) for number, frame in enumerate(frames)]
     folds = subjects_in_folds(frames, 5, 0)
     everyone = np.ones(len(frames), bool)
     missed = []

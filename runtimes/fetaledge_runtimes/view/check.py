@@ -16,11 +16,14 @@ import numpy.typing as npt
 from fetaledge_runtimes.errors import BundleError
 from fetaledge_runtimes.files import atomic_path
 from fetaledge_runtimes.frames.frame import Image, Logits
+from fetaledge_runtimes.tasks.task import MIRRORED
 from fetaledge_runtimes.view import outline, picture
 from fetaledge_runtimes.view.picture import describe_picture
+from fetaledge_runtimes.view.upright import stand_upright
 
 FILE = "view.npz"
 LENGTH = picture.LENGTH + outline.LENGTH
+LENGTH_OF_TWO = LENGTH + picture.LENGTH
 CLIPPED_AT = 6.0
 OUTLINE_WEIGHT = 0.3
 NAMES = ("statuses", "weights", "offsets", "centre", "spread")
@@ -47,7 +50,7 @@ class ViewCheck:
 
     Attributes:
         statuses: K of them, the first to be tried first.
-        weights: ``float32 (K, 1063)``; offsets: ``float32 (K,)``.
+        weights: ``float32 (K, D)``, D as in :func:`describe`; offsets: ``float32 (K,)``.
         centre, spread: ``float32 (39,)`` of the outline's description over the frames that were learnt from.
     """
 
@@ -62,17 +65,22 @@ class ViewCheck:
 
         The scores of the statuses ``skipped`` are not asked.
         """
-        described = describe(pixels, logits, self.centre, self.spread)
-        return None if described is None else self.judge(described, skipped)
+        upright = self.weights.shape[1] == LENGTH_OF_TWO
+        described = describe(pixels, logits, self.centre, self.spread, upright=upright)
+        if described is None:
+            return None
+        if upright and not described[LENGTH:].any():  # which way round it is cannot be told
+            skipped = (*skipped, MIRRORED)
+        return self.judge(described, skipped)
 
     def scores(self, described: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """``float32 (..., K)`` of descriptions ``float32 (..., 1063)``; of values that are not finite, the lowest."""
+        """``float32 (..., K)`` of descriptions ``float32 (..., D)``; of values that are not finite, the lowest."""
         found = described @ self.weights.T + self.offsets
         lowest: npt.NDArray[np.float32] = np.nan_to_num(found, nan=-np.inf)
         return lowest
 
     def judge(self, described: npt.NDArray[np.float32], skipped: Collection[str] = ()) -> View:
-        """The verdict on one description ``float32 (1063,)``."""
+        """The verdict on one description ``float32 (D,)``."""
         asked = [
             (float(score), status)
             for score, status in zip(self.scores(described), self.statuses, strict=True)
@@ -121,7 +129,7 @@ class ViewCheck:
         count = len(np.atleast_1d(found["statuses"]))
         shapes = {
             "statuses": (count,),
-            "weights": (count, LENGTH),
+            "weights": (count, LENGTH_OF_TWO if found["weights"].shape[-1:] == (LENGTH_OF_TWO,) else LENGTH),
             "offsets": (count,),
             "centre": (outline.LENGTH,),
             "spread": (outline.LENGTH,),
@@ -146,11 +154,30 @@ def _array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
 
 
 def describe(
-    pixels: Image, logits: Logits, centre: npt.NDArray[np.float32], spread: npt.NDArray[np.float32]
+    pixels: Image,
+    logits: Logits,
+    centre: npt.NDArray[np.float32],
+    spread: npt.NDArray[np.float32],
+    *,
+    upright: bool = False,
 ) -> npt.NDArray[np.float32] | None:
-    """``float32 (1063,)``: picture, then outline in units of ``spread``; None where nothing is segmented."""
+    """``float32 (D,)`` of a frame at the network's size; None where nothing is segmented.
+
+    D is 1063: the picture's 1024 values, then the outline's 39 in units of ``spread``. With ``upright`` D is 2087: the
+    1024 values of the picture of :func:`fetaledge_runtimes.view.upright.stand_upright` follow, zeros where there is
+    none.
+    """
     drawn = outline.describe_outline(pixels, logits)
-    return None if drawn is None else joined(describe_picture(pixels), drawn, centre, spread)
+    if drawn is None:
+        return None
+    seen = describe_picture(pixels)
+    return joined(seen, drawn, centre, spread, describe_upright(pixels, logits) if upright else None)
+
+
+def describe_upright(pixels: Image, logits: Logits) -> npt.NDArray[np.float32]:
+    """``float32 (1024,)`` of the upright picture; zeros where there is none."""
+    turned = stand_upright(pixels, logits)
+    return np.zeros(picture.LENGTH, np.float32) if turned is None else describe_picture(turned)
 
 
 def joined(
@@ -158,7 +185,9 @@ def joined(
     drawn: npt.NDArray[np.float32],
     centre: npt.NDArray[np.float32],
     spread: npt.NDArray[np.float32],
+    turned: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """Descriptions of picture ``(..., 1024)`` and outline ``(..., 39)`` as one ``float32 (..., 1063)``."""
+    """Picture ``(..., 1024)``, outline ``(..., 39)``, upright picture ``(..., 1024)`` as one ``float32 (..., D)``."""
     scaled = np.clip((drawn - centre) / spread, -CLIPPED_AT, CLIPPED_AT) * OUTLINE_WEIGHT
-    return np.concatenate([seen, scaled], axis=-1).astype(np.float32)
+    parts = [seen, scaled] if turned is None else [seen, scaled, turned]
+    return np.concatenate(parts, axis=-1).astype(np.float32)

@@ -16,7 +16,7 @@ from fetaledge_runtimes.frames.frame import Image, Logits
 from fetaledge_runtimes.postprocess import largest_component
 from fetaledge_runtimes.preprocess import network_input
 from fetaledge_runtimes.scores.metrics import overlap
-from fetaledge_runtimes.view.check import joined
+from fetaledge_runtimes.view.check import describe_upright, joined
 from fetaledge_runtimes.view.outline import describe_outline, largest_structure
 from fetaledge_runtimes.view.picture import describe_picture
 
@@ -43,6 +43,7 @@ class Described:
         number: its place among the frames; frame: itself.
         pictures: ``float32 (V, 1024)``; outlines: ``float32 (V, 39)``: as it is, altered, flipped (where mirror images
             matter), then corrupted ones. Where nothing is segmented in one, the frame as it is stands in.
+        uprights: ``float32 (V, 1024)`` of the upright pictures; None where mirror images do not matter.
         spoilt: the corrupted ones in which something was segmented.
         flipped: whether something was segmented in the mirror image.
     """
@@ -51,12 +52,13 @@ class Described:
     frame: ViewFrame
     pictures: Floats
     outlines: Floats
+    uprights: Floats | None
     spoilt: tuple[Spoilt, ...]
     flipped: bool
 
     def joined(self, centre: Floats, spread: Floats) -> Floats:
-        """``float32 (V, 1063)``."""
-        return joined(self.pictures, self.outlines, centre, spread)
+        """``float32 (V, D)``."""
+        return joined(self.pictures, self.outlines, centre, spread, self.uprights)
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,14 @@ class DescribedFrames:
         drawn = describe_outline(plain, logits)
         if drawn is None:
             return None
-        pictures, outlines = [describe_picture(plain)], [drawn]
+        pictures, outlines, uprights = [describe_picture(plain)], [drawn], [describe_upright(plain, logits)]
 
         def add(version: Image, answer: Logits) -> bool:
             """Add a version; where nothing is segmented in it the frame as it is stands in."""
             found = describe_outline(version, answer)
             pictures.append(pictures[0] if found is None else describe_picture(version))
             outlines.append(outlines[0] if found is None else found)
+            uprights.append(uprights[0] if found is None else describe_upright(version, answer))
             return found is not None
 
         altered = alter(plain, rng)
@@ -97,7 +100,8 @@ class DescribedFrames:
             answer = self.engine(corrupted)
             if add(corrupted, answer):
                 spoilt.append(Spoilt(str(kind), len(pictures) - 1, _went_wrong(ellipse, mask, answer)))
-        return Described(number, frame, np.stack(pictures), np.stack(outlines), tuple(spoilt), flipped)
+        turned = np.stack(uprights) if self.flipped else None
+        return Described(number, frame, np.stack(pictures), np.stack(outlines), turned, tuple(spoilt), flipped)
 
 
 def alter(pixels: Image, rng: np.random.Generator) -> Image:

@@ -28,7 +28,7 @@ class Fit:
 
 def fit_score(
     described: Sequence[Floats], own: npt.NDArray[np.bool_], groups: Sequence[str], folds: npt.NDArray[np.int64],
-    judged: npt.NDArray[np.bool_], withheld: float,
+    judged: npt.NDArray[np.bool_], withheld: float, penalty: float = PENALTY,
 ) -> Fit:  # fmt: skip
     """Fit a score that is positive where ``own``; always, where every frame is.
 
@@ -39,6 +39,7 @@ def fit_score(
         folds: ``int64 (N,)``.
         judged: ``bool (N,)``: the frames of which the share ``withheld`` may fall below the threshold.
         withheld: see ``judged``.
+        penalty: of the ridge regression.
     """
     if own.all():
         return Fit(np.zeros(described[0].shape[1]), 1.0, np.ones(len(own)))
@@ -46,9 +47,9 @@ def fit_score(
     held_out = np.zeros(len(own))
     for fold in np.unique(folds):
         train, test = folds != fold, folds == fold
-        found, offset = _ridge(described, own, weights, train)
+        found, offset = _ridge(described, own, weights, train, penalty)
         held_out[test] = described[0][test] @ found + offset
-    found, offset = _ridge(described, own, weights, np.ones(len(own), bool))
+    found, offset = _ridge(described, own, weights, np.ones(len(own), bool), penalty)
     threshold = float(np.quantile(held_out[judged], withheld))
     return Fit(found, offset - threshold, held_out - threshold)
 
@@ -66,7 +67,11 @@ def _weights(own: npt.NDArray[np.bool_], groups: Sequence[str]) -> Floats:
 
 
 def _ridge(
-    described: Sequence[Floats], own: npt.NDArray[np.bool_], weights: Floats, train: npt.NDArray[np.bool_]
+    described: Sequence[Floats],
+    own: npt.NDArray[np.bool_],
+    weights: Floats,
+    train: npt.NDArray[np.bool_],
+    penalty: float,
 ) -> tuple[Floats, float]:
     stacked = np.concatenate([version[train] for version in described])
     wanted = np.tile(np.where(own[train], 1.0, -1.0), len(described))
@@ -74,6 +79,6 @@ def _ridge(
     mean, aim = weight @ stacked / weight.sum(), float(weight @ wanted / weight.sum())
     rooted = np.sqrt(weight)[:, None] * (stacked - mean)
     found = np.linalg.solve(
-        rooted.T @ rooted + PENALTY * np.eye(stacked.shape[1]), rooted.T @ (np.sqrt(weight) * (wanted - aim))
+        rooted.T @ rooted + penalty * np.eye(stacked.shape[1]), rooted.T @ (np.sqrt(weight) * (wanted - aim))
     )
     return found, aim - float(mean @ found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +32,11 @@ from fetaledge_runtimes.files import refuse_existing
 from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.records import Document, Part, write_document
 from fetaledge_runtimes.tasks.task import MIRRORED
-from fetaledge_runtimes.view.check import FILE, ViewCheck
+from fetaledge_runtimes.view.check import FILE, LENGTH, ViewCheck
 
 RECORD = "view.json"
 FOLDS = 5
+PENALTY = 3.0
 
 
 class SourceCount(Part, kw_only=True, frozen=True):
@@ -192,13 +194,18 @@ def _fit_mirrored(
     folds: npt.NDArray[np.int64],
     withheld: float,
 ) -> tuple[Fit, tuple[float, float]]:
-    """The score that is positive where a frame of the own view is the right way round, and what it finds."""
-    plain, altered, flipped = (version[own] for version in described)
+    """The score that is positive where a frame of the own view is the right way round, and what it finds.
+
+    It sees the upright picture alone: the whole frame shows the scanner's marks too, which stay where they are when
+    a probe is turned.
+    """
+    plain, altered, flipped = (version[own][:, LENGTH:] for version in described)
     count = len(plain)
     standard = np.repeat([True, False], count)
     both = [np.concatenate([plain, flipped]), np.concatenate([altered, flipped])]
     sides = ["standard" if side else "mirrored" for side in standard]
-    fit = fit_score(both, standard, sides, np.tile(folds[own], 2), standard, withheld)
+    fit = fit_score(both, standard, sides, np.tile(folds[own], 2), standard, withheld, PENALTY)
+    fit = replace(fit, weights=np.concatenate([np.zeros(LENGTH), fit.weights]))
     return fit, (float((fit.held_out[count:] < 0).mean()), float((fit.held_out[:count] < 0).mean()))
 
 
