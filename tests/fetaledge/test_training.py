@@ -22,6 +22,7 @@ from fetaledge.data.layouts.open import open_dataset
 from fetaledge.phantoms.ps_fh import psfh_phantom, write_psfh_phantoms
 from fetaledge.runs.unet_recipe import Recipe
 from fetaledge_runtimes.errors import InputError, OutputError, UsageError
+from tests.command import Command
 
 if TYPE_CHECKING:
     import torch
@@ -225,6 +226,34 @@ def test_init_takes_network_size_and_split(small_run: Path, phantoms: Path, tmp_
     encoder = [name for name in before if name.startswith("encoder.") and before[name].is_floating_point()]
     assert all(torch.equal(before[name].half(), after[name]) for name in encoder)
     assert any(not torch.equal(before[name].half(), after[name]) for name in before if name.startswith("decoder."))
+
+
+def test_a_fold_holds_out_its_part_of_the_subjects(phantoms: Path, tmp_path: Path) -> None:
+    from fetaledge.training.unet.train import train_unet
+
+    dataset = open_dataset(phantoms)
+    run = train_unet(dataset, tmp_path / "run", replace(tiny(), fold=(2, 4)))
+    assert run is not None and run.document.recipe.fold == (2, 4)
+    names = [item.name for item in dataset.items]
+    count = len(names)
+    assert list(run.split.validation) == names[count // 4 : count // 2]
+    assert set(run.split.train) == set(names) - set(run.split.validation)
+
+
+def test_a_fold_may_not_hold_out_what_the_first_weights_have_seen(
+    small_run: Path, phantoms: Path, tmp_path: Path
+) -> None:
+    from fetaledge.runs.open import open_run
+    from fetaledge.training.unet.train import train_unet
+
+    with pytest.raises(UsageError, match="was trained on"):
+        train_unet(open_dataset(phantoms), tmp_path / "run", replace(tiny(), fold=(1, 4)), init=open_run(small_run))
+
+
+@pytest.mark.parametrize("fold", ["2", "0/4", "5/4", "1/1", "a/b", "1/4/2"])
+def test_a_fold_that_is_none_is_refused(fold: str, phantoms: Path, tmp_path: Path, fetaledge: Command) -> None:
+    done = fetaledge("train", "unet", "--data", phantoms, "--out", tmp_path / "run", "--fold", fold)
+    assert done.returncode == 2 and f"--fold {fold}" in done.stderr.replace("'", "")
 
 
 def test_moving_batchnorm_moves_a_frozen_encoder(small_run: Path, phantoms: Path, tmp_path: Path) -> None:

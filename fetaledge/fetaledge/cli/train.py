@@ -46,6 +46,12 @@ def unet(
     task: TaskOption = None,
     train_count: TrainCountOption = None,
     validation: float = typer.Option(0.2, help="Share of the subjects held out.", rich_help_panel=DATA),
+    fold: str | None = typer.Option(
+        None,
+        metavar="K/N",
+        help="Hold out the Kth of N parts of the subjects instead, in the data's order.",
+        rich_help_panel=DATA,
+    ),
     phantoms: int = typer.Option(
         0, help="Number of synthetic frames of the data's task to mix into the training.", rich_help_panel=DATA
     ),
@@ -105,6 +111,11 @@ def unet(
     learning_rate: float = typer.Option(
         1e-3, help="Peak of the one-cycle schedule; 5e-4 suits --strategy all.", rich_help_panel=RECIPE
     ),
+    artefacts: float = typer.Option(
+        0.0,
+        help="Share (0 to 1) of the training frames that get a shadow, marks, a dark side or another artefact.",
+        rich_help_panel=RECIPE,
+    ),
     frozen_batchnorm: bool = typer.Option(
         True,
         "--frozen-batchnorm/--moving-batchnorm",
@@ -148,8 +159,10 @@ def unet(
         learning_rate=learning_rate,
         seed=seed,
         validation=validation,
+        fold=_part(fold) if fold else None,
         train_count=train_count,
         phantoms=phantoms,
+        artefacts=artefacts,
         frozen_batchnorm=frozen_batchnorm,
         precision=lightning_precision(precision),
         half=half,
@@ -176,3 +189,11 @@ def unet(
         f"{out}: best epoch {best.epoch + 1}, Dice {measured['dice']['mean']:.4f} "
         f"(n = {measured['cases']}){measures_text(measured, run.task)}{misses_text(measured)}"
     )
+
+
+def _part(text: str) -> tuple[int, int]:
+    """(2, 5) of ``2/5``."""
+    part, slash, parts = text.partition("/")
+    if not (slash and part.isdecimal() and parts.isdecimal()):
+        raise UsageError(f"--fold {text!r} is not K/N", "such as 2/5, the second of five")
+    return int(part), int(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import cv2
@@ -30,17 +31,25 @@ def negative(pixels: Image, ellipse: Ellipse, rng: np.random.Generator) -> Image
     return inverted
 
 
-def blur(pixels: Image, ellipse: Ellipse, rng: np.random.Generator) -> Image:
-    """Out of focus: a Gaussian of a fiftieth of the frame."""
-    blurred: Image = cv2.GaussianBlur(pixels, (0, 0), max(pixels.shape) / 50)  # type: ignore[assignment]
+def blur(share: float) -> Corruption:
+    """Out of focus: a Gaussian of ``share`` of the frame's longer side."""
+
+    def blurred(pixels: Image, ellipse: Ellipse, rng: np.random.Generator) -> Image:
+        smooth: Image = cv2.GaussianBlur(pixels, (0, 0), max(pixels.shape) * share)  # type: ignore[assignment]
+        return smooth
+
     return blurred
 
 
-def jpeg(pixels: Image, ellipse: Ellipse, rng: np.random.Generator) -> Image:
-    """JPEG at quality 5, as messengers make it."""
-    encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 5])[1]
-    decoded: Image = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)  # type: ignore[assignment]
-    return decoded
+def jpeg(quality: int) -> Corruption:
+    """JPEG at ``quality`` (0–100): messengers make it poor."""
+
+    def compressed(pixels: Image, ellipse: Ellipse, rng: np.random.Generator) -> Image:
+        encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        decoded: Image = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)  # type: ignore[assignment]
+        return decoded
+
+    return compressed
 
 
 def noise(pixels: Image, ellipse: Ellipse, rng: np.random.Generator) -> Image:
@@ -48,21 +57,28 @@ def noise(pixels: Image, ellipse: Ellipse, rng: np.random.Generator) -> Image:
     return _clipped(pixels + rng.normal(0, 40, pixels.shape))
 
 
+def dark_side(turn: float, depth: float) -> Corruption:
+    """All on one side of a straight line is black.
+
+    Args:
+        turn: radians from the x axis to the dark side, clockwise on the screen.
+        depth: distance of the line from the head's centre, where 1 is the head's border.
+    """
+    across, down = math.cos(turn), math.sin(turn)
+
+    def darkened(pixels: Image, ellipse: Ellipse, rng: np.random.Generator) -> Image:
+        rows, columns = np.ogrid[: pixels.shape[0], : pixels.shape[1]]
+        reach = 2 * math.sqrt(np.array((across, down)) @ ellipse.covariance() @ (across, down))
+        beyond = (columns - ellipse.x) * across + (rows - ellipse.y) * down > depth * reach
+        dark: Image = np.where(beyond, np.uint8(0), pixels)
+        return dark
+
+    return darkened
+
+
 def dark_quarter(pixels: Image, ellipse: Ellipse, rng: np.random.Generator) -> Image:
-    """A quarter of the head, and all beyond it on that side, is black."""
-    dark = pixels.copy()
-    half = ellipse.points(90) - (ellipse.x, ellipse.y)
-    reach = np.abs(half).max(axis=0)
-    side = int(rng.integers(4))
-    if side == 0:
-        dark[: max(int(ellipse.y - reach[1] / 2), 0)] = 0
-    elif side == 1:
-        dark[max(int(ellipse.y + reach[1] / 2), 0) :] = 0
-    elif side == 2:
-        dark[:, : max(int(ellipse.x - reach[0] / 2), 0)] = 0
-    else:
-        dark[:, max(int(ellipse.x + reach[0] / 2), 0) :] = 0
-    return dark
+    """The top, bottom, left or right quarter of the head, and all beyond it on that side, is black."""
+    return dark_side(int(rng.integers(4)) * math.pi / 2, 0.5)(pixels, ellipse, rng)
 
 
 def shadow(pixels: Image, ellipse: Ellipse, rng: np.random.Generator) -> Image:
@@ -128,8 +144,8 @@ CORRUPTIONS: Mapping[str, Corruption] = {
     "gain x 2": gain(2.0),
     "gain x 0.2": gain(0.2),
     "negative": negative,
-    "blur": blur,
-    "JPEG quality 5": jpeg,
+    "blur": blur(1 / 50),
+    "JPEG quality 5": jpeg(5),
     "noise": noise,
     "a quarter dark": dark_quarter,
     "shadow": shadow,

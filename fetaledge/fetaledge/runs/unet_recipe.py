@@ -36,9 +36,11 @@ class Recipe(Part, kw_only=True, frozen=True):
         batch: frames in a step.
         learning_rate: the peak of the one-cycle schedule.
         seed: of the split, the first weights, the order of the frames and their augmentation.
-        validation: the share of subjects held out.
+        validation: the share of subjects held out, where ``fold`` is None.
+        fold: (K, N): the Kth of N parts of the subjects is held out, in the data's order.
         train_count: how many of the training frames are used; None for all.
         phantoms: how many synthetic frames of the data's task are mixed into each epoch.
+        artefacts: the share (0–1) of the training frames that carry a shadow, marks, a dark side or another artefact.
         frozen_batchnorm: whether the statistics of a frozen encoder's batch norms stay as they are.
         precision: Lightning's word, ``32-true`` or ``bf16-mixed``.
         half: whether the weights are stored in fp16.
@@ -57,8 +59,10 @@ class Recipe(Part, kw_only=True, frozen=True):
     learning_rate: float = 1e-3
     seed: int = 0
     validation: float = 0.2
+    fold: tuple[int, int] | None = None
     train_count: int | None = None
     phantoms: int = 0
+    artefacts: float = 0.0
     frozen_batchnorm: bool = True
     precision: str = "32-true"
     half: bool = False
@@ -78,10 +82,16 @@ class Recipe(Part, kw_only=True, frozen=True):
         ):
             if value < least:
                 raise UsageError(f"{flag} {value} is below {least}", f"give a whole number of {least} or more")
+        if self.fold is not None and not 1 <= self.fold[0] <= self.fold[1] >= 2:
+            raise UsageError(
+                f"--fold {self.fold[0]}/{self.fold[1]} is no part of a whole", "1/5 to 5/5 are the parts of five"
+            )
         if not 0 < self.learning_rate < 10:
             raise UsageError(f"--learning-rate {self.learning_rate} is not between 0 and 10", "1e-3 is the default")
         if self.intensity not in tuple(IntensityScale):
             raise UsageError(f"there is no intensity {self.intensity!r}", f"choose from {', '.join(IntensityScale)}")
+        if not 0 <= self.artefacts <= 1:
+            raise UsageError(f"--artefacts {self.artefacts} is not between 0 and 1", "it is a share of the frames")
         if self.soft_weight is not None and not 0 <= self.soft_weight <= 1:
             raise UsageError(
                 f"--soft-weight {self.soft_weight} is not between 0 and 1",

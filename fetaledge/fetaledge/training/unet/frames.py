@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset as TorchDataset
 
+from fetaledge.training.unet.artefacts import spoil
 from fetaledge_runtimes.frames.frame import Image, LabelledFrame
 from fetaledge_runtimes.frames.scan import cut_scan
 from fetaledge_runtimes.preprocess import resize
@@ -126,9 +127,13 @@ class TrainingFrames(TorchDataset[tuple[torch.Tensor, torch.Tensor]]):
     A resumed run therefore sees the frames that the unbroken one would have seen.
     """
 
-    def __init__(self, frames: PreparedFrames, seed: int) -> None:
+    def __init__(self, frames: PreparedFrames, seed: int, artefacts: float = 0.0) -> None:
+        """Augment ``frames``; the share ``artefacts`` of them carries an artefact of
+        :mod:`fetaledge.training.unet.artefacts` as well, in the frame alone.
+        """
         self.frames = frames
         self.seed = seed
+        self.artefacts = artefacts
         self.transform = augmentation(frames.images.shape[1:])
 
     def __len__(self) -> int:
@@ -141,8 +146,12 @@ class TrainingFrames(TorchDataset[tuple[torch.Tensor, torch.Tensor]]):
         self.transform.set_random_state(seed=int(seed))
         labels = self.frames.labels(index)
         changed = self.transform({"image": self.frames.image(index), "mask": labels.flatten(0, 1)})
-        moved = changed["mask"].as_tensor().clamp(0, 1)
-        return changed["image"].as_tensor().clamp(0, 1), moved.unflatten(0, labels.shape[:2])
+        image, moved = (changed[name].as_tensor().clamp(0, 1) for name in ("image", "mask"))
+        rng = np.random.default_rng(seed)
+        if rng.random() < self.artefacts:
+            shown = (moved[: labels.shape[1]].numpy() > 0.5).astype(np.uint8)
+            image = torch.from_numpy(spoil((image[0].numpy() * 255).round().astype(np.uint8), shown, rng))[None] / 255
+        return image, moved.unflatten(0, labels.shape[:2])
 
 
 class ValidationFrames(TorchDataset[tuple[torch.Tensor, torch.Tensor]]):

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from torch import nn
 
 from fetaledge.data.dataset import Dataset
-from fetaledge.data.split import draw_frames, split_by_subject
+from fetaledge.data.split import draw_frames, split_by_subject, split_into_folds
 from fetaledge.models.strategies import Strategy, apply_strategy, strategy_named
 from fetaledge.models.unet import Architecture, load_body, logits_of
 from fetaledge.phantoms.registry import phantom_of
@@ -62,7 +62,8 @@ def train_unet(
         out: the run's folder.
         recipe: the values of the training.
         init: the run to start from. Architecture and intensity come from it, the size where the recipe has none, and
-            the split too where the data are the same; of a run of another task all but the segmentation head is taken.
+            the split too where the data are the same and the recipe names no fold; of a run of another task all but the
+            segmentation head is taken.
         teachers: runs whose answer shares the loss of a labelled frame with the label.
         unlabelled: a folder of frames that are learnt from the teachers' answer alone.
         resume: go on with an interrupted run in ``out`` from its last whole epoch.
@@ -204,7 +205,12 @@ def _intensity(recipe: Recipe) -> Intensity:
 
 
 def _split(dataset: Dataset, recipe: Recipe, init: UnetRun | None) -> tuple[list[str], list[str]]:
-    if init is not None and init.document.data.fingerprint == dataset.fingerprint():
+    if recipe.fold is not None:
+        if init is not None and _trained_on(init) & {item.content_hash() for item in dataset.items}:
+            raise UsageError(f"--fold holds out frames that {init.folder} was trained on", "leave --fold or --init out")
+        part, parts = recipe.fold
+        train, validation = split_into_folds(dataset.items, parts)[part - 1]
+    elif init is not None and init.document.data.fingerprint == dataset.fingerprint():
         train, validation = list(init.split.train), list(init.split.validation)
     else:
         train, validation = split_by_subject(dataset.items, recipe.validation, recipe.seed, _trained_on(init))
@@ -266,7 +272,7 @@ def _fit(
         seed=recipe.seed,
         soft_weight=recipe.soft_weight,
     )
-    train, validation = TrainingFrames(frames[0], recipe.seed), ValidationFrames(frames[1])
+    train, validation = TrainingFrames(frames[0], recipe.seed, recipe.artefacts), ValidationFrames(frames[1])
     fit(trainer, module, train, validation, recipe, hardware, callback, resume)
     if trainer.is_global_zero:
         callback.progress("measuring the best epoch on the validation frames")
