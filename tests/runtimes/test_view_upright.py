@@ -14,7 +14,7 @@ from fetaledge_runtimes.view.picture import describe_picture
 from fetaledge_runtimes.view.upright import stand_upright
 from tests.view_checks import CENTRE, SPREAD
 
-HEAD, SYMPHYSIS = Ellipse(130, 160, 60, 48, 100), Ellipse(90, 70, 22, 9, 30)
+HEAD, SYMPHYSIS = Ellipse(130, 150, 60, 48, 100), Ellipse(90, 70, 22, 9, 30)
 
 
 def scene(side: int = 256) -> tuple[Image, Logits]:
@@ -54,6 +54,15 @@ def flipped(pixels: Image, logits: Logits) -> tuple[Image, Logits]:
     return np.ascontiguousarray(pixels[:, ::-1]), np.ascontiguousarray(logits[:, :, ::-1])
 
 
+def test_marks_at_the_border_are_not_seen() -> None:
+    """A grey bar stays on its side of the screen when the probe is turned: it says nothing."""
+    pixels, logits = scene()
+    marked = pixels.copy()
+    marked[20:240, 4:10] = 255
+    np.testing.assert_array_equal(upright(marked, logits), upright(pixels, logits))
+    assert not (upright(pixels, logits)[:12, :12]).any()
+
+
 @pytest.mark.parametrize(("turn", "scale", "shift"), [(25, 1.0, (0, 0)), (-40, 0.8, (10, -6)), (90, 0.7, (0, 0))])
 def test_a_probe_that_is_turned_gives_the_same_upright_picture(
     turn: float, scale: float, shift: tuple[float, float]
@@ -72,11 +81,12 @@ def test_the_second_structure_stands_straight_above() -> None:
     labels = np.argmax(logits, axis=0)
     centres = []
     for label in (1, 2):
+        # the circle cuts a sliver off the head's lower end
         rows, columns = np.nonzero(stand_upright((labels == label).astype(np.uint8) * 200, logits))
         centres.append((columns.mean(), rows.mean()))
     (x, y), (head_x, head_y) = centres
     assert x == pytest.approx(head_x, abs=1) and head_x == pytest.approx(64, abs=1)
-    assert head_y == pytest.approx(0.66 * 128, abs=1) and y < head_y - 30
+    assert head_y == pytest.approx(0.66 * 128, abs=2) and y < head_y - 30
 
 
 def test_the_mirror_image_gives_the_mirror_image() -> None:

@@ -14,14 +14,17 @@ from fetaledge_runtimes.view.picture import SIDE
 
 RADIUS = 0.31
 CENTRE = (0.5, 0.66)
+REACH = 0.45
 
 
 def stand_upright(pixels: Image, logits: Logits) -> Image | None:
     """``uint8 (128, 128)``: the frame turned, moved and scaled; None where fewer than two structures are segmented.
 
     The centre of the largest structure lies at ``CENTRE`` (x, y) of the side, its mean radius is ``RADIUS`` of it, and
-    the centre of the second largest lies straight above. Turning a probe or a frame, moving it and the depth change
-    little in that picture; a mirror image does. So a score on it holds for scanners that it was not learnt on.
+    the centre of the second largest lies straight above. Outside a circle of ``REACH`` of the side about the middle the
+    picture is black: there lie the scanner's marks, which stay where they are when a probe is turned. Turning or moving
+    the probe and another depth change little in that picture; a mirror image does. So a score on it holds for scanners
+    that it was not learnt on.
 
     Args:
         pixels: the frame ``uint8 (H, W)`` at the network's size.
@@ -37,7 +40,9 @@ def stand_upright(pixels: Image, logits: Logits) -> Image | None:
         return None
     grid = np.array(pixels.shape[::-1]) / labels.shape[::-1]
     turned = cv2.warpAffine(pixels, _placement(large, small, grid), (SIDE, SIDE), flags=cv2.INTER_LINEAR)
-    return np.ascontiguousarray(turned)
+    away = np.abs(np.arange(SIDE) - (SIDE - 1) / 2)
+    upright: Image = np.where(np.hypot(away[:, None], away) <= REACH * SIDE, turned, np.uint8(0))
+    return upright
 
 
 def _placement(large: Ellipse, small: Ellipse, grid: np.ndarray) -> np.ndarray:

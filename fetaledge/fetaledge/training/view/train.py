@@ -196,8 +196,7 @@ def _fit_mirrored(
 ) -> tuple[Fit, tuple[float, float]]:
     """The score that is positive where a frame of the own view is the right way round, and what it finds.
 
-    It sees the upright picture alone: the whole frame shows the scanner's marks too, which stay where they are when
-    a probe is turned.
+    It sees the upright picture alone, which looks alike in other scanners.
     """
     plain, altered, flipped = (version[own][:, LENGTH:] for version in described)
     count = len(plain)
