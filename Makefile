@@ -18,7 +18,7 @@ DIST   ?= dist
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint unit integration devices coverage docs tables wheels stand-ins android-runner cost-calibration angle-comparison reference reference-head reference-ps-fh sam-frames sam-base sam-study sam-student sam-vit-b clean
+.PHONY: demo test lint unit integration devices coverage docs tables wheels stand-ins android-runner cost-calibration angle-comparison corruption-table reference reference-head reference-ps-fh sam-frames sam-base sam-study sam-student sam-vit-b clean
 
 demo: $(VENV)/ready
 	$(BIN)/fetaledge demo --out demo --force
@@ -81,28 +81,39 @@ angle-comparison: $(VENV)/ready
 	$(BIN)/python tests/fetaledge/angle_comparison.py $(PSFHS) $(STAGES)/angle-comparison
 	cp $(STAGES)/angle-comparison/angle-fits.json docs/results/
 
-# The reference models, of which unet-head is committed. TASK=head: HC18 and a MobileNetV2 encoder, the decoder first, then every layer.
-# TASK=ps-fh: that model on PSFHS, every layer. Then each learns which frames it should not measure.
+# What the reference models make of validation frames that were spoilt on purpose, int8, as predict does it; TASK as below.
+corruption-table: $(VENV)/ready
+	$(BIN)/fetaledge export reference/unet-$(TASK) --out $(STAGES)/spoilt-$(TASK) --data $(DATA_OF_$(TASK)) --format onnx --int8 --force
+	$(BIN)/python tests/fetaledge/corruption_table.py $(STAGES)/spoilt-$(TASK) $(DATA_OF_$(TASK)) \
+		docs/results/spoilt-$(TASK).json "make corruption-table TASK=$(TASK)"
+
+# The reference models. TASK=head: HC18 and a MobileNetV2 encoder, the decoder first, then every layer, then with artefacts.
+# TASK=ps-fh: that model on PSFHS, every layer, in four folds of which the best is kept. Each learns when not to measure.
 TASK ?= head
-TRANSPERINEAL ?= ../shared/psfhs
+PSFHS_FOLDS := 1 2 3 4
 PLANES ?= ../shared/african
-HEAD := --data $(DATA) --intensity symmetric --size 256 --phantoms 160 --seed 1 --force
+DATA_OF_head := $(DATA)
+DATA_OF_ps-fh := $(PSFHS)
+HEAD := $(BIN)/fetaledge train unet --data $(DATA) --size 256 --phantoms 160 --seed 1 --force
 VIEW := $(BIN)/fetaledge train view --force --others $(PLANES)
 reference: reference-$(TASK)
 
 reference-head: $(VENV)/ready
-	$(BIN)/fetaledge train unet $(HEAD) --out $(STAGES)/stage-one --strategy decoder --epochs 8 \
-		--encoder-weights $(ENCODER_WEIGHTS)
-	$(BIN)/fetaledge train unet $(HEAD) --out $(STAGES)/unet-head --strategy all --epochs 16 \
-		--init $(STAGES)/stage-one --learning-rate 5e-4 --half
-	$(VIEW) $(STAGES)/unet-head --data $(DATA) --others $(TRANSPERINEAL)
+	$(HEAD) --out $(STAGES)/stage-one --strategy decoder --epochs 8 --intensity symmetric --encoder-weights $(ENCODER_WEIGHTS)
+	$(HEAD) --out $(STAGES)/stage-two --strategy all --epochs 16 --init $(STAGES)/stage-one --learning-rate 5e-4 --half
+	$(HEAD) --out $(STAGES)/unet-head --strategy all --epochs 10 --init $(STAGES)/stage-two --learning-rate 3e-4 --half --artefacts 0.4
+	$(VIEW) $(STAGES)/unet-head --data $(DATA) --others $(PSFHS)
 	cp $(STAGES)/unet-head/* reference/unet-head/
 
 reference-ps-fh: $(VENV)/ready
-	$(BIN)/fetaledge train unet --data $(TRANSPERINEAL) --out $(STAGES)/unet-ps-fh --init reference/unet-head --size 256 \
-		--strategy all --epochs 14 --learning-rate 5e-4 --phantoms 60 --seed 1 --half --force
-	$(VIEW) $(STAGES)/unet-ps-fh --data $(TRANSPERINEAL) --others $(DATA)
-	mkdir -p reference/unet-ps-fh && cp $(STAGES)/unet-ps-fh/* reference/unet-ps-fh/
+	for fold in $(PSFHS_FOLDS); do \
+		$(BIN)/fetaledge train unet --data $(PSFHS) --out $(STAGES)/unet-ps-fh-$$fold --fold $$fold/4 --init reference/unet-head \
+			--size 256 --strategy all --epochs 16 --learning-rate 5e-4 --phantoms 60 --artefacts 0.4 --seed 1 --half --force || exit; \
+	done
+	mkdir -p reference/unet-ps-fh
+	best=$$($(BIN)/python -c "import json, sys; print(max(sys.argv[1:], key=lambda run: \
+		json.load(open(run + '/run.json'))['validation']['dice']['mean']))" $(STAGES)/unet-ps-fh-?) && \
+		$(VIEW) $$best --data $(PSFHS) --others $(DATA) && cp $$best/* reference/unet-ps-fh/
 
 # The small SAM of the README: a base trained on HC18's heads, adapted to transperineal phantoms in four ways with 16, 64
 # and 256 frames, and five folds of it distilled into a U-Net. About two hours on two cores; nothing of it is committed.

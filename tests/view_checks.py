@@ -24,6 +24,7 @@ def with_check(bundle: Path, check: ViewCheck) -> Path:
     """The bundle, with a view check from now on."""
     check.write(bundle / FILE)
     manifest = Manifest.read(bundle)
-    others = (*(stored for stored in manifest.others if stored.file != FILE), StoredFile.of(bundle / FILE))
+    names = (*(stored.file for stored in manifest.others if stored.file != FILE), FILE)
+    others = tuple(StoredFile.of(bundle / name) for name in names)
     msgspec.structs.replace(manifest, others=others, view=FILE).write(bundle)
     return bundle

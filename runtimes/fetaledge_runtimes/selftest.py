@@ -22,16 +22,18 @@ from fetaledge_runtimes.tasks.registry import task_named
 from fetaledge_runtimes.tasks.task import Task
 
 GOLDEN = "golden.npz"
+QUALITY = "quality"
 # Kernels of another CPU round differently: int8 U-Nets agreed to a Dice of 0.9993 between x86 and Arm in ONNX Runtime.
 # OpenVINO on Arm (0.98) fails, and should: it computes int8 models in another precision there.
 MIN_DICE = 0.995
+MAX_QUALITY_CHANGE = 0.2
 AGAIN = "copy the bundle again, or export it again"
 
 
 def write_golden(
     path: Path, task: Task, frames: Sequence[Frame], predictions: Mapping[str, Sequence[Prediction]]
 ) -> None:
-    """Write ``golden.npz``: the frames, and for each variant's name the mask and the measures of each frame.
+    """Write ``golden.npz``: the frames, and for each variant's name mask, measures and quality of each frame.
 
     The frames must be synthetic: a bundle is passed on, and no patient's frame may travel with it.
 
@@ -50,6 +52,8 @@ def write_golden(
         for measure in task.measures:
             values = [p.measures.get(measure.key) for p in given]
             arrays[f"{variant}/{measure.key}"] = np.array([np.nan if v is None else v for v in values], np.float64)
+        qualities = [p.quality for p in given]
+        arrays[f"{variant}/{QUALITY}"] = np.array([np.nan if q is None else q for q in qualities], np.float64)
         for number, prediction in enumerate(given):
             planes = np.stack([prediction.mask == label for label in task.labels])
             arrays[f"{variant}/mask_{number}"] = np.packbits(planes)
@@ -78,8 +82,9 @@ def golden_frames(bundle: Bundle, variant: str) -> list[Frame]:
 def compare_golden(bundle: Bundle, variant: str, predictions: Sequence[Prediction]) -> list[str]:
     """One sentence for each golden frame whose prediction differs from the golden one: an empty list is a pass.
 
-    A frame passes when each structure's mask has a Dice of at least 0.995 with the golden one, and each measure of the
-    task is within its tolerance (HC 0.5 mm, angle of progression 1 degree).
+    A frame passes when each structure's mask has a Dice of at least 0.995 with the golden one, each measure of the task
+    is within its tolerance (HC 0.5 mm, angle of progression 1 degree), and the quality is within 0.2 where a view check
+    gave one (the native runner of a phone has no view check, and early bundles state none).
 
     Raises:
         BundleError: there is no usable ``golden.npz``, or it knows nothing of this variant.
@@ -104,6 +109,11 @@ def compare_golden(bundle: Bundle, variant: str, predictions: Sequence[Predictio
                 differences.append(
                     f"{place}: {measure.name} {value:.2f} {unit} where the golden value is {golden:.2f} {unit}"
                 )
+        expected = float(golden_values[QUALITY][number])
+        if prediction.quality is not None and abs(prediction.quality - expected) > MAX_QUALITY_CHANGE:
+            differences.append(
+                f"{place}: quality {prediction.quality:.2f} where the golden value is {expected:.2f}, by the view check"
+            )
     return differences
 
 
@@ -170,7 +180,7 @@ def exit_code(results: Sequence[VariantVerdict]) -> int:
 def _read_golden(
     bundle: Bundle, variant: str
 ) -> tuple[list[Frame], list[npt.NDArray[np.uint8]], dict[str, npt.NDArray[np.float64]]]:
-    """Frames, their masks ``(structures, H, W)``, and each measure of the frames (NaN where there is none)."""
+    """Frames, their masks ``(structures, H, W)``, each measure and the quality (NaN where there is none)."""
     task = task_named(bundle.manifest.task)
     path, structures = bundle.folder / GOLDEN, len(task.labels)
     if not path.is_file():
@@ -181,6 +191,8 @@ def _read_golden(
                 raise BundleError(f"{path} holds nothing of the variant {variant}", AGAIN)
             spacing = golden["pixel_mm"]
             values = {measure.key: golden[f"{variant}/{measure.key}"] for measure in task.measures}
+            stated = f"{variant}/{QUALITY}"
+            values[QUALITY] = golden[stated] if stated in golden.files else np.full(len(spacing), np.nan)
             frames, masks = [], []
             for number, (row_mm, column_mm) in enumerate(spacing.tolist()):
                 pixels = golden[f"frame_{number}"]

@@ -14,7 +14,7 @@ from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import BundleError
 from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.predictor import Predictor
-from fetaledge_runtimes.selftest import check_golden
+from fetaledge_runtimes.selftest import GOLDEN, check_golden, golden_frames, write_golden
 from fetaledge_runtimes.view.check import FILE
 from tests.view_checks import check_that_says, with_check
 
@@ -78,3 +78,16 @@ def test_a_bundle_without_the_key_is_opened(bundle_copy: Path) -> None:
     del document["view"]
     path.write_text(json.dumps(document), encoding="utf-8")
     assert Predictor(Bundle.open(bundle_copy)).view is None
+
+
+def test_a_check_that_judges_otherwise_here_fails_the_self_test(bundle_copy: Path) -> None:
+    with_check(bundle_copy, check_that_says({"not-a-head": 0.5}))
+    bundle = Bundle.open(bundle_copy)
+    frames, predictor = golden_frames(bundle, "onnx-fp32"), Predictor(bundle, "onnx-fp32")
+    given = {"onnx-fp32": [predictor(frame) for frame in frames]}
+    write_golden(bundle.folder / GOLDEN, predictor.task, frames, given)
+    with_check(bundle_copy, check_that_says({"not-a-head": 0.5}))
+    assert check_golden(Bundle.open(bundle_copy), "onnx-fp32") == []
+    with_check(bundle_copy, check_that_says({"not-a-head": -0.5}))
+    differences = check_golden(Bundle.open(bundle_copy), "onnx-fp32")
+    assert differences and all("quality 0.12 where the golden value is 0.88" in said for said in differences)
