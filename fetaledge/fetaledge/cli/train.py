@@ -28,7 +28,7 @@ from fetaledge.cli.train_options import (
 )
 from fetaledge.cli.trained import measures_text, misses_text
 from fetaledge.models.strategies import StrategyName
-from fetaledge.runs.unet_recipe import IntensityScale, Recipe
+from fetaledge.runs.unet_recipe import FoldBy, IntensityScale, Recipe
 from fetaledge_runtimes.errors import UsageError
 
 app = typer.Typer(help="Train a model on labelled frames.", no_args_is_help=True)
@@ -50,6 +50,11 @@ def unet(
         None,
         metavar="K/N",
         help="Hold out the Kth of N parts of the subjects instead, in the data's order.",
+        rich_help_panel=DATA,
+    ),
+    fold_by: FoldBy = typer.Option(
+        FoldBy.SUBJECT,
+        help="Parts of --fold: subjects, or N looks of scanners, the most frequent first.",
         rich_help_panel=DATA,
     ),
     phantoms: int = typer.Option(
@@ -160,6 +165,7 @@ def unet(
         seed=seed,
         validation=validation,
         fold=_part(fold) if fold else None,
+        fold_by=fold_by,
         train_count=train_count,
         phantoms=phantoms,
         artefacts=artefacts,

@@ -10,6 +10,7 @@ from fetaledge.cli.options import DATA, DataOption, ForceOption, TaskOption
 from fetaledge.cli.output import say
 from fetaledge.cli.train import app
 from fetaledge.cli.train_options import HARDWARE, RECIPE, SeedOption
+from fetaledge.runs.unet_recipe import FoldBy
 
 
 @app.command()
@@ -29,6 +30,11 @@ def view(
         help="Share of the own frames that a score may withhold, by folds; half of it for unsure ones.",
         rich_help_panel=RECIPE,
     ),
+    folds_by: FoldBy = typer.Option(
+        FoldBy.SUBJECT,
+        help="Frames that stay together in a fold: those of a subject, or all that look alike.",
+        rich_help_panel=RECIPE,
+    ),
     seed: SeedOption = 0,
     threads: int = typer.Option(1, help="Threads of the network.", rich_help_panel=HARDWARE),
     force: ForceOption = False,
@@ -42,7 +48,15 @@ def view(
     dataset = open_dataset(data, task=task, progress=say)
     dataset.check_task(opened.task, run)
     record = train_view(
-        opened, dataset, others, withheld=withheld, seed=seed, threads=threads, force=force, progress=say
+        opened,
+        dataset,
+        others,
+        withheld=withheld,
+        folds_by=folds_by,
+        seed=seed,
+        threads=threads,
+        force=force,
+        progress=say,
     )
     for source in record.sources:
         kind = "own" if source.own else "other"
@@ -53,4 +67,4 @@ def view(
     wrong, passed = (sum(getattr(count, key) for count in spoilt) for key in ("wrong", "wrong_and_passed"))
     total = sum(count.frames for count in spoilt)
     print(f"corrupted: {passed} of {wrong} wrong measures among {total} would not be withheld")
-    print(f"{run / RECORD} holds these figures; each frame was scored by a fit that had not seen its subject")
+    print(f"{run / RECORD} holds these figures; each frame was scored by a fit that had not seen its {record.folds_by}")

@@ -24,6 +24,13 @@ class IntensityScale(StrEnum):
         return (1 / 255, 0.0) if self is IntensityScale.UNIT else (1 / 127.5, -1.0)
 
 
+class FoldBy(StrEnum):
+    """What stays together in a fold: the frames of a subject, or all that look alike."""
+
+    SUBJECT = "subject"
+    LOOK = "look"
+
+
 class Recipe(Part, kw_only=True, frozen=True):
     """Everything that a run's result depends on besides its data.
 
@@ -38,6 +45,7 @@ class Recipe(Part, kw_only=True, frozen=True):
         seed: of the split, the first weights, the order of the frames and their augmentation.
         validation: the share of subjects held out, where ``fold`` is None.
         fold: (K, N): the Kth of N parts of the subjects is held out, in the data's order.
+        fold_by: ``subject``, or ``look``: then the parts are looks, of :mod:`fetaledge.data.looks`.
         train_count: how many of the training frames are used; None for all.
         phantoms: how many synthetic frames of the data's task are mixed into each epoch.
         artefacts: the share (0–1) of the training frames that carry a shadow, marks, a dark side or another artefact.
@@ -60,6 +68,7 @@ class Recipe(Part, kw_only=True, frozen=True):
     seed: int = 0
     validation: float = 0.2
     fold: tuple[int, int] | None = None
+    fold_by: str = FoldBy.SUBJECT
     train_count: int | None = None
     phantoms: int = 0
     artefacts: float = 0.0

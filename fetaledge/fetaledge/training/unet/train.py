@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from torch import nn
 
 from fetaledge.data.dataset import Dataset
+from fetaledge.data.looks import group_by_look, split_by_look
 from fetaledge.data.split import draw_frames, split_by_subject, split_into_folds
 from fetaledge.models.strategies import Strategy, apply_strategy, strategy_named
 from fetaledge.models.unet import Architecture, load_body, logits_of
@@ -22,7 +23,7 @@ from fetaledge.phantoms.registry import phantom_of
 from fetaledge.runs.evaluate import evaluate_run
 from fetaledge.runs.run import CURVE, DOCUMENT, RESUME, WEIGHTS, Intensity, Run, RunData, Split
 from fetaledge.runs.run_folder import check_folder, prepare_folder
-from fetaledge.runs.unet_recipe import SIZE, IntensityScale, Recipe
+from fetaledge.runs.unet_recipe import SIZE, FoldBy, IntensityScale, Recipe
 from fetaledge.runs.unet_run import Origin, UnetRun, UnetRunDocument, write_weights
 from fetaledge.training.checkpoints import CheckpointCallback
 from fetaledge.training.curve import draw_curve
@@ -209,7 +210,10 @@ def _split(dataset: Dataset, recipe: Recipe, init: UnetRun | None) -> tuple[list
         if init is not None and _trained_on(init) & {item.content_hash() for item in dataset.items}:
             raise UsageError(f"--fold holds out frames that {init.folder} was trained on", "leave --fold or --init out")
         part, parts = recipe.fold
-        train, validation = split_into_folds(dataset.items, parts)[part - 1]
+        if recipe.fold_by == FoldBy.LOOK:
+            train, validation = split_by_look(dataset.items, group_by_look(dataset, parts), part - 1)
+        else:
+            train, validation = split_into_folds(dataset.items, parts)[part - 1]
     elif init is not None and init.document.data.fingerprint == dataset.fingerprint():
         train, validation = list(init.split.train), list(init.split.validation)
     else:

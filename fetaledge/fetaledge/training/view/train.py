@@ -13,7 +13,9 @@ import torch
 from torch import nn
 
 from fetaledge.data.dataset import Dataset
+from fetaledge.data.looks import group_by_look
 from fetaledge.runs.run import Run
+from fetaledge.runs.unet_recipe import FoldBy
 from fetaledge.training.options import lightning_precision
 from fetaledge.training.view.described import ALTERED, FLIPPED, PLAIN, DescribedFrames
 from fetaledge.training.view.fit import Fit, fit_score
@@ -36,6 +38,7 @@ from fetaledge_runtimes.view.check import FILE, LENGTH, ViewCheck
 
 RECORD = "view.json"
 FOLDS = 5
+LOOKS = 4
 PENALTY = 3.0
 
 
@@ -56,6 +59,8 @@ class SourceCount(Part, kw_only=True, frozen=True):
 class ViewRecord(Document, kw_only=True, frozen=True):
     """``view.json``: what a view check withholds, each frame judged by the fold that had not seen its subject.
 
+    Where ``folds_by`` is ``look``, no own frame is judged by a fold that had seen one that looks like it.
+
     ``mirrored_found`` is the share of the own frames' mirror images that the check calls mirrored, and
     ``mirrored_wrongly`` that of the own frames; None where the task has no orientation. ``corrupted``: what
     became of own frames that were spoilt on purpose.
@@ -67,6 +72,7 @@ class ViewRecord(Document, kw_only=True, frozen=True):
     task: str
     seed: int
     withheld: float
+    folds_by: str = FoldBy.SUBJECT
     sources: tuple[SourceCount, ...]
     mirrored_found: float | None
     mirrored_wrongly: float | None
@@ -79,6 +85,7 @@ def train_view(
     others: Sequence[Path],
     *,
     withheld: float = 0.006,
+    folds_by: FoldBy = FoldBy.SUBJECT,
     seed: int = 0,
     threads: int = 1,
     force: bool = False,
@@ -92,6 +99,7 @@ def train_view(
         others: folders of frames of other views; see :func:`other_frames`.
         withheld: the share of the own frames that a score may call something else, by folds; the score for spoilt
             frames may withhold half of it.
+        folds_by: what stays together in a fold of the own frames; other frames are always folded by subject.
         seed: of the folds, the alterations, and the drawn frames.
         threads: of the network.
         force: replace an earlier check.
@@ -121,7 +129,11 @@ def train_view(
     named = [found.frame for found in seen]
     own = np.array([frame.own for frame in named], bool)
     judged = np.array([found.number < own_count for found in seen], bool)
-    folds = subjects_in_folds(named, FOLDS, seed)
+    folds = subjects_in_folds(named, FOLDS if folds_by == FoldBy.SUBJECT else LOOKS, seed)
+    if folds_by == FoldBy.LOOK:
+        looks = list(group_by_look(dataset, LOOKS).values())  # in the order of the frames
+        folds = np.array([looks[found.number] if found.number < own_count else fold
+                          for found, fold in zip(seen, folds, strict=True)])  # fmt: skip
     _check_sides(own, judged, folds)
     plain = np.stack([found.outlines[0] for found in seen])
     centre, spread = plain[own].mean(axis=0), plain[own].std(axis=0) + 1e-3
@@ -151,6 +163,7 @@ def train_view(
         task=task.name,
         seed=seed,
         withheld=withheld,
+        folds_by=folds_by,
         sources=_counts(frames, named, first.held_out),
         mirrored_found=shares[0],
         mirrored_wrongly=shares[1],
