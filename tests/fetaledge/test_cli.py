@@ -328,10 +328,14 @@ def test_ctrl_c_without_messages(tmp_path: Path, bundle: Path) -> None:
 
 
 @pytest.mark.integration
-def test_the_demo_finds_the_reference_model() -> None:
+@pytest.mark.parametrize("task", ["head", "ps-fh"])
+def test_the_demo_finds_the_reference_model(task: str) -> None:
+    from fetaledge.runs.open import open_run
     from fetaledge.workflows.demo import REFERENCES
 
-    assert (REFERENCES / "unet-head/run.json").is_file()
+    run = open_run(REFERENCES / f"unet-{task}")
+    assert run.task.name == task and run.view is not None
+    assert sum(path.stat().st_size for path in run.folder.iterdir()) < 14_000_000
 
 
 @pytest.mark.parametrize("words", [(), ("--ignore-memory",)])
