@@ -28,9 +28,9 @@ Draw = Callable[[np.random.Generator], Corruption]
 
 # Those that hide or copy a part of the outline come more often: they make most of the errors.
 ARTEFACTS: tuple[tuple[float, Draw], ...] = (
-    (3.0, lambda rng: drawn_ellipse(rng.uniform(0.65, 1.4))),
+    (4.0, lambda rng: drawn_ellipse(rng.uniform(0.65, 1.4))),
     (2.0, lambda rng: overlay),
-    (2.0, lambda rng: dark_side(rng.uniform(0, 2 * math.pi), rng.uniform(0.3, 0.95))),
+    (3.0, lambda rng: dark_side(rng.uniform(0, 2 * math.pi), rng.uniform(0.3, 0.9))),
     (2.0, lambda rng: shadow),
     (1.0, lambda rng: gain(math.exp(rng.uniform(math.log(0.2), math.log(5))))),
     (1.0, lambda rng: blur(math.exp(rng.uniform(math.log(1 / 250), math.log(1 / 50))))),

@@ -141,13 +141,13 @@ def train_view(
     progress("fitting")
     groups = [frame.source for frame in named]
     versions = [np.stack([version[place] for version in described]) for place in (PLAIN, ALTERED)]
-    first = fit_score(versions, own, groups, folds, judged, withheld)
+    flips = [np.stack([version[FLIPPED] for version in described])] if task.has_orientation else []
+    first = fit_score([*versions, *flips], own, groups, folds, judged, withheld)  # a mirror image is no other view
     fits, statuses = [first], [task.other_view]
     shares: tuple[float | None, float | None] = (None, None)
     if task.has_orientation:
-        flips = np.stack([version[FLIPPED] for version in described])
         both_ways = judged & np.array([found.flipped for found in seen], bool)
-        second, shares = _fit_mirrored([*versions, flips], both_ways, folds, withheld)
+        second, shares = _fit_mirrored([*versions, *flips], both_ways, folds, withheld)
         fits, statuses = [first, second], [task.other_view, MIRRORED]
     last, corrupted = fit_unsure(seen, described, judged, folds, withheld / 2)
     fits, statuses = [*fits, last], [*statuses, UNSURE]
