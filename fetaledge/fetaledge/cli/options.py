@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     TaskName = str
     PhantomName = str
     FormatName = str
+    LayoutName = str
 else:
     TaskName = choices("TaskName", names("fetaledge.tasks"))
     PhantomName = choices("PhantomName", names("fetaledge.phantoms"))
     FormatName = choices("FormatName", names("fetaledge.formats"))
+    LayoutName = choices("LayoutName", names("fetaledge.layouts"))
 
 
 class Bits(StrEnum):
@@ -68,6 +70,12 @@ TaskOption = Annotated[
         "--task",
         help="Task that the labels of images/ + masks/ are for (default: inferred from their values).",
         rich_help_panel=DATA,
+    ),
+]
+LayoutOption = Annotated[
+    LayoutName | None,
+    typer.Option(
+        "--layout", help="Layout to read the data set by (default: the one that recognises it).", rich_help_panel=DATA
     ),
 ]
 SplitOption = Annotated[

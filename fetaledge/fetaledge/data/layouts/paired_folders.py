@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fetaledge.data.dataset import Dataset, Item, Problem
+from fetaledge.data.mask_picture import shown, structure_values
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.tables import Row, Table
-from fetaledge_runtimes.tasks.ps_fh import PS_FH
 
 
 class PairedFolders(Dataset):
@@ -104,9 +104,15 @@ def label_map(values: npt.NDArray[Any], path: Path, classes: int) -> Image:
 
 
 def structure_labels(values: npt.NDArray[Any], path: Path) -> Image:
-    """A label map of the task ``ps-fh`` of any number type as ``uint8``.
+    """A label map of the task ``ps-fh`` of any number type as ``uint8`` of 0, 1 symphysis and 2 head.
 
     Raises:
-        InputError: it holds something else than 0, 1 and 2.
+        InputError: it holds something else than 0, 1 and 2, or 0, 7 and 8.
     """
-    return label_map(values, path, len(PS_FH.classes))
+    labels = structure_values(values)
+    if labels is None:
+        raise InputError(
+            f"{path} holds {shown(np.unique(values).tolist())}, where 0, 1 and 2 or 0, 7 and 8 were expected",
+            "write 0 background, 1 symphysis and 2 head",
+        )
+    return labels
