@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -279,8 +280,8 @@ def test_refused_labels_are_left_out_and_told(tmp_path: Path, call: Call) -> Non
     assert [item.name for item in dataset.only(["1", "2"]).items] == ["2"]
     with pytest.raises(InputError, match="none of the 2 frames of .* has a usable label"):
         dataset.only(["1", "3"])
-    code, out, err = call("evaluate", "--masks", folder / "masks", "--data", folder)
-    assert code == 3 and "1.png belongs to no frame" in err
+    code, out, err = call("evaluate", "--masks", folder / "masks", "--data", folder, "--json")
+    assert code == 0 and json.loads(out)["cases"] == 6 and "2 of 8 labels" in err
 
 
 def test_too_few_usable_labels_stop_the_command(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def evaluate_masks(folder: Path, frames: Dataset, challenge: bool = False) -> di
     """
     masks = _masks(folder)
     names = [item.name for item in frames.items]
-    unknown = sorted(set(masks) - set(names))
+    unknown = sorted(set(masks) - {item.name for item in frames.scanned})
     if unknown:
         raise InputError(
             f"{masks[unknown[0]]} belongs to no frame of {frames.folder}{_more(unknown)}",
