@@ -24,7 +24,7 @@ def check_label(
     Each structure must be one filled region; specks beside it are dropped and pinholes filled. It must not mark all
     four sides of the frame, have a shape and size that the task knows (:meth:`Task.implausible`), and not contradict a
     measure that the data set states by more than the measure's tolerance (HC 2 mm, angle of progression 5 degrees),
-    unless the frame's edge cuts it.
+    unless the frame's edge cuts it. Where a mirrored frame measures differently, either way round will do.
 
     Args:
         mask: ``uint8 (H, W)`` of the task's classes; without any structure it is for the caller to judge.
@@ -38,7 +38,9 @@ def check_label(
             return mask, wrong
     cleaned = largest_components(mask, len(task.classes))
     measured = task.measure(cleaned, pixel_mm)
-    return cleaned, task.implausible(cleaned, measured) or _contradiction(task, measured, stated)
+    either = [measured, *([task.measure(cleaned[:, ::-1].copy(), pixel_mm)] if stated and task.has_orientation else [])]
+    contradictions = [_contradiction(task, found, stated) for found in either]
+    return cleaned, task.implausible(cleaned, measured) or (contradictions[0] if all(contradictions) else None)
 
 
 def _region(part: Image, mask: Image, name: str) -> str | None:
