@@ -192,6 +192,8 @@ HOLE[130:170, 150:190] = 0
 TWO = HEAD_MASK | Ellipse(60, 60, 30, 24, 0).rasterise(SHAPE)
 BOX = np.zeros(SHAPE, np.uint8)
 BOX[60:200, 80:250] = 1
+ELBOW = np.zeros(SHAPE, np.uint8)
+ELBOW[:200, 100:140] = ELBOW[160:200, 100:280] = 1
 RING = HEAD_MASK - Ellipse(170, 150, 40, 32, 60).rasterise(SHAPE)
 PIN = HEAD_MASK.copy()
 PIN[150, 170] = 0
@@ -205,6 +207,7 @@ PIN[150, 170] = 0
         (HOLE, "leaves 13% of the area inside the head's border empty"),
         (RING, "leaves 33% of the area inside the head's border empty"),
         (BOX, "marks no ellipse, as a head is one"),
+        (ELBOW, "marks no part of an ellipse: 55% of its hull"),
         (Ellipse(150, 120, 12, 9, 0).rasterise(SHAPE), "measures an HC of 33 mm, and a head has 40 to 450 mm"),
     ],
 )

@@ -39,7 +39,7 @@ BRIGHT = 128  # half of the highest level
 COLOURED = 40  # channels differ by more than JPEG makes of grey
 MIN_COLOURED_SHARE = 0.01  # of the bright pixels
 RING_SHARE = 0.4
-RING_WIDTH, RING_FIT = 0.15, 0.9
+RING_WIDTH, RING_FIT, RING_TURN = 0.1, 0.95, 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,5 +248,7 @@ def _outlined(mask: Image) -> Ellipse | None:
     ellipse = fit_outline(mask)
     if ellipse is None or cv2.countNonZero(mask) >= RING_SHARE * ellipse.area:
         return None
-    distance = np.linalg.norm(ellipse.own(np.argwhere(mask)[:, ::-1]) / (ellipse.a, ellipse.b), axis=1)
-    return ellipse if np.mean(np.abs(distance - 1) < RING_WIDTH) >= RING_FIT else None
+    own = ellipse.own(np.argwhere(mask)[:, ::-1]) / (ellipse.a, ellipse.b)
+    near = np.abs(np.linalg.norm(own, axis=1) - 1) < RING_WIDTH
+    sectors = np.unique(np.floor(np.degrees(np.arctan2(own[:, 1], own[:, 0])) / 10))
+    return ellipse if np.mean(near) >= RING_FIT and len(sectors) >= RING_TURN * 36 else None

@@ -46,6 +46,13 @@ class ImagesAndMasks(PairedFolders):
     PRECEDENCE = 30
     EXPECTS = "images/ and masks/ with an optional pixels.csv"
 
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
+        """By ``masks/``, or by ``images/`` without an annotation file that may belong to it."""
+        others = ("*.json", "*.xml", "annotations/*", "labels/*")
+        alone = not any(next(folder.glob(pattern), None) for pattern in others)
+        return (folder / cls.LABELS).is_dir() or ((folder / cls.IMAGES).is_dir() and alone)
+
     def infer_task(self) -> tuple[Task, str]:
         """By the values and colours of up to 32 masks, evenly picked, each for what it shows; more masks win.
 
@@ -92,11 +99,7 @@ class ImagesAndMasks(PairedFolders):
         return read_pixels(path)
 
     def make_item(self, stem: str, image: Path, label: Path, row: Row | None) -> Item:
-        if row is None:
-            return Item(stem, stem, image, label, None)
-        hc_mm = row.number("hc_mm")
-        stated = {} if hc_mm is None else {"hc_mm": hc_mm}
-        return Item(stem, row.cells["subject"] or stem, image, label, spacing_of(row), stated)
+        return item_of_row(stem, image, label, row)
 
     def read_mask(self, item: Item) -> Image:
         picture = read_mask_picture(item.label)
@@ -112,6 +115,15 @@ class ImagesAndMasks(PairedFolders):
                 "write 0, 1 and 2 in all masks and leave --task out, or 0 and 255 in all",
             )
         return fill_outline(picture.one_structure())
+
+
+def item_of_row(stem: str, image: Path, label: Path, row: Row | None) -> Item:
+    """The item of a frame and its row in ``pixels.csv``. Raises ValueError for a bad cell."""
+    if row is None:
+        return Item(stem, stem, image, label, None)
+    hc_mm = row.number("hc_mm")
+    stated = {} if hc_mm is None else {"hc_mm": hc_mm}
+    return Item(stem, row.cells["subject"] or stem, image, label, spacing_of(row), stated)
 
 
 def _sample(items: tuple[Item, ...]) -> list[Item]:
