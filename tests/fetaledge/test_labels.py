@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -312,3 +313,60 @@ def test_masks_of_another_system_may_hold_probabilities(tmp_path: Path) -> None:
     cv2.imwrite(str(theirs / "1.png"), values(7, 8))
     with pytest.raises(InputError, match=r"1\.png holds the values 0, 7 and 8, where one structure was expected"):
         evaluate_masks(theirs, open_dataset(folder))
+
+
+def write_medical(path: Path, values: np.ndarray) -> None:
+    import SimpleITK
+
+    path.parent.mkdir(exist_ok=True)
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(values), str(path))
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".mha"])
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_medical_image_files(tmp_path: Path, ending: str, kind: type) -> None:
+    frame = np.full(SHAPE, 90, np.uint8)
+    for stem, mask in (("a.1", LABELS), ("b", values(7, 8))):
+        third = (1,) if ending == ".nii" else ()
+        write_medical(tmp_path / f"images/{stem}{ending}", frame.reshape(*third, *SHAPE))
+        write_medical(tmp_path / f"masks/{stem}{ending}", mask.astype(kind if ending != ".mha" else np.uint8))
+    (tmp_path / "pixels.csv").write_text(f"filename,pixel_mm\na.1{ending},0.5\n")
+    dataset = open_dataset(tmp_path)
+    assert dataset.task is PS_FH and [item.name for item in dataset.items] == ["a.1", "b"]
+    for labelled in dataset:
+        np.testing.assert_array_equal(labelled.mask, LABELS)
+        np.testing.assert_array_equal(labelled.frame.pixels, frame)
+    assert [labelled.frame.pixel_mm for labelled in dataset] == [(0.5, 0.5), None]
+
+
+def test_medical_image_files_that_cannot_be_read(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "masks/a.nii.gz"
+    write_medical(tmp_path / "images/a.nii.gz", np.full(SHAPE, 90, np.uint8))
+    write_medical(path, LABELS)
+    whole = path.read_bytes()
+    plain = tmp_path / "masks/plain.nii"
+    write_medical(plain, LABELS)
+    raw = plain.read_bytes()
+    plain.unlink()
+    for content in (
+        whole[: len(whole) // 2],
+        b"x" * 500,
+        gzip.compress(raw[:-1000]),
+        gzip.compress(raw[:100]),
+        b"\x1f\x8b",
+    ):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"a\.nii\.gz is no NIfTI file, or is damaged or cut short"):
+            open_dataset(tmp_path, task="ps-fh")[0]
+    write_medical(path, np.stack([LABELS] * 4))
+    with pytest.raises(InputError, match="is 300×256×4, where one plane was expected"):
+        open_dataset(tmp_path, task="ps-fh")[0]
+    write_medical(path, LABELS * np.float32(0.5))
+    with pytest.raises(InputError, match="holds float32 values, where grey levels"):
+        open_dataset(tmp_path, task="ps-fh")[0]
+    write_medical(path, LABELS)
+    (tmp_path / "images/a.nii.gz").unlink()
+    cv2.imwrite(str(tmp_path / "images/a.png"), np.full(SHAPE, 90, np.uint8))
+    with pytest.raises(InputError, match="are not both NIfTI, so that rows may be columns"):
+        open_dataset(tmp_path, task="ps-fh")[0]
+    assert not any(capfd.readouterr())

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
+from fetaledge.data.medical_image import is_medical, read_grey_levels
 from fetaledge_runtimes.ellipse import Ellipse, fit_outline
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.depth import to_uint8
@@ -141,13 +142,15 @@ def structure_values(values: npt.NDArray[Any]) -> Image | None:
 
 
 def read_mask_picture(path: Path) -> MaskPicture:
-    """Read a PNG, JPEG, BMP or TIFF.
+    """Read a PNG, JPEG, BMP or TIFF, or a plane of a MetaImage or NIfTI.
 
     A palette's indices count where they are published label values and 0 is black; otherwise its colours do.
 
     Raises:
         InputError: the file cannot be read, or holds colours that say nothing.
     """
+    if is_medical(path):
+        return MaskPicture(path, to_uint8(read_grey_levels(path, (2,))))
     stored = read_coloured(path)
     indices = _palette_labels(path)
     if stored.pixels.ndim == 2:

@@ -9,9 +9,9 @@ from typing import Any
 from torch import nn
 
 from fetaledge.data.dataset import Dataset
-from fetaledge.data.layouts.paired_folders import structure_labels
-from fetaledge.data.layouts.psfhs import ENDING, read_label_map, read_mha
-from fetaledge.data.mask_picture import MaskPicture, is_ring, read_mask_picture
+from fetaledge.data.layouts.paired_folders import stem_of, structure_labels
+from fetaledge.data.mask_picture import is_ring, read_mask_picture
+from fetaledge.data.medical_image import ENDINGS
 from fetaledge.runs.challenge_scores import ChallengeScores, challenge_record, challenge_scores
 from fetaledge.runs.run import Run
 from fetaledge_export.torch_engine import TorchEngine
@@ -123,11 +123,9 @@ def evaluate_masks(folder: Path, frames: Dataset, challenge: bool = False) -> di
 
     def read(case: LabelledFrame) -> Image:
         path = masks[case.name]
-        if path.suffix.lower() == ENDING:
-            mask = MaskPicture(path, read_mha(path)).one_structure() if one_structure else read_label_map(path)
-        else:
-            picture = read_mask_picture(path)
-            mask = picture.one_structure() if one_structure else structure_labels(picture.structures(), path)
+        picture = read_mask_picture(path)
+        mask = picture.one_structure() if one_structure else structure_labels(picture.structures(), path)
+
         outlines.extend([path] * (one_structure and is_ring(mask)))
         if mask.shape != case.mask.shape:
             raise InputError(
@@ -148,10 +146,12 @@ def _masks(folder: Path) -> dict[str, Path]:
         raise InputError(f"{folder} is not a folder", "pass the folder of masks with --masks")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in (".png", ENDING):
-            if path.stem in found:
-                raise InputError(f"{path} has the same stem as {found[path.stem].name}", "keep one of them")
-            found[path.stem] = path
+        stem = stem_of(path, (".png", *ENDINGS))
+        if stem in found:
+            raise InputError(f"{path} has the same stem as {found[stem].name}", "keep one of them")
+        if stem is not None:
+            found[stem] = path
+
     return found
 
 

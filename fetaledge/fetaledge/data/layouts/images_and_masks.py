@@ -18,7 +18,10 @@ from fetaledge.data.mask_picture import (
     read_mask_picture,
     shown,
 )
+from fetaledge.data.medical_image import ENDINGS, is_medical, read_grey_levels
+from fetaledge.data.nifti import ENDINGS as NIFTI
 from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.frames.depth import Stored
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.images import SUFFIXES
 from fetaledge_runtimes.frames.spacing import SPACING_FILE, read_pixels, spacing_of
@@ -31,7 +34,7 @@ SAMPLE = 32
 
 
 class ImagesAndMasks(PairedFolders):
-    """``images/STEM.*`` and ``masks/STEM.*``, pictures, paired by stem.
+    """``images/STEM.*`` and ``masks/STEM.*``, pictures, MetaImage or NIfTI files, paired by stem.
 
     The task is chosen or inferred. In the task ``head`` a mask is one area, or the outline of one; in ``ps-fh`` its
     masks hold 0 background, 1 pubic symphysis, 2 fetal head, or 0, 7 and 8, or are drawn in red and green
@@ -41,7 +44,7 @@ class ImagesAndMasks(PairedFolders):
     may have ``subject`` (default: each frame is its own) and ``hc_mm`` (default: measured on the mask).
     """
 
-    IMAGES, LABELS, TABLE, ENDINGS = "images", "masks", SPACING_FILE, SUFFIXES
+    IMAGES, LABELS, TABLE, ENDINGS = "images", "masks", SPACING_FILE, (*SUFFIXES, *ENDINGS)
 
     PRECEDENCE = 30
     EXPECTS = "images/ and masks/ with an optional pixels.csv"
@@ -101,7 +104,16 @@ class ImagesAndMasks(PairedFolders):
     def make_item(self, stem: str, image: Path, label: Path, row: Row | None) -> Item:
         return item_of_row(stem, image, label, row)
 
+    def read_stored(self, path: Path) -> Stored:
+        return Stored(read_grey_levels(path)) if is_medical(path) else super().read_stored(path)
+
     def read_mask(self, item: Item) -> Image:
+        nifti = [path.name.lower().endswith(NIFTI) for path in (item.image, item.label)]
+        if len(set(nifti)) > 1:
+            raise InputError(
+                f"{item.label} and {item.image.name} are not both NIfTI, so that rows may be columns of the other",
+                "write both in one format",
+            )
         picture = read_mask_picture(item.label)
         if self.task is PS_FH:
             return structure_labels(picture.structures(), item.label)
