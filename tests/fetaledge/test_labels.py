@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from fetaledge.data.check import check_dataset
 from fetaledge.data.label_check import check_label
 from fetaledge.data.layouts.open import open_dataset, open_usable
 from fetaledge.runs.evaluate import evaluate_masks
-from fetaledge_runtimes.ellipse import Ellipse
+from fetaledge_runtimes.ellipse import Ellipse, from_mask
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.tasks.head import HEAD
@@ -186,6 +187,15 @@ def test_an_outline_is_filled_by_the_ellipse_fitted_to_it(tmp_path: Path, turn: 
     assert dice(dataset[0].mask, HEAD_MASK) > 0.99
 
 
+def test_an_outline_that_a_resize_has_paled(tmp_path: Path) -> None:
+    drawn = cv2.resize(outline(thickness=1), (100, 85), interpolation=cv2.INTER_AREA)
+    assert np.unique(drawn).size > 8 and drawn.max() < 128
+    (labelled,) = open_dataset(folder_of(tmp_path, drawn), task="head")
+    ellipse = from_mask(labelled.mask)
+    assert ellipse is not None
+    assert ellipse.circumference * 3 == pytest.approx(HEAD_ELLIPSE.circumference, rel=0.01)
+
+
 SPECK = HEAD_MASK.copy()
 SPECK[10:14, 10:14] = 1
 HOLE = HEAD_MASK.copy()
@@ -286,6 +296,23 @@ def test_refused_labels_are_left_out_and_told(tmp_path: Path, call: Call) -> Non
         dataset.only(["1", "3"])
     code, out, err = call("evaluate", "--masks", folder / "masks", "--data", folder, "--json")
     assert code == 0 and json.loads(out)["cases"] == 6 and "2 of 8 labels" in err
+
+
+@pytest.mark.integration
+def test_a_refused_label_is_not_trained_on(phantoms: Path, tmp_path: Path, call: Call) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(phantoms, folder)
+    bad = folder / "training_set/003_HC_Annotation.png"
+    cv2.imwrite(str(bad), 255 - cv2.imread(str(bad), cv2.IMREAD_GRAYSCALE))
+    tiny = ("--size", 32, "--epochs", 1, "--batch", 4, "--encoder-weights", "none", "--decoder-channels", "8,8,8,8,8")
+    code, _, err = call("train", "unet", "--data", folder, "--out", tmp_path / "run", *tiny)
+    assert code == 0 and "1 of 20 labels" in err and "003_HC_Annotation.png marks the head on all four sides" in err
+    split = json.loads((tmp_path / "run/run.json").read_text())["split"]
+    assert len(split["train"]) + len(split["validation"]) == 19 and "003_HC" not in split["train"] + split["validation"]
+    code, out, err = call("evaluate", tmp_path / "run", "--data", folder, "--split", "all", "--json")
+    assert code == 0 and json.loads(out)["cases"] == 19
+    code, out, err = call("evaluate", tmp_path / "run", "--data", folder, "--json")
+    assert code == 0 and json.loads(out)["cases"] == len(split["validation"])
 
 
 def test_too_few_usable_labels_stop_the_command(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def _region(part: Image, mask: Image, name: str) -> str | None:
     area = cv2.countNonZero(part & around)
     if not area:
         return None
-    if is_ring(part):
+    if is_ring(part, around):
         return f"is an outline of the {name}, not a filled mask"
     rest = (cv2.countNonZero(part) - area) / area
     if rest > MAX_REST:

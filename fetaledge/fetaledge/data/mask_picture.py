@@ -65,10 +65,7 @@ class MaskPicture:
         present = np.flatnonzero(counts)
         if not present.size or present[-1] < LARGEST_LABEL:
             return tuple(map(int, present))
-        kernel = np.ones((3, 3), np.uint8)
-        flat = cv2.erode(self.values, kernel) == cv2.dilate(self.values, kernel)
-        areas = np.bincount(self.values[flat], minlength=256)
-        areas[0] = 0
+        areas = self._areas()
         top = int(present[-1])
         if present.size <= FEW_LEVELS:
             found = np.flatnonzero(areas >= MIN_AREA_PX)
@@ -80,6 +77,14 @@ class MaskPicture:
             found = np.array([np.argmax(np.where(large, areas, 0))] if large.any() else [], np.int64)
         return tuple(sorted({*map(int, found), top}))
 
+    def _areas(self) -> npt.NDArray[Any]:
+        """``int (256,)``: of each value above 0 the pixels that lie among their like."""
+        kernel = np.ones((3, 3), np.uint8)
+        flat = cv2.erode(self.values, kernel) == cv2.dilate(self.values, kernel)
+        areas = np.bincount(self.values[flat], minlength=256)
+        areas[0] = 0
+        return areas
+
     def content(self) -> str:
         """What it holds, for a message: ``holds the values 0, 7 and 8``."""
         if self.colours:
@@ -89,7 +94,8 @@ class MaskPicture:
     def one_structure(self) -> Image:
         """The mask ``uint8 (H, W)`` of 0 and 1 where one structure is marked: half of the highest level and above.
 
-        Of more than eight grey levels that all lie below 128, nothing is marked: a probability stays below a half.
+        Of more than eight grey levels that all lie below 128, and have areas, nothing is marked: a probability stays
+        below a half. A line has none: of an outline that a resize has paled, half of its own level counts.
 
         Raises:
             InputError: the picture marks several things.
@@ -98,9 +104,10 @@ class MaskPicture:
         if len(levels) > 1:
             raise InputError(f"{self.path} {self.content()}, where one structure was expected", HEAD_OR_STRUCTURES)
         top = max(levels, default=0)
-        soft = np.unique(self.values).size > FEW_LEVELS and top < BRIGHT
-        half = np.uint8(BRIGHT if soft else max(top / 2, 1))
-        return (self.values >= half).astype(np.uint8)
+        many = np.unique(self.values).size > FEW_LEVELS
+        if many and top < BRIGHT and self._areas()[top // 2 :].sum() >= MIN_AREA_PX:
+            return np.zeros_like(self.values)
+        return ((self.values > 0) & (self.values.astype(np.uint16) * 2 >= top)).astype(np.uint8)
 
     def structures(self) -> npt.NDArray[Any]:
         """The values as labels: where there is one colour alone, it is red or green.
@@ -240,9 +247,12 @@ def is_outline(mask: Image) -> bool:
     return _outlined(mask) is not None
 
 
-def is_ring(mask: Image) -> bool:
-    """Whether a mask ``uint8 (H, W)`` of 0 and 1 is a closed outline rather than what lies inside."""
-    around = largest_component(mask)
+def is_ring(mask: Image, around: Image | None = None) -> bool:
+    """Whether a mask ``uint8 (H, W)`` of 0 and 1 is a closed outline rather than what lies inside.
+
+    ``around`` is its :func:`largest_component`, where that is known.
+    """
+    around = largest_component(mask) if around is None else around
     return cv2.countNonZero(mask & around) < RING_SHARE * cv2.countNonZero(around)
 
 
