@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,8 @@ class MaskPicture:
 
     def levels(self) -> tuple[int, ...]:
         """The values above 0 that areas have, in order; a blurred border's values are not among them."""
-        counts = np.bincount(self.values.ravel(), minlength=256)
-        counts[0] = 0
-        present = np.flatnonzero(counts)
-        if not present.size or present[-1] < LARGEST_LABEL:
+        present = self._present
+        if present.size <= 1 or present[-1] < LARGEST_LABEL:
             return tuple(map(int, present))
         areas = self._areas()
         top = int(present[-1])
@@ -76,6 +75,12 @@ class MaskPicture:
             large = inside & (areas >= MIN_AREA_SHARE * max(areas.max(), 1)) & (areas >= MIN_AREA_PX)
             found = np.array([np.argmax(np.where(large, areas, 0))] if large.any() else [], np.int64)
         return tuple(sorted({*map(int, found), top}))
+
+    @cached_property
+    def _present(self) -> npt.NDArray[Any]:
+        """The values above 0, in order."""
+        found = np.flatnonzero(np.bincount(self.values.ravel(), minlength=256))
+        return found[found > 0]
 
     def _areas(self) -> npt.NDArray[Any]:
         """``int (256,)``: of each value above 0 the pixels that lie among their like."""
@@ -104,8 +109,7 @@ class MaskPicture:
         if len(levels) > 1:
             raise InputError(f"{self.path} {self.content()}, where one structure was expected", HEAD_OR_STRUCTURES)
         top = max(levels, default=0)
-        many = np.unique(self.values).size > FEW_LEVELS
-        if many and top < BRIGHT and self._areas()[top // 2 :].sum() >= MIN_AREA_PX:
+        if self._present.size > FEW_LEVELS and top < BRIGHT and self._areas()[top // 2 :].sum() >= MIN_AREA_PX:
             return np.zeros_like(self.values)
         return ((self.values > 0) & (self.values.astype(np.uint16) * 2 >= top)).astype(np.uint8)
 
