@@ -174,6 +174,18 @@ def ellipse_dice(mask: Image, ellipse: Ellipse) -> float:
     return 2 * both / max(cv2.countNonZero(drawn) + cv2.countNonZero(mask), 1)
 
 
+def solidity(mask: Image) -> float:
+    """The share of its convex hull that a mask ``uint8 (H, W)`` of 0 and 1, of one region, covers.
+
+    That of an ellipse is about 1, also where the frame's edge cuts it.
+    """
+    points = cv2.findNonZero(mask)
+    if points is None:
+        return 0.0
+    hull = cv2.fillConvexPoly(np.zeros_like(mask), cv2.convexHull(points), 1)
+    return cv2.countNonZero(mask) / cv2.countNonZero(hull)
+
+
 def touches_border(mask: Image) -> bool:
     """Whether a mask ``uint8 (H, W)`` reaches the frame's edge."""
     return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())

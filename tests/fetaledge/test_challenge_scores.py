@@ -198,7 +198,10 @@ def test_masks_that_do_not_pair(labels: Path, masks: Path) -> None:
     (masks / "00002.mha").unlink()
     with pytest.raises(InputError, match=r"found has no mask 00002\.png or 00002\.mha"):
         evaluate_masks(masks, frames)
-    for mask, message in ((np.full(SHAPE, 3, np.uint8), "holds the label 3"), (np.zeros((256, 255)), "is 255×256 and")):
+    for mask, message in (
+        (np.full(SHAPE, 3, np.uint8), "holds the values 0 and 3"),
+        (np.zeros((256, 255)), "is 255×256"),
+    ):
         write_mha(masks / "00002.mha", mask.astype(np.uint8))
         with pytest.raises(InputError, match=message):
             evaluate_masks(masks, frames)

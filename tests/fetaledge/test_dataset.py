@@ -237,12 +237,12 @@ def test_the_fingerprint_covers_numbers_too(phantoms: Path, copy: Path) -> None:
 @pytest.mark.parametrize(
     "table",
     [
-        "filename, pixel_mm\na.png, 0.1 \n",
+        "filename, pixel_mm\na.png, 0.2 \n",
         "filename,pixel_mm\na.png,\n",
-        "filename,pixel_mm\na.png,0.1\na.png,0.1\n",
-        "filename,pixel_mm\na.png,0.1\na.png,0.2\n",
-        "filename,pixel_mm\na.bmp,0.1\n",
-        "filename,spacing\na.png,0.1\n",
+        "filename,pixel_mm\na.png,0.2\na.png,0.2\n",
+        "filename,pixel_mm\na.png,0.2\na.png,0.3\n",
+        "filename,pixel_mm\na.bmp,0.2\n",
+        "filename,spacing\na.png,0.2\n",
     ],
 )
 def test_training_and_prediction_read_one_table_alike(tmp_path: Path, table: str) -> None:

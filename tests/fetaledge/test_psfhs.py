@@ -148,10 +148,10 @@ def cut(path: Path, compressed: bool) -> None:
         ),
         (
             lambda f: write(f / "label_mha/00001.mha", label_map() * np.uint8(2)),
-            "holds the label 4; a label map of this task holds 0 to 2",
+            "holds the values 0, 2 and 4, where 0, 1 and 2 or 0, 7 and 8 were expected",
         ),
-        (lambda f: write(f / "label_mha/00001.mha", np.full(SHAPE, -1, np.int8)), "holds the label -1"),
-        (lambda f: write(f / "label_mha/00001.mha", label_map() * 0.5), "holds the label 0.5"),
+        (lambda f: write(f / "label_mha/00001.mha", np.full(SHAPE, -1, np.int8)), "holds the values -1 and 0, where"),
+        (lambda f: write(f / "label_mha/00001.mha", label_map() * 0.5), "holds the values 0, 0.5 and 1, where"),
         (lambda f: cut(f / "image_mha/00001.mha", False), "00001.mha is no MetaImage, or is damaged or cut short"),
         (lambda f: cut(f / "image_mha/00001.mha", True), "00001.mha is no MetaImage, or is damaged or cut short"),
         (lambda f: (f / "image_mha/00001.mha").write_bytes(b""), "is empty"),
@@ -213,7 +213,7 @@ def test_label_maps_as_pictures(tmp_path: Path) -> None:
     (tmp_path / "pixels.csv").write_text("filename,pixel_mm\na.png,0.3\nb.png,0.3\n")
     assert open_dataset(tmp_path)[1].stated == {}
 
-    cv2.imwrite(str(tmp_path / "masks/a.png"), (label_map() > 0).astype(np.uint8) * 255)
+    cv2.imwrite(str(tmp_path / "masks/a.png"), (label_map() == 2).astype(np.uint8) * 255)
     dataset = open_dataset(tmp_path)
     assert dataset.task is HEAD and dataset[0].mask.max() == 1
     with pytest.raises(
@@ -222,7 +222,7 @@ def test_label_maps_as_pictures(tmp_path: Path) -> None:
         dataset[1]
     cv2.imwrite(str(tmp_path / "masks/a.png"), label_map())
     cv2.imwrite(str(tmp_path / "masks/b.png"), label_map() + np.uint8(1))
-    with pytest.raises(InputError, match=r"b\.png holds the label 3"):
+    with pytest.raises(InputError, match=r"b\.png holds the values 0, 1, 2 and 3"):
         open_dataset(tmp_path)[1]
 
 
@@ -259,7 +259,7 @@ def test_check_counts_structures_and_statuses(psfhs: Path, tmp_path: Path) -> No
     (psfhs / "truth.csv").write_text(f"filename,aop_deg\n00001.mha,{measured + 9}\n00002.mha,{measured + 9}\n")
     report = check_dataset(open_dataset(psfhs))
     assert [problem.file for problem in report.problems] == ["00001.mha", "00004.mha"]
-    assert f"its label measures {measured:.1f} degrees" in report.problems[0].message
+    assert f"measures an AoP of {measured:.1f} degrees" in report.problems[0].message
     assert report.aop_deg.max == pytest.approx(measured + 9)
 
     write_sheet(open_dataset(psfhs), report, tmp_path / "sheet.png")

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fetaledge_runtimes.ellipse import Ellipse, fit_outline, from_mask
+from fetaledge_runtimes.ellipse import Ellipse, fit_outline, from_mask, solidity
 
 HC18 = Path(__file__).parents[2] / ".." / "shared" / "hc18"
 
@@ -174,3 +174,13 @@ def test_inside_is_where_it_is_drawn() -> None:
     points = np.stack(np.meshgrid(np.arange(160), np.arange(120)), axis=-1)
     np.testing.assert_array_equal(ellipse.contains(points), ellipse.rasterise((120, 160)) > 0)
     np.testing.assert_allclose(ellipse.placed(ellipse.own(points)), points, atol=1e-9)
+
+
+def test_solidity() -> None:
+    whole = Ellipse(100, 80, 60, 40, 30)
+    assert solidity(whole.rasterise((160, 200))) > 0.97
+    assert solidity(Ellipse(190, 80, 60, 40, 30).rasterise((160, 200))) > 0.97  # cut by the edge
+    elbow = np.zeros((160, 200), np.uint8)
+    elbow[:100, 20:40] = elbow[80:100, 20:120] = 1
+    assert solidity(elbow) < 0.6
+    assert solidity(np.zeros((160, 200), np.uint8)) == 0

@@ -18,6 +18,7 @@ from fetaledge.cli.options import (
     ForceOption,
     IgnoreMemoryOption,
     JsonOption,
+    LayoutOption,
     OutFileOption,
     SplitOption,
     TaskOption,
@@ -35,6 +36,7 @@ def benchmark(
     bundle: BundleArgument,
     data: DataOption,
     task: TaskOption = None,
+    layout: LayoutOption = None,
     split: SplitOption = None,
     run: Annotated[
         Path | None,
@@ -128,6 +130,7 @@ def benchmark(
         base=base,
         split=split,
         task=task,
+        layout=layout,
         progress=say,
     )
     if not as_json:

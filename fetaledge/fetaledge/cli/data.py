@@ -12,6 +12,7 @@ from fetaledge.cli.options import (
     DatasetArgument,
     ForceOption,
     JsonOption,
+    LayoutOption,
     OutFileOption,
     PhantomName,
     TaskOption,
@@ -42,6 +43,7 @@ def phantom(
 def check(
     folder: DatasetArgument,
     task: TaskOption = None,
+    layout: LayoutOption = None,
     as_json: JsonOption = False,
     out: OutFileOption = None,
     sheet: Annotated[
@@ -58,7 +60,7 @@ def check(
     check_out(out, force)
     if sheet is not None:
         refuse_existing(sheet, force)
-    dataset = open_dataset(folder, strict=False, task=task, progress=say)
+    dataset = open_dataset(folder, strict=False, task=task, layout=layout, progress=say)
     report = check_dataset(dataset)
     if not as_json:
         for problem in report.problems:
@@ -77,13 +79,14 @@ def heatmap(
     folder: DatasetArgument,
     out: Annotated[Path, typer.Option(metavar="FILE.png", help="Picture to write.", rich_help_panel=OUTPUT)],
     task: TaskOption = None,
+    layout: LayoutOption = None,
     force: ForceOption = False,
 ) -> None:
     """Draw where each structure lies: the share of frames that mark it at each place."""
     from fetaledge.data.heatmap import class_frequencies, draw_frequencies
-    from fetaledge.data.layouts.open import open_dataset
+    from fetaledge.data.layouts.open import open_usable
     from fetaledge_runtimes.files import refuse_existing
 
     refuse_existing(out, force)
-    draw_frequencies(class_frequencies(open_dataset(folder, task=task, progress=say)), out)
+    draw_frequencies(class_frequencies(open_usable(folder, task=task, layout=layout, progress=say)), out)
     say(f"wrote {out}")

@@ -14,6 +14,7 @@ from fetaledge.cli.options import (
     DataOption,
     ForceWithBaseOption,
     JsonOption,
+    LayoutOption,
     OutFileOption,
     SplitName,
     SplitOption,
@@ -44,6 +45,7 @@ def evaluate(
     *,
     data: DataOption,
     task: TaskOption = None,
+    layout: LayoutOption = None,
     split: SplitOption = None,
     variant: VariantsOption = None,
     fold: Annotated[
@@ -73,7 +75,7 @@ def evaluate(
     force: ForceWithBaseOption = False,
 ) -> None:
     """Score a run, a bundle, or another system's masks: Dice, IoU, HD95, ASSD, HC in mm or AoP in degrees."""
-    from fetaledge.data.layouts.open import open_dataset
+    from fetaledge.data.layouts.open import open_usable
     from fetaledge.runs.evaluate import Evaluations, evaluate_masks
     from fetaledge.runs.open import open_run
     from fetaledge.runs.run import DOCUMENT
@@ -83,7 +85,7 @@ def evaluate(
     variants = variant or []
     if (model is None) == (masks is None):
         raise UsageError("evaluate scores either a run or bundle, or --masks", "give one of them")
-    dataset = open_dataset(data, images_optional=masks is not None, task=task, progress=say)
+    dataset = open_usable(data, images_optional=masks is not None, task=task, layout=layout, progress=say)
     if challenge and dataset.task.challenge is None:
         raise UsageError(
             f"--challenge scores symphysis and head, and {data} is labelled for the task {dataset.task.name}",

@@ -15,6 +15,7 @@ from fetaledge.cli.options import (
     ForceWithBaseOption,
     FormatName,
     JsonOption,
+    LayoutOption,
     TaskOption,
 )
 from fetaledge.cli.output import deliver, print_table, raise_if_left_out, say
@@ -35,6 +36,7 @@ def export(
         ),
     ],
     task: TaskOption = None,
+    layout: LayoutOption = None,
     calibration_frames: Annotated[
         int, typer.Option(help="Number of training frames to measure int8 ranges on.", rich_help_panel=DATA)
     ] = 64,
@@ -126,6 +128,7 @@ def export(
         fold=fold,
         base=base,
         task=task,
+        layout=layout,
     )
     if as_json:
         deliver(read_gate(Bundle.open(out)), None, as_json)

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     TaskName = str
     PhantomName = str
     FormatName = str
+    LayoutName = str
 else:
     TaskName = choices("TaskName", names("fetaledge.tasks"))
     PhantomName = choices("PhantomName", names("fetaledge.phantoms"))
     FormatName = choices("FormatName", names("fetaledge.formats"))
+    LayoutName = choices("LayoutName", names("fetaledge.layouts"))
 
 
 class Bits(StrEnum):
@@ -51,14 +53,17 @@ class SplitName(StrEnum):
 
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that fetaledge export wrote.")]
 DatasetArgument = Annotated[
-    Path, typer.Argument(metavar="DIR", help="A data set: HC18's layout, PSFHS's, or images/ + masks/.")
+    Path,
+    typer.Argument(
+        metavar="DIR", help="A data set: HC18's layout, PSFHS's, images/ + masks/, or of COCO, LabelMe or CVAT."
+    ),
 ]
 DataOption = Annotated[
     Path,
     typer.Option(
         "--data",
         metavar="DIR",
-        help="A data set: HC18's layout, PSFHS's, or images/ + masks/.",
+        help="A data set: HC18's layout, PSFHS's, images/ + masks/, or of COCO, LabelMe or CVAT.",
         rich_help_panel=DATA,
     ),
 ]
@@ -66,8 +71,14 @@ TaskOption = Annotated[
     TaskName | None,
     typer.Option(
         "--task",
-        help="Task that the labels of images/ + masks/ are for (default: inferred from their values).",
+        help="Task that the labels are for, where the layout leaves it open (default: inferred from values or names).",
         rich_help_panel=DATA,
+    ),
+]
+LayoutOption = Annotated[
+    LayoutName | None,
+    typer.Option(
+        "--layout", help="Layout to read the data set by (default: the one that recognises it).", rich_help_panel=DATA
     ),
 ]
 SplitOption = Annotated[

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from fetaledge.cli.options import DATA, OUTPUT, DataOption, ForceOption, TaskOption
+from fetaledge.cli.options import DATA, OUTPUT, DataOption, ForceOption, LayoutOption, TaskOption
 from fetaledge.cli.output import say
 from fetaledge.cli.train_options import (
     NETWORK,
@@ -44,6 +44,7 @@ def unet(
     data: DataOption,
     out: OutOption,
     task: TaskOption = None,
+    layout: LayoutOption = None,
     train_count: TrainCountOption = None,
     validation: float = typer.Option(0.2, help="Share of the subjects held out.", rich_help_panel=DATA),
     fold: str | None = typer.Option(
@@ -138,7 +139,7 @@ def unet(
     force: ForceOption = False,
 ) -> None:
     """Train a U-Net; keep the best epoch by validation Dice."""
-    from fetaledge.data.layouts.open import open_dataset
+    from fetaledge.data.layouts.open import open_usable
     from fetaledge.runs.open import open_run
     from fetaledge.training.options import lightning_precision
     from fetaledge.training.trainer import TrainerHardware
@@ -175,7 +176,7 @@ def unet(
         soft_weight=soft_weight,
     )
     run = train_unet(
-        open_dataset(data, task=task, progress=say),
+        open_usable(data, task=task, layout=layout, progress=say),
         out,
         recipe,
         init=open_run(init) if init else None,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from fetaledge.cli.options import DATA, DataOption, ForceOption, TaskOption
+from fetaledge.cli.options import DATA, DataOption, ForceOption, LayoutOption, TaskOption
 from fetaledge.cli.output import say
 from fetaledge.cli.train import app
 from fetaledge.cli.train_options import (
@@ -38,6 +38,7 @@ def sam(
     data: DataOption,
     out: OutOption,
     task: TaskOption = None,
+    layout: LayoutOption = None,
     base: str = typer.Option(
         ...,
         metavar="FILE|DIR",
@@ -106,7 +107,7 @@ def sam(
     force: ForceOption = False,
 ) -> None:
     """Tune a SAM; keep each fold's best epoch by validation Dice."""
-    from fetaledge.data.layouts.open import open_dataset
+    from fetaledge.data.layouts.open import open_usable
     from fetaledge.training.options import lightning_precision
     from fetaledge.training.sam.train import train_sam
     from fetaledge.training.trainer import TrainerHardware
@@ -136,7 +137,7 @@ def sam(
         precision=lightning_precision(precision),
     )
     run = train_sam(
-        open_dataset(data, task=task, progress=say),
+        open_usable(data, task=task, layout=layout, progress=say),
         out,
         recipe,
         base=base,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from fetaledge.cli.options import DATA, DataOption, ForceOption, TaskOption
+from fetaledge.cli.options import DATA, DataOption, ForceOption, LayoutOption, TaskOption
 from fetaledge.cli.output import say
 from fetaledge.cli.train import app
 from fetaledge.cli.train_options import HARDWARE, RECIPE, SeedOption
@@ -25,6 +25,7 @@ def view(
         rich_help_panel=DATA,
     ),
     task: TaskOption = None,
+    layout: LayoutOption = None,
     withheld: float = typer.Option(
         0.006,
         help="Share of the own frames that a score may withhold, by folds; half of it for unsure ones.",
@@ -40,12 +41,12 @@ def view(
     force: ForceOption = False,
 ) -> None:
     """Learn which frames a run's model should not measure, and withhold their numbers."""
-    from fetaledge.data.layouts.open import open_dataset
+    from fetaledge.data.layouts.open import open_usable
     from fetaledge.runs.open import open_run
     from fetaledge.training.view.train import RECORD, train_view
 
     opened = open_run(run)
-    dataset = open_dataset(data, task=task, progress=say)
+    dataset = open_usable(data, task=task, layout=layout, progress=say)
     dataset.check_task(opened.task, run)
     record = train_view(
         opened,

@@ -17,6 +17,7 @@ from fetaledge.cli.options import (
     ForceOption,
     IgnoreMemoryOption,
     JsonOption,
+    LayoutOption,
     OutFileOption,
     TaskOption,
     VariantsOption,
@@ -48,6 +49,7 @@ def verify(
         ),
     ] = None,
     task: TaskOption = None,
+    layout: LayoutOption = None,
     as_json: JsonOption = False,
     out: OutFileOption = None,
     force: ForceOption = False,
@@ -58,7 +60,7 @@ def verify(
     check_out(out, force)
     names, targets, engines = variant or [], target or [], engine or []
     if targets and data is not None:
-        _gate_there(bundle, names, threads, targets, engines, ignore_memory, data, task, as_json, out)
+        _gate_there(bundle, names, threads, targets, engines, ignore_memory, data, task, layout, as_json, out)
     elif set(targets) <= {"local"}:
         if data is not None or engines or ignore_memory:
             raise UsageError("--data, --engine and --ignore-memory are for devices", "name one with --target")
@@ -125,6 +127,7 @@ def _gate_there(
     ignore_memory: bool,
     data: Path,
     labelled_for: str | None,
+    layout: str | None,
     as_json: bool,
     out: Path | None,
 ) -> None:
@@ -142,6 +145,7 @@ def _gate_there(
         ignore_memory=ignore_memory,
         progress=say,
         labelled_for=labelled_for,
+        layout=layout,
     )
     task = task_named(document.task)
     if not as_json:

@@ -13,10 +13,9 @@ from fetaledge.data.contact_sheet import contact_sheet
 from fetaledge.data.dataset import Dataset, Problem
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.files import atomic_path
-from fetaledge_runtimes.frames.frame import LabelledFrame
 from fetaledge_runtimes.records import Document, Part
 from fetaledge_runtimes.tasks.registry import task_named
-from fetaledge_runtimes.tasks.task import Measured, Task
+from fetaledge_runtimes.tasks.task import Task
 
 SHEET_FRAMES = 24
 COLOURS = ((80, 220, 255), (255, 160, 60), (120, 255, 120), (255, 120, 255))
@@ -75,12 +74,7 @@ class DataCheck(Document, kw_only=True, frozen=True):
 
 
 def check_dataset(dataset: Dataset) -> DataCheck:
-    """Read every item, and say what is unusable.
-
-    Besides files that cannot be read, a measure that its own label contradicts is a problem (a wrong spacing, or a
-    label of another frame): by more than the measure's tolerance (HC 2 mm, angle of progression 5 degrees), unless the
-    frame's edge cuts the label.
-    """
+    """Read every item, and say what is unusable: what cannot be read, and what :func:`check_label` refuses."""
     problems = list(dataset.problems)
     sizes: Counter[str] = Counter()
     depths: Counter[str] = Counter()
@@ -97,10 +91,6 @@ def check_dataset(dataset: Dataset) -> DataCheck:
             problems.append(Problem(item.image.name, error.message))
             continue
         measured = task.measure(labelled.mask, item.pixel_mm)
-        contradiction = _contradiction(task, labelled, measured)
-        if contradiction:
-            problems.append(Problem(item.image.name, contradiction))
-            continue
         height, width = labelled.mask.shape
         sizes[f"{width}×{height}"] += 1
         depths[str(labelled.frame.bits)] += 1
@@ -138,18 +128,6 @@ def check_dataset(dataset: Dataset) -> DataCheck:
 
 def _foreground(task: Task) -> list[tuple[int, str]]:
     return list(enumerate(task.classes))[1:]
-
-
-def _contradiction(task: Task, labelled: LabelledFrame, measured: Measured) -> str | None:
-    """What is wrong where a stated measure and the label disagree."""
-    if measured.status in task.clipped:
-        return None
-    for measure in task.measures:
-        stated, found = labelled.stated.get(measure.key), measured.values.get(measure.key)
-        if stated is not None and found is not None and abs(found - stated) > measure.label_tolerance:
-            unit = measure.unit_name
-            return f"states an {measure.name} of {stated:.1f} {unit} and its label measures {found:.1f} {unit}"
-    return None
 
 
 def _range(values: list[float]) -> Range | None:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fetaledge.data.label_check import check_label
 from fetaledge.data.note import read_note
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.frames.depth import Depth, Stored
@@ -84,7 +85,8 @@ class Dataset(ABC):
         ATTRIBUTION: how to cite the published data that this layout belongs to, or None.
         LICENCE: of these data, or None.
         name: the folder's name, or what ``dataset.json`` says.
-        items: what is usable as far as names and tables tell.
+        scanned: what is usable as far as names and tables tell.
+        items: of these, what is used; :meth:`leave_out` takes some away.
         problems: what is not; :func:`open_dataset` raises on the first.
         synthetic: True for phantoms.
         attribution: how to cite these frames; None where it is unknown, and for phantoms.
@@ -124,7 +126,8 @@ class Dataset(ABC):
         self.attribution = note.attribution if known else self.ATTRIBUTION
         self.licence = note.licence if known else self.LICENCE
         self.problems: list[Problem] = []
-        self.items = self.scan()
+        self.scanned = self.scan()
+        self.items = self.scanned
 
     @classmethod
     @abstractmethod
@@ -189,9 +192,10 @@ class Dataset(ABC):
         frame, and a model must learn to find nothing there.
 
         Raises:
-            InputError: either cannot be read, their sizes differ, or the mask is empty and must not be.
+            InputError: either cannot be read, their sizes differ, the mask is empty and must not be, or
+                :func:`check_label` refuses it.
         """
-        mask = self.read_mask(item)
+        mask = self.load_mask(item)
         stand_in = self.images_optional and not item.image.is_file()
         pixels, bits = (np.zeros_like(mask), 8) if stand_in else self._read(item)
         if mask.shape != pixels.shape:
@@ -200,25 +204,44 @@ class Dataset(ABC):
                 f"and {item.image.name} is {pixels.shape[1]}×{pixels.shape[0]}",
                 "a label must have its image's size",
             )
-        if not self.task.may_be_empty and not mask.any():
-            raise InputError(f"{item.label} marks no pixel", "draw the structure, or leave the frame out")
         frame = Frame(pixels, item.pixel_mm, str(item.image), bits=bits)
         return LabelledFrame(frame, mask, item.name, item.subject, self.synthetic, item.stated)
 
+    def load_mask(self, item: Item) -> Image:
+        """Read an item's label and check it, as :meth:`load`."""
+        mask = self.read_mask(item)
+        if not self.task.may_be_empty and not mask.any():
+            raise InputError(f"{item.label} marks no pixel", "draw the structure, or leave the frame out")
+        mask, wrong = check_label(mask, self.task, item.pixel_mm, item.stated)
+        if wrong:
+            raise InputError(f"{item.label} {wrong}", "correct the label, or leave the frame out")
+        return mask
+
+    def leave_out(self, names: Iterable[str]) -> None:
+        """Use these items no more. The fingerprint still covers them."""
+        left_out = set(names)
+        self.items = tuple(item for item in self.items if item.name not in left_out)
+
     def only(self, names: Iterable[str]) -> Subset:
-        """The items of these names, in this data set's order.
+        """The items of these names that are not left out, in this data set's order.
 
         Raises:
-            InputError: a name that is not here.
+            InputError: a name that is not here, or all are left out.
         """
         wanted = set(names)
-        missing = sorted(wanted - {item.name for item in self.items})
+        missing = sorted(wanted - {item.name for item in self.scanned})
         if missing:
             raise InputError(
                 f"{self.folder} lacks {missing[0]}, which the run's split names",
                 "pass the data that the run was trained on",
             )
-        return Subset(self, tuple(item for item in self.items if item.name in wanted))
+        found = tuple(item for item in self.items if item.name in wanted)
+        if wanted and not found:
+            raise InputError(
+                f"none of the {len(wanted)} frames of {self.folder} that were asked for has a usable label",
+                f"run: fetaledge data check {self.folder}",
+            )
+        return Subset(self, found)
 
     def fingerprint(self) -> str:
         """Hex SHA-256 over everything that is known of every item: names, numbers, and what image and label contain.
@@ -230,13 +253,17 @@ class Dataset(ABC):
     @cached_property
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()
-        for item in self.items:
+        for item in self.scanned:
             others = (value for key, value in item.stated.items() if key != FIRST_STATED)
             stated = (item.stated.get(FIRST_STATED), *others)
             digest.update(repr((item.name, item.subject, item.pixel_mm, *stated)).encode())
             digest.update(item.read())
-            digest.update(_content(item.label))
+            digest.update(self.label_content(item))
         return digest.hexdigest()
+
+    def label_content(self, item: Item) -> bytes:
+        """What the fingerprint covers of an item's label. Raises InputError."""
+        return _content(item.label)
 
     def check_task(self, task: Task, model: Path) -> None:
         """Raise UsageError where ``model``, which is of ``task``, cannot be scored on these labels."""

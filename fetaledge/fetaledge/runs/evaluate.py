@@ -9,15 +9,15 @@ from typing import Any
 from torch import nn
 
 from fetaledge.data.dataset import Dataset
-from fetaledge.data.layouts.paired_folders import structure_labels
-from fetaledge.data.layouts.psfhs import ENDING, read_label_map, read_mha
+from fetaledge.data.layouts.paired_folders import stem_of, structure_labels
+from fetaledge.data.mask_picture import is_ring, read_mask_picture
+from fetaledge.data.medical_image import ENDINGS
 from fetaledge.runs.challenge_scores import ChallengeScores, challenge_record, challenge_scores
 from fetaledge.runs.run import Run
 from fetaledge_export.torch_engine import TorchEngine
 from fetaledge_runtimes.bundle import Bundle
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image, LabelledFrame, LabelledFrames
-from fetaledge_runtimes.frames.images import read_grey
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.records import Document, to_json
 from fetaledge_runtimes.scores.case import CaseScore, score_case
@@ -96,15 +96,16 @@ def _evaluate_predictor(predictor: Predictor, frames: LabelledFrames, variant: s
 def evaluate_masks(folder: Path, frames: Dataset, challenge: bool = False) -> dict[str, Any]:
     """The record of masks that another system wrote: one a frame, PNG or ``.mha``, named by the frame's stem.
 
-    Of a task with one structure a mask's non-zero pixels count, of one with several its labels.
+    Of a task with one structure a mask's half of the highest level counts (:meth:`MaskPicture.one_structure`), so that
+    it may hold probabilities; of one with several its labels. Unlike labels, masks are scored whatever their shape.
 
     Raises:
         InputError: the folder or a frame's mask is missing, a mask belongs to no frame, two share a stem, or one
-            cannot be read, is no mask of the task, or has another size than its frame.
+            cannot be read, is no mask of the task, or has another size than its frame; or most are outlines.
     """
     masks = _masks(folder)
     names = [item.name for item in frames.items]
-    unknown = sorted(set(masks) - set(names))
+    unknown = sorted(set(masks) - {item.name for item in frames.scanned})
     if unknown:
         raise InputError(
             f"{masks[unknown[0]]} belongs to no frame of {frames.folder}{_more(unknown)}",
@@ -117,13 +118,15 @@ def evaluate_masks(folder: Path, frames: Dataset, challenge: bool = False) -> di
             "each frame needs one, named like the frame",
         )
 
+    one_structure = len(frames.task.labels) == 1
+    outlines: list[Path] = []
+
     def read(case: LabelledFrame) -> Image:
         path = masks[case.name]
-        is_mha = path.suffix.lower() == ENDING
-        if len(frames.task.labels) == 1:
-            mask = ((read_mha(path) if is_mha else read_grey(path)) > 0).astype("uint8")
-        else:
-            mask = read_label_map(path) if is_mha else structure_labels(read_grey(path), path)
+        picture = read_mask_picture(path)
+        mask = picture.one_structure() if one_structure else structure_labels(picture.structures(), path)
+
+        outlines.extend([path] * (one_structure and is_ring(mask)))
         if mask.shape != case.mask.shape:
             raise InputError(
                 f"{path} is {mask.shape[1]}×{mask.shape[0]} and its frame {case.mask.shape[1]}×{case.mask.shape[0]}",
@@ -131,7 +134,10 @@ def evaluate_masks(folder: Path, frames: Dataset, challenge: bool = False) -> di
             )
         return mask
 
-    return evaluate(read, frames, task=frames.task, variant="masks", engine=folder.name, challenge=challenge)
+    record = evaluate(read, frames, task=frames.task, variant="masks", engine=folder.name, challenge=challenge)
+    if 2 * len(outlines) > len(frames):
+        raise InputError(f"{outlines[0]} is an outline{_more(outlines)}, not a filled mask", "fill them")
+    return record
 
 
 def _masks(folder: Path) -> dict[str, Path]:
@@ -140,12 +146,14 @@ def _masks(folder: Path) -> dict[str, Path]:
         raise InputError(f"{folder} is not a folder", "pass the folder of masks with --masks")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in (".png", ENDING):
-            if path.stem in found:
-                raise InputError(f"{path} has the same stem as {found[path.stem].name}", "keep one of them")
-            found[path.stem] = path
+        stem = stem_of(path, (".png", *ENDINGS))
+        if stem in found:
+            raise InputError(f"{path} has the same stem as {found[stem].name}", "keep one of them")
+        if stem is not None:
+            found[stem] = path
+
     return found
 
 
-def _more(names: Sequence[str]) -> str:
+def _more(names: Sequence[object]) -> str:
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""

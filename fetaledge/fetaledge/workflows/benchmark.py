@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from fetaledge.data.layouts.open import open_dataset
+from fetaledge.data.layouts.open import open_usable
 from fetaledge.data.split import choose_frames
 from fetaledge.runs.open import open_run
 from fetaledge.runs.sam_run import SamRun
@@ -30,6 +30,7 @@ def benchmark_bundle(
     base: Path | None = None,
     split: str | None = None,
     task: str | None = None,
+    layout: str | None = None,
 ) -> BenchmarkRecord:
     """Benchmark a bundle on ``targets``; with ``run_folder``, eager PyTorch too, on this machine.
 
@@ -43,6 +44,7 @@ def benchmark_bundle(
         base: a SAM run's base; None: where the run says.
         split: ``all``, ``train`` or ``validation``; None: validation of the bundle's own data, all of other data.
         task: what the labels mark, if it is not to be inferred.
+        layout: the name of the data set's layout, if it is not to be recognised.
 
     Returns:
         The record of :func:`fetaledge_benchmarks.run_benchmark`.
@@ -55,7 +57,7 @@ def benchmark_bundle(
         raise UsageError("--run adds PyTorch's row on this machine, which is no target", "add --target local")
     machines = [open_target(address) for address in targets]
     bundle = Bundle.open(bundle_folder)
-    dataset = open_dataset(data, task=task, progress=progress)
+    dataset = open_usable(data, task=task, layout=layout, progress=progress)
     dataset.check_task(task_named(bundle.manifest.task), bundle_folder)
     reference = None if run_folder is None else _reference(run_folder, base, bundle, options.threads)
     frames = choose_frames(dataset, split, bundle.manifest.source)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fetaledge.data.dataset import Dataset, Subset
 from fetaledge.data.layouts.hc18 import Hc18
-from fetaledge.data.layouts.open import open_dataset
+from fetaledge.data.layouts.open import open_usable
 from fetaledge.data.split import draw_frames, split_by_subject
 from fetaledge.phantoms.registry import phantom_of
 from fetaledge.runs.open import open_run
@@ -43,6 +43,7 @@ def export_run(
     fold: int | None = None,
     base: Path | None = None,
     task: str | None = None,
+    layout: str | None = None,
 ) -> ExportResult:
     """Export a run; of a SAM run one fold, merged: ``fold``, from 1, or that of the best validation Dice.
 
@@ -55,6 +56,7 @@ def export_run(
         base: where a SAM run's base is, if not where the run says; with ``force`` one of other weights will do.
         force: replace an earlier bundle.
         task: what the labels mark, if it is not to be inferred.
+        layout: the name of the data set's layout, if it is not to be recognised.
 
     Raises:
         UsageError, InputError, OutputError: as the run, the data and ``export_bundle`` say.
@@ -67,7 +69,7 @@ def export_run(
     run = _open(run_folder, fold, base, force and base is not None)
     limits.document(run.task)
     refuse_existing(out, force)
-    dataset = open_dataset(data, task=task, progress=progress)
+    dataset = open_usable(data, task=task, layout=layout, progress=progress)
     dataset.check_task(run.task, run_folder)
     phantom = phantom_of(run.task.name)
     network = run.network()

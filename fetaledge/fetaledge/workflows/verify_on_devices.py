@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fetaledge.data.dataset import Subset
-from fetaledge.data.layouts.open import open_dataset
+from fetaledge.data.layouts.open import open_usable
 from fetaledge.workflows.device_documents import DeviceGate, DeviceGateVerdict, DeviceVerdict, DeviceVerification
 from fetaledge_benchmarks import BenchmarkOptions, run_benchmark
 from fetaledge_devices.deploy import check_engines, deploy
@@ -118,6 +118,7 @@ def gate_on_targets(
     ignore_memory: bool = False,
     progress: Callable[[str], None],
     labelled_for: str | None = None,
+    layout: str | None = None,
 ) -> DeviceGate:
     """Predict the gate's frames on each target, and judge every variant by the gate's limits against fp32 PyTorch.
 
@@ -131,6 +132,7 @@ def gate_on_targets(
         ignore_memory: also try variants that are estimated to need more memory than a target has available.
         progress: called with one line before each step.
         labelled_for: the task of the labels, if it is not to be inferred.
+        layout: the name of the data set's layout, if it is not to be recognised.
 
     Raises:
         InputError: ``data`` lacks a frame of the gate, one is not the frame that the gate saw, or the bundle's record
@@ -142,7 +144,7 @@ def gate_on_targets(
     gate = read_gate(bundle)
     task = task_named(bundle.manifest.task)
     reference = case_scores(gate.reference, task, f"{bundle.folder}: the gate's reference")
-    dataset = open_dataset(data, task=labelled_for, progress=progress)
+    dataset = open_usable(data, task=labelled_for, layout=layout, progress=progress)
     dataset.check_task(task, bundle_folder)
     names = {score.name for score in reference}
     items = tuple(item for item in dataset.items if item.name in names)

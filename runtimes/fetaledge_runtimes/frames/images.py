@@ -71,6 +71,14 @@ def read_stored(path: Path | str) -> Stored:
         InputError: missing, empty, cut short, not a picture, several pages, or no size an ultrasound frame has
             (:func:`check_size`).
     """
+    stored = read_coloured(path)
+    if stored.pixels.ndim == 3:
+        return Stored(cv2.cvtColor(stored.pixels, cv2.COLOR_BGR2GRAY), stored.bits)
+    return stored
+
+
+def read_coloured(path: Path | str) -> Stored:
+    """As :func:`read_stored`, but what is coloured stays so: ``(H, W)`` grey or ``(H, W, 3)`` BGR."""
     path = Path(path)
     data = read_bytes(path)
     try:
@@ -131,8 +139,8 @@ def _decode(data: bytes) -> Stored:
         raise _Damaged("cannot be decoded: it is damaged, or of a kind of its format that OpenCV does not know")
     if pixels.dtype not in (np.uint8, np.uint16):
         raise _Damaged(f"holds {pixels.dtype} values where 8-bit or 16-bit grey levels were expected")
-    if pixels.ndim == 3:
-        pixels = cv2.cvtColor(_on_black(pixels) if pixels.shape[2] == 4 else pixels, cv2.COLOR_BGR2GRAY)
+    if pixels.ndim == 3 and pixels.shape[2] == 4:
+        pixels = _on_black(pixels)
     return Stored(pixels, bits if pixels.dtype == np.uint16 else None)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fetaledge_runtimes.draw.head import draw_head
-from fetaledge_runtimes.ellipse import Ellipse, ellipse_dice, from_mask, touches_border
+from fetaledge_runtimes.ellipse import Ellipse, ellipse_dice, from_mask, solidity, touches_border
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.frames.frame import Frame, Image
 from fetaledge_runtimes.tasks.task import Measure, Measured, Task
@@ -16,6 +16,8 @@ from fetaledge_runtimes.tasks.task import Measure, Measured, Task
 HC_RANGE_MM = (40.0, 450.0)
 MIN_ELLIPSE_DICE = 0.95
 MIN_AXIS_RATIO = 0.55
+MIN_LABEL_SOLIDITY = 0.9
+MIN_LABEL_DICE = 0.92  # people draw less evenly than networks do; a box has 0.91
 CHART_WEEKS = (14, 40)
 MAX_AGE_SD = 6.0
 
@@ -147,6 +149,25 @@ class Head(Task):
             "ga_weeks_intergrowth": measures.ga_weeks_intergrowth if measures else None,
         }
         return Measured(head_status(mask, ellipse, pixel_mm), values, ellipse)
+
+    def implausible(self, mask: Image, measured: Measured) -> str | None:
+        """A whole head is an ellipse to a Dice of 0.92, and its HC, where it is known in mm, lies within 40 to 450.
+
+        A head that the frame's edge cuts fills at least 0.9 of its convex hull.
+        """
+        ellipse, hc_mm = measured.construction, measured.values.get("hc_mm")
+        if ellipse is None:
+            return None
+        if measured.status in self.clipped:
+            covered = solidity(mask)
+            return None if covered >= MIN_LABEL_SOLIDITY else f"marks no part of an ellipse: {covered:.0%} of its hull"
+        likeness = ellipse_dice(mask, ellipse)
+        if likeness < MIN_LABEL_DICE:
+            return f"marks no ellipse, as a head is one: its Dice with its own ellipse is {likeness:.2f}"
+        if hc_mm is not None and not HC_RANGE_MM[0] <= hc_mm <= HC_RANGE_MM[1]:
+            low, high = HC_RANGE_MM
+            return f"measures an HC of {hc_mm:.0f} mm, and a head has {low:.0f} to {high:.0f} mm: is the spacing right?"
+        return None
 
     def entry(self, measured: Measured | None, ga_weeks: float | None = None) -> dict[str, Any]:
         """``hc_mm``, ``bpd_mm``, ``ofd_mm``, ``ga_weeks`` by two formulas, ``hc_centile`` at the age by dates."""

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from fetaledge_runtimes.draw.ps_fh import draw_progression
-from fetaledge_runtimes.ellipse import Ellipse, ellipse_dice, from_mask, touches_border
+from fetaledge_runtimes.ellipse import Ellipse, ellipse_dice, from_mask, solidity, touches_border
 from fetaledge_runtimes.frames.frame import Frame, Image
 from fetaledge_runtimes.postprocess import largest_component
 from fetaledge_runtimes.tasks.labels import FH, PS
@@ -26,6 +26,10 @@ MIN_PS_DICE = 0.8
 # Of 646 real label maps (PSFHS) the least elliptic head has a Dice of 0.942, the least elliptic symphysis 0.883.
 MIN_HEAD_DICE = 0.93
 MAX_PS_INSIDE = 0.1
+# Labels: people draw less evenly than networks do; the largest symphysis of these maps has 0.29 of its head's area.
+MIN_LABEL_DICE = {PS: 0.75, FH: 0.92}
+MAX_LABEL_AREAS = 0.6
+MIN_LABEL_SOLIDITY = 0.9
 MAX_PS_AXIS_RATIO = 0.8
 MIN_VERTICAL_DEG = 10.0
 # The same maps have angles from 65 to 199 degrees; past 180 the head crowns, and the tangent turns up to the probe.
@@ -213,6 +217,26 @@ class PsFh(Task):
         """Status, angle and head-symphysis distance, and the :class:`Progression` behind them."""
         found = measure_progression(mask, pixel_mm)
         return Measured(found.status, {key: getattr(found, key) for key in self.keys}, found)
+
+    def implausible(self, mask: Image, measured: Measured) -> str | None:
+        """Whole structures are ellipses, to a Dice of 0.75 and 0.92, and the symphysis is the smaller one by far.
+
+        A head that the frame's edge cuts fills at least 0.9 of its convex hull.
+        """
+        parts = {label: (mask == label).astype(np.uint8) for label in (PS, FH)}
+        if touches_border(parts[FH]) and solidity(parts[FH]) < MIN_LABEL_SOLIDITY:
+            return f"marks no part of an ellipse as the head: {solidity(parts[FH]):.0%} of its hull"
+        whole = {label: part for label, part in parts.items() if part.any() and not touches_border(part)}
+        for label, part in whole.items():
+            ellipse = from_mask(part)
+            likeness = 0.0 if ellipse is None else ellipse_dice(part, ellipse)
+            if likeness < MIN_LABEL_DICE[label]:
+                return f"marks no ellipse as the {self.classes[label]}: its Dice with its own ellipse is {likeness:.2f}"
+        if len(whole) == len(parts):
+            share = cv2.countNonZero(parts[PS]) / cv2.countNonZero(parts[FH])
+            if share > MAX_LABEL_AREAS:
+                return f"marks a symphysis of {share:.1f} times the head's area: are the two labels exchanged?"
+        return None
 
     def mirror(self, measured: Measured, width: int) -> Measured:
         return replace(measured, construction=measured.construction.mirrored(width))

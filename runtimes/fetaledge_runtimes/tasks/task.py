@@ -123,6 +123,12 @@ class Task(ABC):
     def measure(self, mask: Image, pixel_mm: tuple[float, float] | None) -> Measured:
         """Measure a mask ``uint8 (H, W)`` of the task's classes; ``pixel_mm`` = (row, column) spacing or None."""
 
+    def implausible(self, mask: Image, measured: Measured) -> str | None:
+        """Why a label ``uint8 (H, W)``, and what :meth:`measure` made of it, cannot be right, as the rest of a sentence
+        that starts with its file; None where it can. Each structure is one filled region, or missing.
+        """
+        return None
+
     def mirror(self, measured: Measured, width: int) -> Measured:
         """What was measured in the mirror image of a frame of this width, with its construction in the frame itself.
 

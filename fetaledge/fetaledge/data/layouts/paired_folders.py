@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fetaledge.data.dataset import Dataset, Item, Problem
+from fetaledge.data.mask_picture import shown, structure_values
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.tables import Row, Table
-from fetaledge_runtimes.tasks.ps_fh import PS_FH
 
 
 class PairedFolders(Dataset):
@@ -41,7 +42,7 @@ class PairedFolders(Dataset):
         if self.images_optional:
             images = {stem: self.folder / self.IMAGES / label.name for stem, label in labels.items()} | images
         table = self.read_table(self.folder / self.TABLE)
-        for stem in sorted(table.stems - set(images)):
+        for stem in sorted(table.stems - set(images) - {image.stem for image in images.values()}):
             self.problems.append(Problem(f"{self.TABLE}: {stem}", "has a row and no image"))
         for stem in sorted(set(labels) - set(images)):
             self.problems.append(
@@ -75,13 +76,19 @@ class PairedFolders(Dataset):
             )
         found: dict[str, Path] = {}
         for path in sorted(folder.iterdir()):
-            if path.suffix.lower() in self.ENDINGS:
-                if path.stem in found:
-                    self.problems.append(
-                        Problem(f"{part}/{path.name}", f"has the same stem as {found[path.stem].name}")
-                    )
-                found.setdefault(path.stem, path)
+            stem = stem_of(path, self.ENDINGS)
+            if stem is not None:
+                if stem in found:
+                    self.problems.append(Problem(f"{part}/{path.name}", f"has the same stem as {found[stem].name}"))
+                found.setdefault(stem, path)
+
         return found
+
+
+def stem_of(path: Path, endings: Sequence[str]) -> str | None:
+    """A file's name without the ending that it has of ``endings``, which may be of two parts; None without one."""
+    ending = max((ending for ending in endings if path.name.lower().endswith(ending)), key=len, default=None)
+    return None if ending is None else path.name[: -len(ending)]
 
 
 def label_map(values: npt.NDArray[Any], path: Path, classes: int) -> Image:
@@ -104,9 +111,15 @@ def label_map(values: npt.NDArray[Any], path: Path, classes: int) -> Image:
 
 
 def structure_labels(values: npt.NDArray[Any], path: Path) -> Image:
-    """A label map of the task ``ps-fh`` of any number type as ``uint8``.
+    """A label map of the task ``ps-fh`` of any number type as ``uint8`` of 0, 1 symphysis and 2 head.
 
     Raises:
-        InputError: it holds something else than 0, 1 and 2.
+        InputError: it holds something else than 0, 1 and 2, or 0, 7 and 8.
     """
-    return label_map(values, path, len(PS_FH.classes))
+    labels = structure_values(values)
+    if labels is None:
+        raise InputError(
+            f"{path} holds {shown(np.unique(values).tolist())}, where 0, 1 and 2 or 0, 7 and 8 were expected",
+            "write 0 background, 1 symphysis and 2 head",
+        )
+    return labels

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import cv2
-import numpy as np
-import numpy.typing as npt
 
 from fetaledge.data.dataset import Item
 from fetaledge.data.layouts.paired_folders import PairedFolders, structure_labels
-from fetaledge.data.meta_image import read_meta_image
-from fetaledge_runtimes.errors import InputError
-from fetaledge_runtimes.frames.depth import Stored, to_uint8
+from fetaledge.data.medical_image import MHA, read_grey_levels, read_values
+from fetaledge_runtimes.frames.depth import Stored
 from fetaledge_runtimes.frames.frame import Image
-from fetaledge_runtimes.frames.images import check_size
 from fetaledge_runtimes.frames.spacing import SPACING_COLUMNS, spacing_of
 from fetaledge_runtimes.frames.tables import Row, Table, read_table
 from fetaledge_runtimes.tasks.ps_fh import AOP_RANGE_DEG, PS_FH
-
-ENDING = ".mha"
-PLANES = 3
 
 
 class Psfhs(PairedFolders):
@@ -32,7 +22,7 @@ class Psfhs(PairedFolders):
     empty cell is unknown.
     """
 
-    IMAGES, LABELS, TABLE, ENDINGS = "image_mha", "label_mha", "truth.csv", (ENDING,)
+    IMAGES, LABELS, TABLE, ENDINGS = "image_mha", "label_mha", "truth.csv", (MHA,)
 
     PRECEDENCE = 20
     EXPECTS = "PSFHS (image_mha/ and label_mha/)"
@@ -56,51 +46,7 @@ class Psfhs(PairedFolders):
         return Item(stem, row.cells["subject"] or stem, image, label, spacing_of(row), stated)
 
     def read_stored(self, path: Path) -> Stored:
-        values = _grey_levels(path)
-        if values.ndim == PLANES:
-            values = cv2.cvtColor(np.ascontiguousarray(values.transpose(1, 2, 0)), cv2.COLOR_RGB2GRAY)
-        return Stored(values)
+        return Stored(read_grey_levels(path))
 
     def read_mask(self, item: Item) -> Image:
-        return read_label_map(item.label)
-
-
-def read_label_map(path: Path) -> Image:
-    """A label map ``.mha`` of the task ``ps-fh`` as ``uint8 (H, W)`` of 0, 1 and 2.
-
-    Raises:
-        InputError: it cannot be read, or is no such map.
-    """
-    return structure_labels(_read(path, (2,)), path)
-
-
-def read_mha(path: Path) -> Image:
-    """An image ``.mha`` as ``uint8``, (H, W) or (3, H, W); more than 8 bits are scaled.
-
-    Raises:
-        InputError: it cannot be read, or is no such image.
-    """
-    return to_uint8(_grey_levels(path))
-
-
-def _grey_levels(path: Path) -> npt.NDArray[Any]:
-    """``uint8`` or ``uint16``, (H, W) or (3, H, W)."""
-    values = _read(path, (2, 3))
-    if values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= 1 << 16:
-        raise InputError(
-            f"{path} holds {values.dtype} values, where grey levels of 8 or 16 bits were expected", "write it as uint8"
-        )
-    return values if values.dtype == np.uint8 else values.astype(np.uint16)
-
-
-def _read(path: Path, dimensions: tuple[int, ...]) -> npt.NDArray[Any]:
-    return read_meta_image(path, lambda header: _check_shape(header.shape, header.channels, dimensions, path))
-
-
-def _check_shape(shape: tuple[int, ...], components: int, dimensions: tuple[int, ...], path: Path) -> None:
-    known = len(shape) in dimensions and components == 1 and (len(shape) == 2 or shape[0] == PLANES)
-    if not known:
-        stands = "×".join(map(str, shape)) + (f" of {components} channels" if components > 1 else "")
-        wanted = "H×W" if dimensions == (2,) else f"{PLANES}×H×W or H×W"
-        raise InputError(f"{path} is {stands}, where {wanted} was expected", "write it in the layout of PSFHS")
-    check_size(shape[-2], shape[-1], str(path))
+        return structure_labels(read_values(item.label), item.label)

@@ -10,6 +10,12 @@ from fetaledge_runtimes.plugins import load, names
 GROUP = "fetaledge.layouts"
 
 
+def layout_named(name: str) -> type[Dataset]:
+    """The layout that is registered under a name. Raises UsageError where none is."""
+    layout: type[Dataset] = load(GROUP, name)
+    return layout
+
+
 @cache
 def layouts() -> tuple[type[Dataset], ...]:
     """All installed layouts, in the order in which they are asked whether they recognise a folder."""
