@@ -9,13 +9,13 @@ from fetaledge_runtimes.ellipse import fit_outline
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.frames.images import read_grey
-from fetaledge_runtimes.frames.spacing import plausible_mm
+from fetaledge_runtimes.frames.spacing import HC18_COLUMN, plausible_mm
 from fetaledge_runtimes.frames.tables import Row, read_table
 from fetaledge_runtimes.tasks.head import HEAD
 
 IMAGES = "training_set"
 TABLE = "training_set_pixel_size_and_HC.csv"
-PIXEL, CIRCUMFERENCE = "pixel size(mm)", "head circumference (mm)"
+PIXEL, CIRCUMFERENCE = HC18_COLUMN, "head circumference (mm)"
 LABEL_END = "_Annotation.png"
 
 
