@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames import video
+from fetaledge_runtimes.frames.containers import container_of
 from fetaledge_runtimes.frames.damage import inflate
 from fetaledge_runtimes.frames.depth import STORED_BITS, to_uint8
 from fetaledge_runtimes.frames.frame import Image
@@ -120,7 +121,7 @@ def _unpacked(stored: Path, stream: Path) -> Path:
             out.write(part)
     with stream.open("rb") as written:
         head = written.read(video.HEAD_BYTES)
-    if not (head.startswith(RAW_VIDEO) or video.container_of(head)):
+    if not (head.startswith(RAW_VIDEO) or container_of(head)):
         raise ValueError("what it holds is no video stream")
     return stream
 

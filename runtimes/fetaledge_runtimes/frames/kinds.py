@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fetaledge_runtimes.frames import dicom, images, video
+from fetaledge_runtimes.frames.containers import container_of
 
 HEAD_BYTES = 400
 SUFFIXES = {"dicom": dicom.SUFFIXES, "video": video.SUFFIXES, "image": images.SUFFIXES}
@@ -26,7 +27,7 @@ def kind_of(path: Path) -> str | None:
         return "dicom"
     if images.is_picture(head):
         return "image"
-    if video.container_of(head) is not None:
+    if container_of(head) is not None:
         return "video"
     suffix = path.suffix.lower()
     return next((kind for kind, suffixes in SUFFIXES.items() if suffix in suffixes), None)

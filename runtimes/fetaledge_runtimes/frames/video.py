@@ -4,72 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.frames.containers import container_of, is_cut
 from fetaledge_runtimes.frames.frame import Frame, Image
 from fetaledge_runtimes.frames.images import check_size, read_bytes
 from fetaledge_runtimes.frames.spacing import Given, given_size, is_square, size_in_tables
 
 SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".3gp", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".asf",
-    ".flv", ".gif",
+    ".gif",
 )  # fmt: skip
-FORMATS = "MP4, MOV, AVI, MKV, WebM, MPEG, WMV, FLV or GIF"
-QUICKTIME_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
-STILL_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
-"""Phones' pictures in MP4's container: of their tiles FFmpeg gives one."""
-TRANSPORT_PACKET = 188
-ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
-ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+FORMATS = "MP4, MOV, AVI, MKV, WebM, MPEG, WMV or GIF"
 HEAD_BYTES = 4096
-SLACK_BYTES = 16
-"""Some writers count the file's first header in."""
 MAX_RATIO = 4.0
 QUARTER_TURNS = (90, 270)
 
 # FFmpeg's own lines about a damaged file; what matters of them is told by an InputError.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-
-
-@dataclass(frozen=True)
-class Container:
-    """A kind of video file.
-
-    Attributes:
-        name: of the format.
-        doubtful: how many of the last frames may be half old and half new where a file breaks off. Codecs in MP4 store
-            frames out of order.
-    """
-
-    name: str
-    doubtful: int = 1
-
-
-QUICKTIME, AVI, ASF, OTHER = Container("MP4", 3), Container("AVI"), Container("WMV"), Container("other")
-
-
-def container_of(head: bytes) -> Container | None:
-    """The kind of video that a file's first bytes begin; None for anything else.
-
-    FFmpeg itself would also follow a text file that names other files or addresses.
-    """
-    if head[4:8] in QUICKTIME_BOXES and not (head[4:8] == b"ftyp" and head[8:12] in STILL_BRANDS):
-        return QUICKTIME
-    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
-        return AVI
-    if head.startswith(ASF_HEADER):
-        return ASF
-    if head.startswith((b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3", b"FLV\1", b"GIF87a", b"GIF89a")):
-        return OTHER
-    for start in (0, 4):  # a transport stream; some put a time before each packet
-        if head[start :: TRANSPORT_PACKET + start][:3] == b"GGG":
-            return OTHER
-    return None
 
 
 def read_video(path: Path | str, pixel_mm: Given | None = None) -> Iterator[Frame]:
@@ -91,7 +47,7 @@ def read_video(path: Path | str, pixel_mm: Given | None = None) -> Iterator[Fram
     if container is None:
         raise InputError(f"{path} is no {FORMATS} video, whatever its name says", "export it again as MP4")
     size = size_in_tables(path) if pixel_mm is None else given_size(pixel_mm)
-    is_cut = _stated_bytes(path, head, container) - SLACK_BYTES > path.stat().st_size
+    cut = is_cut(path, head, container)
     held: list[Frame] = []
     index = 0
     for index, (grey, ratio) in enumerate(decoded(path), start=1):
@@ -102,9 +58,9 @@ def read_video(path: Path | str, pixel_mm: Given | None = None) -> Iterator[Fram
             remark = f"the pixels of {path} are {ratio:.4g} times as wide as high: it was stretched as players show it"
             by = by and f"{by}, of the picture as players show it"
         held.append(Frame(pixels, size.mm, str(path), index - 1, spacing_from=by, remark=remark))
-        if len(held) > (container.doubtful if is_cut else 0):
+        if len(held) > (container.doubtful if cut else 0):
             yield held.pop(0)
-    if is_cut and index > len(held):
+    if cut and index > len(held):
         raise InputError(
             f"{path} is cut short: it breaks off after {index - len(held)} whole frames", "copy or export it again"
         )
@@ -147,29 +103,3 @@ def _pixel_ratio(capture: cv2.VideoCapture) -> float:
         return 1.0
     turned = round(capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360 in QUARTER_TURNS
     return 1 / ratio if turned and capture.get(cv2.CAP_PROP_ORIENTATION_AUTO) else ratio
-
-
-def _stated_bytes(path: Path, head: bytes, container: Container) -> int:
-    """How long the file says that it is; 0 where it does not."""
-    if container is AVI:
-        return 8 + int.from_bytes(head[4:8], "little")
-    if container is ASF:
-        at = head.find(ASF_PROPERTIES)
-        return 0 if at < 0 else int.from_bytes(head[at + 40 : at + 48], "little")
-    return _end_of_boxes(path) if container is QUICKTIME else 0
-
-
-def _end_of_boxes(path: Path) -> int:
-    """Where the last of MP4's boxes says that it ends."""
-    end, length = 0, path.stat().st_size
-    with path.open("rb") as stream:
-        while end + 8 <= length:
-            stream.seek(end)
-            header = stream.read(16)
-            size = int.from_bytes(header[:4], "big")
-            if size == 1:  # the size stands behind the name
-                size = int.from_bytes(header[8:16], "big")
-            if size < 8 or not header[4:8].isascii():  # 0: up to the end of the file; else no box, but padding
-                return 0
-            end += size
-    return end
