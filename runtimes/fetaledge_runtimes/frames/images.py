@@ -25,8 +25,8 @@ from fetaledge_runtimes.quiet import native_stderr_caught
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 MIN_SIDE = 32
 MAX_ASPECT = 10
-MAX_PIXELS = 32_000_000
-"""Of a frame of so many pixels a prediction takes some 500 MB."""
+MAX_PIXELS = 25_000_000
+"""Of so large a frame a prediction takes less than 600 MB; phones take pictures of 12 and 24 megapixels."""
 MAX_FILE_BYTES = 256_000_000
 
 FORMATS: dict[str, bytes | tuple[bytes, ...]] = {
@@ -121,7 +121,7 @@ def read_bytes(path: Path, count: int = -1) -> bytes:
 
 
 def check_size(height: int, width: int, source: str) -> None:
-    """Refuse what cannot be an ultrasound frame: a side below 32, an aspect ratio above 10, more than 32 megapixels.
+    """Refuse what cannot be an ultrasound frame: a side below 32, an aspect ratio above 10, more than 25 megapixels.
 
     Raises:
         InputError: naming ``source`` and the size.
