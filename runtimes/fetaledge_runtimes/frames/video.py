@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,16 +75,32 @@ def read_video(path: Path | str, pixel_mm: Given | None = None) -> Iterator[Fram
 
 def decoded(path: Path) -> Iterator[tuple[Image, float]]:
     """Each frame as it is stored, grey ``uint8 (H, W)``, and how many times wider than high its pixels are."""
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    try:
-        while True:
-            found, pixels = capture.read() if capture.isOpened() else (False, None)
-            if not found or pixels is None:
-                return
-            check_size(pixels.shape[0], pixels.shape[1], str(path))
-            yield cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False), _pixel_ratio(capture)
-    finally:
-        capture.release()
+    with _plainly_named(path) as named:
+        capture = cv2.VideoCapture(str(named), cv2.CAP_FFMPEG)
+        try:
+            while True:
+                found, pixels = capture.read() if capture.isOpened() else (False, None)
+                if not found or pixels is None:
+                    return
+                check_size(pixels.shape[0], pixels.shape[1], str(path))
+                yield cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False), _pixel_ratio(capture)
+        finally:
+            capture.release()
+
+
+@contextlib.contextmanager
+def _plainly_named(path: Path) -> Iterator[Path]:
+    """A path without a suffix where the file's own belongs to no video: FFmpeg believes it before the content."""
+    if path.suffix.lower() in ("", *SUFFIXES):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        named = Path(folder, "video")
+        try:
+            named.symlink_to(path.absolute())
+        except OSError:  # where links are a privilege
+            shutil.copyfile(path, named)
+        yield named
 
 
 def stretched(grey: Image, ratio: float) -> Image:
