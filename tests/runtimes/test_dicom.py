@@ -365,6 +365,29 @@ def test_a_cine_with_fewer_frames_than_it_states_is_refused(tmp_path: Path, scan
     refused(put(tmp_path / "b.dcm", dataset(cine[:2], NumberOfFrames=4)), "cannot be decoded")
 
 
+@pytest.mark.parametrize(("kind", "syntax"), [("jpeg", uid.JPEGBaseline8Bit), ("jpeg2000", uid.JPEG2000Lossless)])
+def test_a_frame_of_another_size_is_not_decoded(tmp_path: Path, scan: np.ndarray, kind: str, syntax: uid.UID) -> None:
+    """A few bytes may say that they are a picture of a gigabyte."""
+    large = jpeg_of(np.zeros((3000, 4000), np.uint8), kind, **({"no_jp2": True} if kind == "jpeg2000" else {}))
+    made = dataset(scan, syntax=syntax, PixelData=encapsulate([large]))
+    refused(put(tmp_path / "a.dcm", made), "it is a picture of 4000x3000")
+
+
+def test_a_jpeg_frame_that_breaks_off_is_refused_whatever_decodes_it(tmp_path: Path, scan: np.ndarray) -> None:
+    whole = jpeg_of(scan, "jpeg")
+    broken = whole[: len(whole) // 4 * 2] + bytes(len(whole) // 2)
+    made = dataset(np.stack([scan] * 2), syntax=uid.JPEGBaseline8Bit, NumberOfFrames=2)
+    made.PixelData = encapsulate([whole, broken + bytes(len(broken) % 2)])
+    frames = read_frames(put(tmp_path / "a.dcm", made))
+    assert next(frames).index == 0
+    with pytest.raises(InputError, match=r"frame 1 of .* \(its JPEG ends before its last marker\)"):
+        next(frames)
+
+
+def test_a_large_frame_in_colour_is_refused(tmp_path: Path) -> None:
+    refused(put(tmp_path / "a.dcm", dataset(np.zeros((3600, 3600, 3), np.uint8))), "in colour, above the limit of 12")
+
+
 def test_run_length_cine(tmp_path: Path, scan: np.ndarray) -> None:
     cine = np.stack([scan, scan[::-1]])
     made = dataset(cine, NumberOfFrames=2)

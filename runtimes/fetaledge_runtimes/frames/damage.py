@@ -47,7 +47,7 @@ def check_whole(image: Pillow.Image, stream: BytesIO) -> None:
     elif isinstance(image, TiffImageFile):
         _check_deflated(image, stream)  # OpenCV gives no picture where a strip is missing
     else:
-        if image.format == "JPEG" and not _has_end(stream.getvalue()):
+        if image.format == "JPEG" and not has_end(stream.getvalue()):
             raise OSError("the JPEG ends before its last marker")
         image.draft("L", (1, 1))  # JPEG: decode an eighth of the size
         image.load()
@@ -116,7 +116,7 @@ def inflate(deflated: Iterable[bytes | memoryview], window_bits: int) -> Iterato
         yield left
 
 
-def _has_end(data: bytes) -> bool:
+def has_end(data: bytes) -> bool:
     """Whether a JPEG's pixels are followed by its end marker; a thumbnail's does not count."""
     at = 2
     while found := JPEG_MARKER.search(data, at):

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import tempfile
 import warnings
 import zlib
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
 
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames import video
 from fetaledge_runtimes.frames.containers import container_of
-from fetaledge_runtimes.frames.damage import inflate
+from fetaledge_runtimes.frames.damage import has_end, inflate
 from fetaledge_runtimes.frames.depth import STORED_BITS, to_uint8
 from fetaledge_runtimes.frames.frame import Image
 
@@ -26,6 +30,8 @@ INSTALL = 'pip install "fetaledge-runtimes[dicom-all]" brings the decoders of JP
 MAX_INFLATED_BYTES = 256_000_000
 CHUNK_BYTES = 1 << 20
 META_STARTS, META_LENGTH_BYTES = 132, 12
+PIXEL_DATA_STARTS = 12
+"""Tag, type and length of encapsulated pixels, before the first item."""
 RAW_VIDEO = (b"\0\0\1", b"\0\0\0\1")
 PALETTE = "PALETTE COLOR"
 
@@ -69,6 +75,10 @@ def inflated(path: Path) -> Iterator[Path]:
         yield opened
 
 
+class EncodedError(Exception):
+    """A frame's own bytes contradict the file."""
+
+
 def is_video(header: Any) -> bool:
     """Whether the frames are one stream of MPEG-2, MPEG-4 (H.264) or HEVC."""
     uid: Any = importlib.import_module("pydicom.uid")
@@ -108,7 +118,7 @@ def grey_frames(stored: Path, header: Any) -> Iterator[tuple[Image, int, float]]
         return
     palette = str(header.PhotometricInterpretation) == PALETTE
     shift, bits = (0, _palette_bits(header)) if palette else _depth(stored, header)
-    for pixels in _pixels(stored):
+    for pixels in _pixels(stored, header):
         yield *_grey(pixels >> shift if shift else pixels, header, bits), 1.0
 
 
@@ -126,10 +136,40 @@ def _unpacked(stored: Path, stream: Path) -> Path:
     return stream
 
 
-def _pixels(stored: Path) -> Iterator[npt.NDArray[Any]]:
+def _pixels(stored: Path, header: Any) -> Iterator[npt.NDArray[Any]]:
     """Each frame as pydicom decodes it, (H, W) or RGB (H, W, 3)."""
     frames: Iterator[npt.NDArray[Any]] = importlib.import_module("pydicom.pixels").iter_pixels(stored)
-    return frames
+    if not header.file_meta.TransferSyntaxUID.is_encapsulated:
+        return frames
+    return _checked(frames, stored, header)
+
+
+def _checked(frames: Iterator[npt.NDArray[Any]], stored: Path, header: Any) -> Iterator[npt.NDArray[Any]]:
+    """Each frame, once its own bytes have been looked at: some decoders fill up a JPEG that breaks off.
+
+    And a few bytes may say that they are a picture of any size.
+    """
+    with stored.open("rb") as stream:
+        importlib.import_module("pydicom").dcmread(stream, stop_before_pixels=True)
+        stream.seek(PIXEL_DATA_STARTS, os.SEEK_CUR)
+        count = int(header.get("NumberOfFrames") or 1)
+        encoded = importlib.import_module("pydicom.encaps").generate_frames(stream, number_of_frames=count)
+        while True:
+            with contextlib.suppress(OSError, UnidentifiedImageError, ValueError, StopIteration, EOFError):
+                _check_encoded(next(encoded), header)
+            pixels = next(frames, None)
+            if pixels is None:
+                return
+            yield pixels
+
+
+def _check_encoded(data: bytes, header: Any) -> None:
+    """Raise EncodedError where a JPEG or JPEG 2000 breaks off, or is of another size than the file states."""
+    with Pillow.open(BytesIO(data), formats=("JPEG", "JPEG2000")) as image:
+        if image.size != (header.Columns, header.Rows):
+            raise EncodedError(f"it is a picture of {image.width}x{image.height}")
+        if image.format == "JPEG" and not has_end(data):
+            raise EncodedError("its JPEG ends before its last marker")
 
 
 def _depth(stored: Path, header: Any) -> tuple[int, int]:
@@ -139,7 +179,7 @@ def _depth(stored: Path, header: Any) -> tuple[int, int]:
         return 0, bits
     largest = 0
     with contextlib.suppress(Exception):  # whoever needs the frame is told
-        for pixels in _pixels(stored):
+        for pixels in _pixels(stored, header):
             largest = max(largest, int(pixels.max()))
     shift = max(0, int(header.get("HighBit") or bits - 1) + 1 - bits) if largest >= 1 << bits else 0
     top = largest >> shift

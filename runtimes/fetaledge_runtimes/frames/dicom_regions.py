@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fetaledge_runtimes.errors import InputError
-from fetaledge_runtimes.frames.images import check_size
+from fetaledge_runtimes.frames.images import MAX_PIXELS, check_size
 from fetaledge_runtimes.frames.spacing import (
     DICOM,
     OPTION,
@@ -35,6 +35,8 @@ NOT_OF_TISSUE = {
 }
 """Spacings at a detector or of a scanned film."""
 MAX_RATIO = 4.0
+MAX_COLOUR_PIXELS = MAX_PIXELS // 2
+"""pydicom converts colours in numbers of four bytes."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,16 @@ def regions_of(path: Path, header: Any, wanted: int | None = None) -> list[Regio
         wanted: the number of the only one to give.
 
     Raises:
-        InputError: the file describes regions and no B-mode one, one holds no picture, or there is no such number.
+        InputError: the file describes regions and no B-mode one, one holds no picture, there is no such number, or the
+            frames are too large.
     """
     rows, columns = int(header.Rows), int(header.Columns)
     check_size(rows, columns, str(path))
+    if int(header.get("SamplesPerPixel") or 1) > 1 and rows * columns > MAX_COLOUR_PIXELS:
+        raise InputError(
+            f"{path} is {columns}x{rows} in colour, above the limit of {MAX_COLOUR_PIXELS // 1_000_000} megapixels",
+            CROP,
+        )
     sequence = header.get("SequenceOfUltrasoundRegions") or []
     if not sequence:
         found = [Region(None, (slice(0, rows), slice(0, columns)), described=False)]
@@ -165,7 +173,7 @@ def _stated(path: Path, header: Any, region: Region, index: int) -> PixelSize:
         if region.pixel_mm is not None and region.inside:
             return PixelSize(region.pixel_mm, DICOM)
         if region.pixel_mm is not None:
-            why = "its region reaches beyond the frame, which was shrunk or cropped after that was written"
+            why = "its region reaches beyond the frame, which was shrunk since or cropped; give --pixel-mm"
             return PixelSize(remark=_not_taken(path, "its region", region.pixel_mm, why))
         why = "its ultrasound region states no length"
     else:
@@ -178,12 +186,17 @@ def _stated(path: Path, header: Any, region: Region, index: int) -> PixelSize:
         pair = _pair(header.get(keyword))
         if pair is not None:
             outside.append((name, pair))
-    return PixelSize(remark=_not_taken(path, *outside[0], why) if outside else None)
+    if not outside:
+        return PixelSize()
+    name, mm = outside[0]
+    return PixelSize(
+        remark=_not_taken(path, name, mm, f"{why}; if it is right, give --pixel-mm {mm[0]:.6g},{mm[1]:.6g}")
+    )
 
 
 def _not_taken(path: Path, name: str, mm: Spacing, why: str) -> str:
     shown = f"{mm[0]:.6g},{mm[1]:.6g}"
-    return f"{path} states {shown} mm (row,column) in {name}, not taken: {why}; if it is right, give --pixel-mm {shown}"
+    return f"{path} states {shown} mm (row,column) in {name}, not taken: {why}"
 
 
 def _spacings(header: Any, index: int) -> Iterator[tuple[str, Spacing]]:
