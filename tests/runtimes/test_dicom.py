@@ -225,7 +225,7 @@ def test_an_aspect_ratio_without_a_spacing_stretches_the_columns(tmp_path: Path,
     """So that an angle is true where nothing is known in mm."""
     frame = one(tmp_path, dataset(scan, PixelAspectRatio=[3, 4]))
     assert frame.pixel_mm is None and frame.pixels.shape == (160, 320)
-    assert frame.remark is not None and r"PixelAspectRatio (0028,0034) 3\4" in frame.remark
+    assert frame.remark is not None and r"PixelAspectRatio 3\4" in frame.remark
     for square in ([1, 1], [0, 1], [100, 1]):
         assert one(tmp_path, dataset(scan, PixelAspectRatio=square)).pixels.shape == scan.shape
 

@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.frames.depth import to_uint8
-from fetaledge_runtimes.frames.images import MAX_PIXELS, read_grey
+from fetaledge_runtimes.frames.images import MAX_FILE_BYTES, MAX_PIXELS, read_grey
 from fetaledge_runtimes.frames.read import read_frames
 
 HC18 = Path(__file__).parents[3] / "shared" / "hc18" / "training_set"
@@ -246,6 +246,12 @@ def test_no_pixels_and_far_too_many(tmp_path: Path, scan: np.ndarray) -> None:
     frame_header = jpeg.find(b"\xff\xc0")
     jpeg[frame_header + 5 : frame_header + 9] = b"\xff\xff\xff\xff"
     refused(put(tmp_path / "bomb.jpg", bytes(jpeg)), "25 megapixels")
+
+
+def test_a_file_too_large_for_a_picture(tmp_path: Path) -> None:
+    with (tmp_path / "a.bmp").open("wb") as stream:
+        stream.truncate(MAX_FILE_BYTES + 1)  # takes no room on the disk
+    refused(tmp_path / "a.bmp", "above the limit of 256 MB")
 
 
 def test_several_pages_are_refused(tmp_path: Path, scan: np.ndarray) -> None:

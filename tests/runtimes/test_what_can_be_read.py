@@ -128,7 +128,7 @@ def test_dicom_without_regions(tmp_path: Path, scan: Scan) -> None:  # noqa: F81
     from pydicom.dataset import Dataset
 
     (frame,) = read_frames(put(tmp_path / "a.dcm", dataset(scan, PixelSpacing=[0.5, 0.4])))
-    assert (frame.pixel_mm, frame.spacing_from) == ((0.5, 0.4), "DICOM PixelSpacing (0028,0030)")
+    assert (frame.pixel_mm, frame.spacing_from) == ((0.5, 0.4), "DICOM PixelSpacing")
     assert frame.remark is not None and "PixelSpacing (0028,0030)" in frame.remark
 
     def group(spacing: Sequence[float]) -> Dataset:
@@ -140,9 +140,7 @@ def test_dicom_without_regions(tmp_path: Path, scan: Scan) -> None:  # noqa: F81
     cine = np.stack([scan, scan])
     made = dataset(cine, NumberOfFrames=2, SharedFunctionalGroupsSequence=[group([0.2, 0.3])])
     frames = list(read_frames(put(tmp_path / "b.dcm", made)))
-    assert {(frame.pixel_mm, frame.spacing_from) for frame in frames} == {
-        ((0.2, 0.3), "DICOM PixelMeasuresSequence (0028,9110)")
-    }
+    assert {(frame.pixel_mm, frame.spacing_from) for frame in frames} == {((0.2, 0.3), "DICOM PixelMeasuresSequence")}
     made.PerFrameFunctionalGroupsSequence = [group([0.2, 0.3]), group([0.25, 0.3])]
     assert [frame.pixel_mm for frame in read_frames(put(tmp_path / "c.dcm", made))] == [(0.2, 0.3), (0.25, 0.3)]
     for keyword in ("ImagerPixelSpacing", "NominalScannedPixelSpacing"):
@@ -156,7 +154,7 @@ def test_dicom_of_pixels_that_are_not_square(tmp_path: Path, scan: Scan) -> None
     path = put(tmp_path / "a.dcm", dataset(scan, PixelAspectRatio=[3, 4]))
     (frame,) = read_frames(path, pixel_mm=0.3)
     assert frame.pixel_mm == pytest.approx((0.3, 0.4)) and frame.pixels.shape == scan.shape
-    assert frame.spacing_from == r"option, columns by PixelAspectRatio (0028,0034) 3\4"
+    assert frame.spacing_from == r"option, columns by PixelAspectRatio 3\4"
     assert frame.remark is not None and "0.3 mm was taken for the rows and 0.4 mm for the columns" in frame.remark
     (frame,) = read_frames(path, pixel_mm=(0.3, 0.35))
     assert (frame.pixel_mm, frame.spacing_from, frame.remark) == ((0.3, 0.35), "option", None)

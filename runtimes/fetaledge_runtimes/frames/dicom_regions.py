@@ -28,11 +28,13 @@ FORMAT_2D = 1
 TYPE_TISSUE = 1
 UNIT_CM = 3
 
-PIXEL_SPACING, MEASURES = "PixelSpacing (0028,0030)", "PixelMeasuresSequence (0028,9110)"
-NOT_OF_TISSUE = {
-    "ImagerPixelSpacing": "ImagerPixelSpacing (0018,1164)",
-    "NominalScannedPixelSpacing": "NominalScannedPixelSpacing (0018,2010)",
+TAGS = {
+    "PixelSpacing": "0028,0030",
+    "PixelMeasuresSequence": "0028,9110",
+    "ImagerPixelSpacing": "0018,1164",
+    "NominalScannedPixelSpacing": "0018,2010",
 }
+NOT_OF_TISSUE = ("ImagerPixelSpacing", "NominalScannedPixelSpacing")
 """Spacings at a detector or of a scanned film."""
 MAX_RATIO = 4.0
 MAX_COLOUR_PIXELS = MAX_PIXELS // 2
@@ -179,19 +181,19 @@ def _stated(path: Path, header: Any, region: Region, index: int) -> PixelSize:
     else:
         for name, mm in outside:
             if is_plausible(*mm):
-                remark = f"the spacing of {path} is from {name}, for it describes no ultrasound region"
+                tagged = f"{name} ({TAGS[name]})"
+                remark = f"the spacing of {path} is from {tagged}, for it describes no ultrasound region"
                 return PixelSize(mm, f"{DICOM} {name}", remark)
         why = "it is none of tissue"
-    for keyword, name in NOT_OF_TISSUE.items():
-        pair = _pair(header.get(keyword))
+    for name in NOT_OF_TISSUE:
+        pair = _pair(header.get(name))
         if pair is not None:
             outside.append((name, pair))
     if not outside:
         return PixelSize()
     name, mm = outside[0]
-    return PixelSize(
-        remark=_not_taken(path, name, mm, f"{why}; if it is right, give --pixel-mm {mm[0]:.6g},{mm[1]:.6g}")
-    )
+    why = f"{why}; if it is right, give --pixel-mm {mm[0]:.6g},{mm[1]:.6g}"
+    return PixelSize(remark=_not_taken(path, f"{name} ({TAGS[name]})", mm, why))
 
 
 def _not_taken(path: Path, name: str, mm: Spacing, why: str) -> str:
@@ -206,10 +208,10 @@ def _spacings(header: Any, index: int) -> Iterator[tuple[str, Spacing]]:
         for measures in (group.get("PixelMeasuresSequence") or [])[:1]:
             pair = _pair(measures.get("PixelSpacing"))
             if pair is not None:
-                yield MEASURES, pair
+                yield "PixelMeasuresSequence", pair
     pair = _pair(header.get("PixelSpacing"))
     if pair is not None:
-        yield PIXEL_SPACING, pair
+        yield "PixelSpacing", pair
 
 
 def _pair(values: Any) -> Spacing | None:
@@ -226,4 +228,4 @@ def _aspect(header: Any) -> tuple[float, str] | None:
     pair = _pair(header.get("PixelAspectRatio"))
     if pair is None or not 1 / MAX_RATIO <= pair[1] / pair[0] <= MAX_RATIO:
         return None
-    return pair[1] / pair[0], f"PixelAspectRatio (0028,0034) {pair[0]:g}\\{pair[1]:g}"
+    return pair[1] / pair[0], f"PixelAspectRatio {pair[0]:g}\\{pair[1]:g}"

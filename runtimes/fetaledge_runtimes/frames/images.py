@@ -79,7 +79,12 @@ def read_stored(path: Path | str) -> Stored:
             (:func:`check_size`).
     """
     path = Path(path)
-    data = read_bytes(path)
+    data = read_bytes(path, MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise InputError(
+            f"{path} is above the limit of {MAX_FILE_BYTES // 1_000_000} MB for a picture",
+            "crop or shrink it to the ultrasound picture",
+        )
     try:
         stored = _decode(data)
     except _Damaged as error:
@@ -97,18 +102,11 @@ def read_bytes(path: Path, count: int = -1) -> bytes:
     """The content of a regular file that must hold some, or its first ``count`` bytes.
 
     Raises:
-        InputError: it does not exist, is a folder or a device, is empty, may not be read, or is to be read whole and
-            has more than 256 MB.
+        InputError: it does not exist, is a folder or a device, is empty or may not be read.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         raise InputError(f"{path} is no regular file", "name a file, not a device, a pipe or a socket")
     try:
-        size = path.stat().st_size
-        if count < 0 and size > MAX_FILE_BYTES:
-            raise InputError(
-                f"{path} has {size // 1_000_000} MB, above the limit of {MAX_FILE_BYTES // 1_000_000} MB",
-                "crop or shrink it to the ultrasound picture",
-            )
         with path.open("rb") as stream:
             data = stream.read(count)
     except FileNotFoundError:
