@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from fetaledge_runtimes.frames.spacing import parse_pixel_mm
     from fetaledge_runtimes.tasks.task import ORIENTATIONS
 
     parser = argparse.ArgumentParser(prog="python -m fetaledge_runtimes", description=__doc__)
@@ -39,7 +40,13 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("bundle", type=Path, metavar="BUNDLE")
     predict.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help="picture, video, DICOM file or folder")
     predict.add_argument("--out", type=Path, metavar="DIR", help="write masks, overlays and prediction.json here")
-    predict.add_argument("--pixel-mm", type=float, metavar="MM", help="millimetres per pixel, over what a file says")
+    predict.add_argument(
+        "--pixel-mm",
+        type=parse_pixel_mm,
+        metavar="MM|ROW,COLUMN",
+        help="millimetres per pixel, in place of those that a file states",
+    )
+    predict.add_argument("--region", type=int, metavar="N", help="B-mode region of DICOM files (default: all of them)")
     predict.add_argument("--ga-weeks", type=float, metavar="W", help="gestational age by dates, for the centile")
     predict.add_argument(
         "--orientation", choices=ORIENTATIONS, help="view of the frames, where the task has one (default: standard)"
@@ -85,13 +92,14 @@ def _predict(options: argparse.Namespace) -> int:
         options.inputs,
         options.out,
         pixel_mm=options.pixel_mm,
+        region=options.region,
         ga_weeks=options.ga_weeks,
         orientation=options.orientation,
         force=options.force,
         report=None if options.json else lambda entry: print(one_line(entry, predictor.task)),
     )
-    if predictor.view_remark:
-        print(predictor.view_remark, file=sys.stderr)
+    for remark in filter(None, (predictor.view_remark, *document["remarks"])):
+        print(remark, file=sys.stderr)
     if options.json:
         print(json.dumps(document, indent=1, allow_nan=False))
     else:

@@ -29,11 +29,12 @@ def labels_from_logits(logits: Logits, shape: tuple[int, int], grid: tuple[int, 
     grid, decided there, and the labels taken to the frame by the nearest neighbour.
     """
     height, width = shape if grid is None else grid
-    planes = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in logits]
-    if len(planes) == 1:
-        labels = (planes[0] > 0).astype(np.uint8)
-    else:
-        labels = np.argmax(np.stack(planes), axis=0).astype(np.uint8)
+    planes = (cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in logits)
+    highest = next(planes)
+    labels = (highest > 0).astype(np.uint8) if len(logits) == 1 else np.zeros((height, width), np.uint8)
+    for label, plane in enumerate(planes, start=1):  # one at a time: a plane takes four times the frame's memory
+        labels[plane > highest] = label
+        np.maximum(highest, plane, out=highest)
     if labels.shape != shape:
         labels = cv2.resize(labels, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT).astype(np.uint8)
     found: Image = labels

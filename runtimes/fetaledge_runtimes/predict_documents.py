@@ -25,7 +25,9 @@ class FrameFields(Part, kw_only=True, frozen=True):
     """One frame. Each installed task adds its keys, null unless the frame is of that task and its status is ``ok``.
 
     ``orientation`` is ``standard`` or ``mirrored``, as it was given; null where it was not, or the task has none.
-    ``spacing_from`` is ``option``, ``pixels.csv`` or ``DICOM``. ``crop`` is the part of the frame in which the scan was
+    ``spacing_from`` begins with ``option``, ``DICOM`` or the name of a table, such as ``pixels.csv``; more words say
+    which tag, or what the columns follow from. ``region`` is the number of a DICOM file's B-mode region, from 1; null
+    where there is one picture only. ``crop`` is the part of the frame in which the scan was
     found: top, left, height and width in pixels; null where it is the whole frame. ``depth_mm`` is the height of that
     part. ``quality`` (0 to 1) says how far the frame is from being withheld by the view check: below one half it was;
     null without one.
@@ -41,6 +43,7 @@ class FrameFields(Part, kw_only=True, frozen=True):
     bits: int | None = None
     spacing_from: str | None = None
     depth_mm: float | None = None
+    region: int | None = None
     crop: tuple[int, int, int, int] | None = None
     quality: float | None = None
     orientation: str | None = None
@@ -48,7 +51,9 @@ class FrameFields(Part, kw_only=True, frozen=True):
 
 
 class SummaryFields(Part, kw_only=True, frozen=True):
-    """One file: its frames by status, and of each measure median and interquartile range of its ``n`` good frames.
+    """One file, or one region of it: its frames by status, and of each measure median and range of its ``n`` good ones.
+
+    The range is the interquartile one.
 
     ``verdict`` of a cine is ``ok``, ``few-good-frames`` (fewer than half of them are good: no median) or
     ``frames-disagree`` (their range is wide); null of a single frame, which has its status.
@@ -58,13 +63,15 @@ class SummaryFields(Part, kw_only=True, frozen=True):
     frames: int
     statuses: dict[str, int]
     n: int
+    region: int | None = None
     verdict: str | None = None
 
 
 class Prediction(Document, kw_only=True, frozen=True):
     """What every prediction has. The frames and summaries have keys by task.
 
-    ``view_check``: whether the bundle can tell a frame that shows something else.
+    ``view_check``: whether the bundle can tell a frame that shows something else. ``remarks``: sentences about the
+    files, such as a spacing that one states and that was not taken, or rows of a table that match no file.
     """
 
     schema: str = "fetaledge/prediction/1"
@@ -74,6 +81,7 @@ class Prediction(Document, kw_only=True, frozen=True):
     engine: str
     engine_version: str
     view_check: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 @cache

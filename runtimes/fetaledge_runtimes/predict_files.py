@@ -15,7 +15,7 @@ from fetaledge_runtimes.errors import BundleError, InputError
 from fetaledge_runtimes.files import atomic_folder, write_json
 from fetaledge_runtimes.frames.frame import Frame, Image
 from fetaledge_runtimes.frames.read import depth_of, list_files, read_frames
-from fetaledge_runtimes.frames.spacing import check_pixel_mm
+from fetaledge_runtimes.frames.spacing import OPTION, Given, check_pixel_mm, unmatched_rows
 from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.predict_documents import prediction_type
 from fetaledge_runtimes.predict_summary import summary_of
@@ -28,7 +28,8 @@ SCHEMA = "fetaledge/prediction/1"
 DOCUMENT = "prediction.json"
 UNREADABLE = "unreadable"
 UNKNOWN = (
-    "pixel_mm", "spacing_from", "depth_mm", "bits", "orientation", "crop", "quality", "mask", "overlay", "latency_ms",
+    "pixel_mm", "spacing_from", "depth_mm", "bits", "orientation", "region", "crop", "quality", "mask", "overlay",
+    "latency_ms",
 )  # fmt: skip
 
 
@@ -37,7 +38,8 @@ def predict_files(
     inputs: Sequence[Path],
     out: Path | None = None,
     *,
-    pixel_mm: float | None = None,
+    pixel_mm: Given | None = None,
+    region: int | None = None,
     ga_weeks: float | None = None,
     orientation: str | None = None,
     bits: int | None = None,
@@ -47,15 +49,17 @@ def predict_files(
     """Predict pictures, videos, DICOM files and folders of them; the document ``fetaledge/prediction/1``.
 
     Each frame gives one entry of ``frames``. Measures and ages are null unless its status is ``ok``. A file that turns
-    out damaged gives an entry of status ``unreadable`` with its message, and the others go on. ``summary`` has one
-    entry a file: the counts by status, and the median circumference, or angle of progression, of its ``ok`` frames; a
-    cine of which fewer than half are ``ok`` gives no median.
+    out damaged gives an entry of status ``unreadable`` with its message, after its whole frames, and the others go on.
+    ``summary`` has one entry a file, or a region of a DICOM file: the counts by status, and the median circumference,
+    or angle of progression, of its ``ok`` frames; a cine of which fewer than half are ``ok`` gives no median.
 
     Args:
         out: a folder for ``<stem>_mask.png`` (frame size; 0 and 255, for ``ps-fh`` the labels 0, 1 and 2),
             ``<stem>_overlay.png`` and ``prediction.json``; a cine's frames are numbered, ``<stem>_0007_mask.png``. It
             appears when all is done, or not at all.
-        pixel_mm: spacing in mm that takes the place of what the files say.
+        pixel_mm: spacing in mm, one number or (row, column), that takes the place of what the files say; see
+            :func:`read_frames`.
+        region: which B-mode region of DICOM files to read, from 1; without it each is a frame of its own.
         ga_weeks: age by dates, for the centile.
         orientation: ``standard`` or ``mirrored``: see :meth:`Predictor.__call__`. Masks, overlays and
             points lie on the frame's own grid.
@@ -66,7 +70,7 @@ def predict_files(
 
     Raises:
         UsageError: ``pixel_mm``, ``ga_weeks`` or ``orientation`` make no sense.
-        InputError: an input is missing or of no readable kind; or there is one file only, and it is damaged.
+        InputError: an input is missing or of no readable kind; or there is one file only, without a readable frame.
         BundleError: the model takes frames of another size than the manifest says.
         OutputError: ``out`` exists, or cannot be written.
     """
@@ -80,20 +84,24 @@ def predict_files(
     with atomic_folder(out, force=force, marker=DOCUMENT) if out is not None else nullcontext() as folder:
         stems = _Stems()
         entries: list[dict[str, Any]] = []
-        by_file: dict[str, list[dict[str, Any]]] = {str(file): [] for file in files}
+        parts: dict[tuple[str, int | None], list[dict[str, Any]]] = {}
+        remarks = dict.fromkeys(remark for parent in _folders(files) for remark in unmatched_rows(parent))
         for file, depth in [(file, depth) for group, depth in groups for file in group]:
 
-            def add(entry: dict[str, Any], own: list[dict[str, Any]] = by_file[str(file)]) -> None:
+            def add(entry: dict[str, Any], source: str = str(file)) -> None:
                 entries.append(entry)
-                own.append(entry)
+                parts.setdefault((source, entry["region"]), []).append(entry)
                 if report:
                     report(entry)
 
+            earlier = len(entries)
             try:
-                for frame, name in _named(read_frames(file, pixel_mm, depth), stems.unique(file.stem)):
+                for frame, name in _named(read_frames(file, pixel_mm, depth, region), stems.unique(file.stem)):
                     add(_entry(predictor(frame, orientation), task, name, folder, ga_weeks, orientation))
+                    if frame.remark:
+                        remarks[frame.remark] = None
             except InputError as error:
-                if len(files) == 1 or isinstance(error, BundleError):
+                if (len(files) == 1 and len(entries) == earlier) or isinstance(error, BundleError):
                     raise
                 add(_unreadable(file, error))
         document = {
@@ -104,10 +112,11 @@ def predict_files(
             "engine": predictor.engine.name,
             "engine_version": predictor.engine.version,
             "view_check": predictor.view is not None,
+            "remarks": list(remarks),
             **{key: None for other in tasks() for key in other.definitions},
             **task.definitions,
             "frames": entries,
-            "summary": [summary_of(source, own, task) for source, own in by_file.items()],
+            "summary": [summary_of(source, own, task, part) for (source, part), own in parts.items()],
         }
         from_json(document, prediction_type(), "the prediction")
         if folder is not None:
@@ -118,10 +127,14 @@ def predict_files(
 def one_line(entry: Mapping[str, Any], task: Task) -> str:
     """An entry of ``frames`` as a line for people."""
     name = entry["source"] if not entry["index"] else f"{entry['source']} [{entry['index']}]"
+    if entry["region"] is not None:
+        name += f" region {entry['region']}"
     if entry["status"] == UNREADABLE:
         return f"{name}  {UNREADABLE}: {entry['message']}"
     found = task.lines(entry) if entry["status"] == "ok" else [entry["status"]]
-    return "  ".join([name, *found, *_view_lines(entry)])
+    by = entry["spacing_from"]
+    spacing = [f"spacing by {by}"] if by not in (None, OPTION) and entry["status"] == "ok" else []
+    return "  ".join([name, *found, *_view_lines(entry), *spacing])
 
 
 def exit_code(document: Mapping[str, Any]) -> int:
@@ -154,21 +167,27 @@ class _Stems:
         return name
 
 
+def _folders(files: Sequence[Path]) -> list[Path]:
+    return list(dict.fromkeys(file.parent for file in files))
+
+
 def _named(frames: Iterator[Frame], stem: str) -> Iterator[tuple[Frame, str]]:
-    """Each frame with its stem: numbered where there is more than one."""
-    first = next(frames, None)
-    if first is None:
-        return
+    """Each frame with its stem: numbered in a cine, and with the region where there are several."""
+    first: list[Frame] = []
+    error = None
     try:
-        second = next(frames, None)
-    except InputError:
-        yield first, f"{stem}_{first.index:04d}"
-        raise
-    if second is None:
-        yield first, stem
-        return
-    for frame in chain((first, second), frames):
-        yield frame, f"{stem}_{frame.index:04d}"
+        for frame in frames:
+            first.append(frame)
+            if frame.index:
+                break
+    except InputError as caught:
+        error = caught
+    cine = error is not None or (bool(first) and first[-1].index > 0)
+    for frame in chain(first, () if error else frames):
+        number = f"_{frame.index:04d}" if cine else ""
+        yield frame, stem + number + (f"_region{frame.region}" if frame.region else "")
+    if error is not None:
+        raise error
 
 
 def _entry(
@@ -186,6 +205,7 @@ def _entry(
         "depth_mm": None if frame.pixel_mm is None else frame.pixel_mm[0] * _rows(prediction),
         "bits": frame.bits,
         "orientation": orientation,
+        "region": frame.region,
         "crop": None if prediction.crop is None else prediction.crop.as_list(),
         "quality": prediction.quality,
         **_no_values(),

@@ -13,7 +13,9 @@ from fetaledge_runtimes.tasks.task import Task
 FEW, DISAGREE = "few-good-frames", "frames-disagree"
 
 
-def summary_of(source: str, entries: Sequence[Mapping[str, Any]], task: Task) -> dict[str, Any]:
+def summary_of(
+    source: str, entries: Sequence[Mapping[str, Any]], task: Task, region: int | None = None
+) -> dict[str, Any]:
     """An entry of ``summary`` in a prediction: a :class:`SummaryFields` with each measure's median and range."""
     good = [entry for entry in entries if entry["status"] == "ok"]
     values = {
@@ -29,6 +31,7 @@ def summary_of(source: str, entries: Sequence[Mapping[str, Any]], task: Task) ->
     wide = any(_spread(values[measure.key]) > measure.cine_spread for measure in task.measures)
     return {
         "source": source,
+        "region": region,
         "frames": len(entries),
         "statuses": dict(sorted(Counter(entry["status"] for entry in entries).items())),
         "n": len(good),
@@ -59,10 +62,11 @@ def summary_line(source: Mapping[str, Any], task: Task) -> str | None:
     if source["frames"] < 2:
         return None
     used = f"{source['n']} good frames of {source['frames']}"
+    name = source["source"] if source.get("region") is None else f"{source['source']} region {source['region']}"
     measure = task.measure_of_tables
     value, spread = source[f"{measure.key}_median"], source[f"{measure.key}_iqr"]
     if value is None:
-        return f"{source['source']}  no median: {used}"
+        return f"{name}  no median: {used}"
     shown = "" if spread is None else f" (half of them within {spread:.{measure.digits}f}{measure.sign})"
     warning = "; the frames disagree" if source["verdict"] == DISAGREE else ""
-    return f"{source['source']}  median {measure.text(value)} of {used}{shown}{warning}"
+    return f"{name}  median {measure.text(value)} of {used}{shown}{warning}"

@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "GLOG_minloglevel": "3",
 }
+
+_STDERR = threading.RLock()
 
 
 def quiet() -> None:
@@ -44,22 +47,33 @@ def quiet() -> None:
 
 @contextlib.contextmanager
 def native_stderr_hidden() -> Iterator[None]:
-    try:
-        kept = os.dup(2)
-    except OSError:  # a service may run without any standard error
+    with native_stderr_caught():
         yield
-        return
-    try:
-        if sys.stderr is not None:
-            sys.stderr.flush()
-        with tempfile.TemporaryFile() as sink:
-            os.dup2(sink.fileno(), 2)
-            try:
-                yield
-            finally:
-                os.dup2(kept, 2)
-    finally:
-        os.close(kept)
+
+
+@contextlib.contextmanager
+def native_stderr_caught() -> Iterator[list[str]]:
+    """Keep what C libraries print on standard error from the terminal; the list holds its lines once the block ends."""
+    lines: list[str] = []
+    with _STDERR:
+        try:
+            kept = os.dup(2)
+        except OSError:  # a service may run without any standard error
+            yield lines
+            return
+        try:
+            if sys.stderr is not None:
+                sys.stderr.flush()
+            with tempfile.TemporaryFile() as sink:
+                os.dup2(sink.fileno(), 2)
+                try:
+                    yield lines
+                finally:
+                    os.dup2(kept, 2)
+                    sink.seek(0)
+                    lines += sink.read().decode("utf-8", "replace").splitlines()
+        finally:
+            os.close(kept)
 
 
 @contextlib.contextmanager

@@ -105,7 +105,9 @@ def test_a_prediction_there_and_back() -> None:
     read = from_json(old, prediction_type(), "the file")
     written = to_json(read)
     assert {key: value for key, value in written.items() if key not in ("frames", "summary")} == {
-        key: value for key, value in {**old, "view_check": False}.items() if key not in ("frames", "summary")
+        key: value
+        for key, value in {**old, "view_check": False, "remarks": []}.items()
+        if key not in ("frames", "summary")
     }
     for key in ("frames", "summary"):
         for before, after in zip(old[key], written[key], strict=True):

@@ -56,6 +56,19 @@ def test_predict_exits_3_after_a_bad_file(
     assert len(lines) == 3 and "unreadable" in lines[1] and "HC" in lines[0]
 
 
+def test_a_pair_and_remarks_on_the_command_line(
+    bundle_folder: Path, frame_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (frame_folder / "pixels.csv").write_text("filename,pixel_mm\nnone.png,0.2\n", encoding="utf-8")
+    assert main(["predict", str(bundle_folder), str(frame_folder), "--pixel-mm", "0.15,0.16", "--json"]) == 0
+    shown = capsys.readouterr()
+    document = json.loads(shown.out)
+    assert {tuple(entry["pixel_mm"]) for entry in document["frames"]} == {(0.15, 0.16)}
+    assert shown.err.splitlines() == [NO_CHECK, *document["remarks"]]
+    assert main(["predict", str(bundle_folder), str(frame_folder), "--region", "2"]) == 3
+    assert "only DICOM files have several" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -64,6 +77,7 @@ def test_predict_exits_3_after_a_bad_file(
         ["predict"],
         ["bench", "b"],
         ["predict", "b", "i", "--pixel-mm", "x"],
+        ["predict", "b", "i", "--pixel-mm", "0.1,0.1,0.1"],
         ["predict", "b", "i", "--orientation", "upside-down"],
     ],
 )

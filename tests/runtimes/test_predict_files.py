@@ -17,7 +17,7 @@ from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import BundleError, InputError, OutputError, UsageError
 from fetaledge_runtimes.frames.frame import Frame
 from fetaledge_runtimes.frames.read import read_frames
-from fetaledge_runtimes.predict_files import one_line, predict_files
+from fetaledge_runtimes.predict_files import exit_code, one_line, predict_files
 from fetaledge_runtimes.predict_summary import summary_line
 from fetaledge_runtimes.predictor import Predictor
 from fetaledge_runtimes.tasks.head import HEAD, hc_centile
@@ -262,3 +262,63 @@ def test_the_summary_looks_at_each_frame_once(
     document = predict_files(predictor, [frame_folder], pixel_mm=0.15)
     assert [s["source"] for s in document["summary"]] == [str(e["source"]) for e in document["frames"]]
     assert len(document["frames"]) == 40 and Compared.count <= 40
+
+
+def test_each_region_has_its_own_entry_name_and_summary(
+    predictor: Predictor, bright_frame: MakeFrame, tmp_path: Path
+) -> None:
+    pytest.importorskip("pydicom")
+    from .test_dicom import dataset, put, region
+
+    first, second = Ellipse(400, 270, 250, 190, 0), Ellipse(400, 270, 220, 180, 0)
+    screen = np.hstack([bright_frame(first).pixels, bright_frame(second).pixels])
+    left = region((0, 0, 799, 539), PhysicalDeltaX=0.015, PhysicalDeltaY=0.015)
+    right = region((800, 0, 1599, 539), PhysicalDeltaX=0.02, PhysicalDeltaY=0.02)
+    path = put(tmp_path / "dual.dcm", dataset(screen, left, right))
+    document = predict_files(predictor, [path], tmp_path / "out")
+    one, two = document["frames"]
+    assert (one["region"], two["region"]) == (1, 2) and one["spacing_from"] == two["spacing_from"] == "DICOM"
+    assert one["hc_mm"] == pytest.approx(first.circumference * 0.15, rel=0.01)
+    assert two["hc_mm"] == pytest.approx(second.circumference * 0.2, rel=0.01)
+    assert (one["mask"], two["mask"]) == ("dual_region1_mask.png", "dual_region2_mask.png")
+    assert [(s["region"], s["frames"], s["hc_mm_median"]) for s in document["summary"]] == [
+        (1, 1, one["hc_mm"]),
+        (2, 1, two["hc_mm"]),
+    ]
+    assert one_line(two, HEAD).startswith(f"{path} region 2  HC") and one_line(two, HEAD).endswith("spacing by DICOM")
+    (chosen,) = predict_files(predictor, [path], region=2)["frames"]
+    assert (chosen["region"], chosen["hc_mm"]) == (2, two["hc_mm"])
+    cine = put(tmp_path / "cine.dcm", dataset(np.stack([screen] * 3), left, right, NumberOfFrames=3))
+    document = predict_files(predictor, [cine], tmp_path / "more")
+    assert document["frames"][3]["mask"] == "cine_0001_region2_mask.png"
+    assert [(s["frames"], s["n"], s["verdict"]) for s in document["summary"]] == [(3, 3, "ok"), (3, 3, "ok")]
+    assert "cine.dcm region 1  median" in str(summary_line(document["summary"][0], HEAD))
+
+
+def test_a_cut_video_gives_its_whole_frames_and_the_error(predictor: Predictor, video: Path, tmp_path: Path) -> None:
+    data = video.read_bytes()
+    video.write_bytes(data[: len(data) * 4 // 5])
+    document = predict_files(predictor, [video], tmp_path / "out", pixel_mm=0.15)
+    *whole, last = document["frames"]
+    assert whole and {entry["status"] for entry in whole} <= {"ok", "no-scan"}
+    assert last["status"] == "unreadable" and "cut short" in last["message"]
+    assert exit_code(document) == 3 and (tmp_path / "out" / whole[0]["mask"]).is_file()
+
+
+def test_remarks_of_tables_and_files(predictor: Predictor, frame_folder: Path) -> None:
+    (frame_folder / "pixels.csv").write_text("filename,pixel_mm\na.png,0.15\nother.png,0.2\n", encoding="utf-8")
+    document = predict_files(predictor, [frame_folder / "a.png", frame_folder / "b.png"])
+    (remark,) = document["remarks"]
+    assert "names other.png, which match no file" in remark
+    first = document["frames"][0]
+    assert first["spacing_from"] == "pixels.csv" and one_line(first, HEAD).endswith("spacing by pixels.csv")
+
+
+def test_a_pair_of_numbers(predictor: Predictor, frame_folder: Path) -> None:
+    (frame_folder / "pixels.csv").unlink()
+    square, pair = (
+        predict_files(predictor, [frame_folder / "a.png"], pixel_mm=given)["frames"][0]
+        for given in (0.15, (0.15, 0.18))
+    )
+    assert pair["pixel_mm"] == [0.15, 0.18] and pair["spacing_from"] == "option"
+    assert 1.05 < pair["hc_mm"] / square["hc_mm"] < 1.2

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fetaledge_runtimes.errors import InputError
+from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.frames.read import read_frames
-from fetaledge_runtimes.frames.spacing import read_pixels, spacing_of
+from fetaledge_runtimes.frames.spacing import check_pixel_mm, parse_pixel_mm, read_pixels, spacing_of, unmatched_rows
 
 Spacing = tuple[float, float] | None
 
@@ -87,3 +87,67 @@ def test_numbers_of_a_row(pictures: Path) -> None:
     (pictures / "pixels.csv").write_text("filename,pixel_mm,hc_mm\na.png,0.1,200\n")
     row = read_pixels(pictures / "pixels.csv").row_of(pictures / "a.png")
     assert row is not None and (row.line, row.number("hc_mm"), spacing_of(row)) == (2, 200.0, (0.1, 0.1))
+
+
+@pytest.mark.parametrize(
+    "name", ["scan.1", "scan.1.png", "scan.1.jpg", "from/there/scan.1.png", r"C:\\scans\\scan.1.png"]
+)
+def test_a_row_names_its_file_in_full_or_by_its_stem(tmp_path: Path, name: str) -> None:
+    cv2.imwrite(str(tmp_path / "scan.1.png"), np.full((64, 80), 90, np.uint8))
+    (tmp_path / "pixels.csv").write_text(f"filename,pixel_mm\n{name},0.1\n", encoding="utf-8")
+    (frame,) = read_frames(tmp_path)
+    assert frame.pixel_mm == (0.1, 0.1) and unmatched_rows(tmp_path) == []
+
+
+def test_rows_that_match_no_file_are_told(pictures: Path) -> None:
+    rows = "".join(f"{name}.png,0.1\n" for name in "abcdefg")
+    (pictures / "pixels.csv").write_text("filename,pixel_mm\n" + rows, encoding="utf-8")
+    (remark,) = unmatched_rows(pictures)
+    assert "names c.png, d.png, e.png and 2 more, which match no file" in remark
+    (pictures / "pixels.csv").unlink()
+    assert unmatched_rows(pictures) == []
+
+
+@pytest.mark.parametrize("table", ["test_set_pixel_size.csv", "test_set_pixel_size_and_HC.csv"])
+def test_hc18s_tables_lie_one_folder_up(
+    pictures: Path, table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "test_set"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        (pictures / name).rename(folder / name)
+    (tmp_path / table).write_text("filename,pixel size(mm)\na.png,0.1\nb.png,9\n", encoding="utf-8")
+    (frame,) = read_frames(folder / "a.png")
+    assert (frame.pixel_mm, frame.spacing_from) == ((0.1, 0.1), table)
+    with pytest.raises(InputError, match=r"line 3: pixel size\(mm\) is 9"):
+        list(read_frames(folder))
+    monkeypatch.chdir(folder)
+    (frame,) = read_frames("a.png")
+    assert frame.pixel_mm == (0.1, 0.1)
+    (folder / "pixels.csv").write_text("filename,row_mm,column_mm\na.png,0.2,0.3\n", encoding="utf-8")
+    (frame,) = read_frames("a.png")
+    assert (frame.pixel_mm, frame.spacing_from) == ((0.2, 0.3), "pixels.csv")
+
+
+def test_the_table_beside_images_and_masks(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (pictures / "a.png").rename(tmp_path / "images" / "a.png")
+    (tmp_path / "pixels.csv").write_text("filename,pixel_mm\na,0.1\n", encoding="utf-8")
+    (frame,) = read_frames(tmp_path / "images")
+    assert frame.pixel_mm == (0.1, 0.1)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("0.2", 0.2), ("0.2,0.3", (0.2, 0.3)), ("0.2, 0.3", (0.2, 0.3))])
+def test_one_number_or_a_pair_on_the_command_line(text: str, expected: object) -> None:
+    assert check_pixel_mm(parse_pixel_mm(text)) == expected
+
+
+@pytest.mark.parametrize("text", ["x", "", "0.1,", "0.1,0.2,0.3", "0.1 0.2"])
+def test_what_is_no_pair(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_pixel_mm(text)
+
+
+def test_an_implausible_pair(pictures: Path) -> None:
+    with pytest.raises(UsageError, match="0.005 to 5 mm"):
+        read_frames(pictures, pixel_mm=(0.1, 50))

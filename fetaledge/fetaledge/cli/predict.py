@@ -19,6 +19,15 @@ from fetaledge.cli.options import (
     ThreadsOption,
 )
 from fetaledge.cli.output import deliver, say
+from fetaledge_runtimes.errors import UsageError
+from fetaledge_runtimes.frames.spacing import Given, parse_pixel_mm
+
+
+def _spacing(text: str) -> Given:
+    try:
+        return parse_pixel_mm(text)
+    except ValueError:
+        raise UsageError(f"--pixel-mm is {text!r}", "give a number or two, such as 0.15 or 0.15,0.2") from None
 
 
 def predict(
@@ -27,8 +36,16 @@ def predict(
         list[Path], typer.Argument(metavar="INPUT...", help="Pictures, videos, DICOM files, or folders of them.")
     ],
     pixel_mm: Annotated[
-        float | None,
-        typer.Option(help="Millimetres per pixel, in place of those that a file states.", rich_help_panel=DATA),
+        str | None,
+        typer.Option(
+            metavar="MM|ROW,COLUMN",
+            help="Millimetres per pixel, in place of those that a file states.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    region: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="B-mode region of DICOM files (default: all of them).", rich_help_panel=DATA),
     ] = None,
     ga_weeks: Annotated[
         float | None,
@@ -75,15 +92,16 @@ def predict(
         predictor,
         inputs,
         out,
-        pixel_mm=pixel_mm,
+        pixel_mm=None if pixel_mm is None else _spacing(pixel_mm),
+        region=region,
         ga_weeks=ga_weeks,
         orientation=None if orientation is None else orientation.value,
         bits=None if bits is None else int(bits.value),
         force=force,
         report=None if as_json else lambda entry: print(one_line(entry, predictor.task), flush=True),
     )
-    if predictor.view_remark:
-        say(predictor.view_remark)
+    for remark in filter(None, (predictor.view_remark, *document["remarks"])):
+        say(remark)
     deep = sorted({entry["bits"] for entry in document["frames"]} - {None, 8})
     if deep and bits is None:
         taken = " and ".join(map(str, deep))

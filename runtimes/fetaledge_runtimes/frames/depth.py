@@ -19,6 +19,8 @@ from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.frames.frame import Image
 
 STORED_BITS = (8, 10, 12, 16)
+ROWS_AT_ONCE = 256
+"""Some rows at a time: the arithmetic needs more memory than the picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +112,12 @@ def to_uint8(pixels: npt.NDArray[Any], bits: int | None = None) -> Image:
         bits: the depth; of 8 bits values stay as they are. If None it is that of these pixels, :func:`common_bits`.
     """
     depth = common_bits([Stored(pixels)]) if bits is None else bits
-    grey: Image
-    if depth <= 8:
-        grey = np.minimum(pixels, 255).astype(np.uint8)
-        return grey
-    scaled = pixels.astype(np.float32) * np.float32(255 / ((1 << depth) - 1))
-    grey = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    if depth <= 8 and pixels.dtype == np.uint8:
+        return pixels
+    grey: Image = np.empty(pixels.shape, np.uint8)
+    for first in range(0, len(pixels), ROWS_AT_ONCE):
+        rows = pixels[first : first + ROWS_AT_ONCE]
+        if depth > 8:
+            rows = np.rint(rows.astype(np.float32) * np.float32(255 / ((1 << depth) - 1)))
+        grey[first : first + ROWS_AT_ONCE] = np.minimum(rows, 255)
     return grey

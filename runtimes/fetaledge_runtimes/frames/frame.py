@@ -23,7 +23,9 @@ class Frame:
         source: the file it came from, as the user named it.
         index: its place in a video or cine, from 0.
         bits: the depth that its grey levels were scaled from; 8 where they are as stored.
-        spacing_from: what stated ``pixel_mm``: ``option``, ``pixels.csv`` or ``DICOM``; None where it is unknown.
+        spacing_from: what stated ``pixel_mm``, such as ``option``, ``pixels.csv`` or ``DICOM``; None if unknown.
+        region: which of a DICOM file's B-mode regions it is, from 1; None where there is one picture only.
+        remark: a sentence about the file for people, such as a spacing that it states and that was not taken; or None.
     """
 
     pixels: Image
@@ -32,6 +34,8 @@ class Frame:
     index: int = 0
     bits: int = 8
     spacing_from: str | None = None
+    region: int | None = None
+    remark: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

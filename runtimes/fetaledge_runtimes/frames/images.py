@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
 from io import BytesIO
@@ -16,13 +17,17 @@ from PIL.PngImagePlugin import ChunkStream
 from PIL.TiffImagePlugin import TiffImageFile
 
 from fetaledge_runtimes.errors import InputError
-from fetaledge_runtimes.frames.depth import Stored, common_bits, to_uint8
+from fetaledge_runtimes.frames.damage import breaks_off, check_whole, damage_said, raw_order
+from fetaledge_runtimes.frames.depth import ROWS_AT_ONCE, Stored, common_bits, to_uint8
 from fetaledge_runtimes.frames.frame import Image
+from fetaledge_runtimes.quiet import native_stderr_caught
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 MIN_SIDE = 32
 MAX_ASPECT = 10
-MAX_PIXELS = 64_000_000
+MAX_PIXELS = 25_000_000
+"""Of so large a frame a prediction takes less than 600 MB; phones take pictures of 12 and 24 megapixels."""
+MAX_FILE_BYTES = 256_000_000
 
 FORMATS: dict[str, bytes | tuple[bytes, ...]] = {
     "PNG": b"\x89PNG",
@@ -30,7 +35,9 @@ FORMATS: dict[str, bytes | tuple[bytes, ...]] = {
     "BMP": b"BM",
     "TIFF": (b"II", b"MM"),
 }
-PNG_LAST_CHECKSUM = b"\xaeB`\x82"
+PICTURE = re.compile(
+    rb"\x89PNG|\xff\xd8\xff|II[*+]\0|MM\0[*+]|BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL
+)
 TIFF_BITS, TIFF_MAX_VALUE = 258, 281
 
 # A damaged file is told to the caller by an InputError; OpenCV's own lines on stderr would tell it twice.
@@ -71,30 +78,42 @@ def read_stored(path: Path | str) -> Stored:
         InputError: missing, empty, cut short, not a picture, several pages, or no size an ultrasound frame has
             (:func:`check_size`).
     """
-    stored = read_coloured(path)
-    if stored.pixels.ndim == 3:
-        return Stored(cv2.cvtColor(stored.pixels, cv2.COLOR_BGR2GRAY), stored.bits)
-    return stored
+    return _read(Path(path), coloured=False)
 
 
 def read_coloured(path: Path | str) -> Stored:
     """As :func:`read_stored`, but what is coloured stays so: ``(H, W)`` grey or ``(H, W, 3)`` BGR."""
-    path = Path(path)
-    data = read_bytes(path)
+    return _read(Path(path), coloured=True)
+
+
+def _read(path: Path, *, coloured: bool) -> Stored:
+    data = read_bytes(path, MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise InputError(
+            f"{path} is above the limit of {MAX_FILE_BYTES // 1_000_000} MB for a picture",
+            "crop or shrink it to the ultrasound picture",
+        )
     try:
-        stored = _decode(data)
+        stored = _decode(data, coloured)
     except _Damaged as error:
         raise InputError(f"{path} {error}", "export or copy it again as PNG, JPEG, BMP or TIFF") from None
     check_size(stored.pixels.shape[0], stored.pixels.shape[1], str(path))
     return stored
 
 
+def is_picture(head: bytes) -> bool:
+    """Whether a file's first bytes are those of a PNG, JPEG, BMP or TIFF."""
+    return PICTURE.match(head) is not None
+
+
 def read_bytes(path: Path, count: int = -1) -> bytes:
-    """The content of a file that must hold some, or its first ``count`` bytes.
+    """The content of a regular file that must hold some, or its first ``count`` bytes.
 
     Raises:
-        InputError: it does not exist, is a folder, is empty or may not be read.
+        InputError: it does not exist, is a folder or a device, is empty or may not be read.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"{path} is no regular file", "name a file, not a device, a pipe or a socket")
     try:
         with path.open("rb") as stream:
             data = stream.read(count)
@@ -108,7 +127,7 @@ def read_bytes(path: Path, count: int = -1) -> bytes:
 
 
 def check_size(height: int, width: int, source: str) -> None:
-    """Refuse what cannot be an ultrasound frame: a side below 32, an aspect ratio above 10, more than 64 megapixels.
+    """Refuse what cannot be an ultrasound frame: a side below 32, an aspect ratio above 10, more than 25 megapixels.
 
     Raises:
         InputError: naming ``source`` and the size.
@@ -126,22 +145,42 @@ def check_size(height: int, width: int, source: str) -> None:
         )
 
 
-def _decode(data: bytes) -> Stored:
-    transparent, bits = _check(data)
+def _decode(data: bytes, coloured: bool) -> Stored:
+    transparent, bits, order = _check(data)
     encoded = np.frombuffer(data, np.uint8)
     flags = cv2.IMREAD_UNCHANGED if transparent else cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
     pixels: npt.NDArray[Any] | None
-    try:
-        pixels = cv2.imdecode(encoded, flags)
-    except cv2.error:
-        pixels = None
+    with native_stderr_caught() as said:
+        try:
+            pixels = cv2.imdecode(encoded, flags)
+        except cv2.error:
+            pixels = None
+    damage = damage_said(said)
+    if damage is not None:
+        raise _Damaged(f"is damaged or cut short ({damage})")
     if pixels is None or pixels.size == 0:
         raise _Damaged("cannot be decoded: it is damaged, or of a kind of its format that OpenCV does not know")
     if pixels.dtype not in (np.uint8, np.uint16):
         raise _Damaged(f"holds {pixels.dtype} values where 8-bit or 16-bit grey levels were expected")
-    if pixels.ndim == 3 and pixels.shape[2] == 4:
-        pixels = _on_black(pixels)
-    return Stored(pixels, bits if pixels.dtype == np.uint16 else None)
+    if order and breaks_off(_to_grey(pixels)[::order]):
+        raise _Damaged("is damaged or cut short (its last bytes are zeros, from the middle of a row on)")
+    found = _opaque(pixels) if coloured else _to_grey(pixels)
+    return Stored(found, bits if found.dtype == np.uint16 else None)
+
+
+def _to_grey(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Grey (H, W), colours (H, W, 3) or with transparency (H, W, 4) as grey, some rows at a time: these take memory."""
+    if pixels.ndim == 2:
+        return pixels
+    grey = np.empty(pixels.shape[:2], pixels.dtype)
+    for top in range(0, len(pixels), ROWS_AT_ONCE):
+        rows = pixels[top : top + ROWS_AT_ONCE]
+        grey[top : top + ROWS_AT_ONCE] = cv2.cvtColor(_opaque(rows), cv2.COLOR_BGR2GRAY)
+    return grey
+
+
+def _opaque(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return _on_black(pixels) if pixels.ndim == 3 and pixels.shape[2] == 4 else pixels
 
 
 def _on_black(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -151,8 +190,11 @@ def _on_black(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return blended
 
 
-def _check(data: bytes) -> tuple[bool, int | None]:
-    """Refuse what is damaged, too large or of several pages; (whether it is transparent, the depth it states)."""
+def _check(data: bytes) -> tuple[bool, int | None, int]:
+    """Refuse what is damaged, too large or of several pages; (is it transparent, the depth it states, its order).
+
+    The order is that of :func:`raw_order`.
+    """
     stream = BytesIO(data)
     try:
         with _WARNINGS, warnings.catch_warnings():
@@ -169,23 +211,16 @@ def _check(data: bytes) -> tuple[bool, int | None]:
         raise _Damaged("is a TIFF of several pages where one was expected (give a cine as video, DICOM or folder)")
     transparent = image.format == "PNG" and (image.mode in ("LA", "RGBA") or "transparency" in image.info)
     try:
-        return transparent, _whole(image, stream)
+        check_whole(image, stream)
+        return transparent, _stated_bits(image, stream), raw_order(image, data)
     except Exception as error:
         raise _Damaged(f"is damaged or cut short ({error})") from None
 
 
-def _whole(image: Pillow.Image, stream: BytesIO) -> int | None:
-    """Raise where a file breaks off or a checksum is wrong, which OpenCV may pass over; the depth that it states."""
+def _stated_bits(image: Pillow.Image, stream: BytesIO) -> int | None:
     if image.format == "PNG":
-        image.verify()
-        if stream.read(4) != PNG_LAST_CHECKSUM:  # verify() stops before it
-            raise OSError("the PNG ends before its last checksum")
         return _significant_bits(stream)
-    if isinstance(image, TiffImageFile):
-        return _tiff_bits(image)  # OpenCV gives no picture where a strip is missing
-    image.draft("L", (1, 1))  # JPEG: decode an eighth of the size
-    image.load()
-    return None
+    return _tiff_bits(image) if isinstance(image, TiffImageFile) else None
 
 
 def _significant_bits(stream: BytesIO) -> int | None:

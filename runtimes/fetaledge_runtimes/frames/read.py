@@ -3,49 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames import dicom, images, video
 from fetaledge_runtimes.frames.depth import Depth
 from fetaledge_runtimes.frames.frame import Frame
-from fetaledge_runtimes.frames.spacing import OPTION, SPACING_FILE, Spacing, check_pixel_mm, read_pixels, spacing_of
-from fetaledge_runtimes.frames.tables import Table
+from fetaledge_runtimes.frames.kinds import kind_of
+from fetaledge_runtimes.frames.spacing import Given, check_pixel_mm, given_size, size_in_tables
 
 HC18_OUTLINE = "_Annotation"
 
 
 def read_frames(
-    path: Path | str, pixel_mm: float | tuple[float, float] | None = None, bits: int | Depth | None = None
+    path: Path | str,
+    pixel_mm: Given | None = None,
+    bits: int | Depth | None = None,
+    region: int | None = None,
 ) -> Iterator[Frame]:
     """Yield the frames of a PNG, JPEG, BMP or TIFF, a video, a DICOM file (single or cine), or a folder of these.
 
     A folder is read in the order of its file names; its sub-folders, hidden files, files of other kinds and the
     outlines of HC18 (``X_Annotation.png`` beside ``X.png``) are left out. Frames are decoded as they are asked for.
-    DICOM is told by its suffix (.dcm, .dicom) or its magic bytes, the others by their suffix.
+    A file's kind is told by its content, and by its suffix only where the content is of no known kind.
 
     Args:
         path: of the file or folder.
         pixel_mm: spacing in mm, one number or (row, column); it takes the place of what a file says. Without it DICOM
-            files have their own, and pictures what a ``pixels.csv`` beside them says of them.
+            files have their own, and others what a table says of them: ``pixels.csv`` beside them, or HC18's own one
+            folder up. Each frame's ``spacing_from`` says which. For pixels that a DICOM file says are not square, one
+            number is the distance of the rows; for a video it is that of the picture as players show it.
         bits: depth (8, 10, 12 or 16) of pictures stored in 16 bits. Without it all pictures of a folder share one: the
             depth that they state, or the smallest that holds the brightest of them. Each frame's ``bits`` says which
             was taken. DICOM files state their own.
+        region: which B-mode region of a DICOM file to read, from 1; without it each is a frame of its own.
 
     Raises:
         UsageError: ``pixel_mm`` is not within 0.005 to 5 mm, or ``bits`` is another number.
         InputError: the file or folder is missing, of no kind that can be read, or holds none; while iterating, that a
-            file is damaged or is no ultrasound frame.
+            file is damaged, is no ultrasound frame or has no such region.
     """
-    spacing = None if pixel_mm is None else check_pixel_mm(pixel_mm)
+    given = None if pixel_mm is None else check_pixel_mm(pixel_mm)
     files = list_files(Path(path))
-    return _frames(files, spacing, bits if isinstance(bits, Depth) else depth_of(files, bits))
+    return _frames(files, given, bits if isinstance(bits, Depth) else depth_of(files, bits), region)
 
 
 def depth_of(files: Sequence[Path], bits: int | None = None) -> Depth:
     """The depth that the pictures among some files share; see :class:`Depth`. Raises UsageError for other ``bits``."""
-    return Depth([path for path in files if path.suffix.lower() in images.SUFFIXES], images.read_stored, bits)
+    return Depth([path for path in files if kind_of(path) == "image"], images.read_stored, bits)
 
 
 def list_files(path: Path) -> list[Path]:
@@ -57,10 +62,12 @@ def list_files(path: Path) -> list[Path]:
     if not path.is_dir():
         if not path.exists():
             raise InputError(f"{path} does not exist", "check the name")
-        if _kind(path) is None:
+        if not path.is_file():
+            raise InputError(f"{path} is no regular file", "name a file, not a device, a pipe or a socket")
+        if kind_of(path) is None:
             raise InputError(
                 f"{path} is of no kind that can be read",
-                "give a PNG, JPEG, BMP, TIFF, MP4, AVI, MOV, MKV, WebM or DICOM file, or a folder of them",
+                f"give a PNG, JPEG, BMP, TIFF or DICOM file, a video ({video.FORMATS}), or a folder of them",
             )
         return [path]
     try:
@@ -71,7 +78,7 @@ def list_files(path: Path) -> list[Path]:
         entry
         for entry in entries
         if not entry.name.startswith(".") and entry.name != "DICOMDIR" and not _is_outline(entry)
-        if entry.is_file() and _kind(entry) is not None
+        if kind_of(entry) is not None
     ]
     if not files:
         raise InputError(
@@ -85,35 +92,17 @@ def _is_outline(path: Path) -> bool:
     return stem != path.stem and path.with_stem(stem).exists()
 
 
-def _kind(path: Path) -> str | None:
-    suffix = path.suffix.lower()
-    if suffix in dicom.SUFFIXES or dicom.has_magic(path):
-        return "dicom"
-    if suffix in video.SUFFIXES:
-        return "video"
-    return "image" if suffix in images.SUFFIXES else None
-
-
-def _frames(files: Sequence[Path], pixel_mm: Spacing | None, depth: Depth) -> Iterator[Frame]:
-    tables = cache(read_pixels)
+def _frames(files: Sequence[Path], pixel_mm: Given | None, depth: Depth, region: int | None) -> Iterator[Frame]:
     for path in files:
-        kind = _kind(path)
+        kind = kind_of(path)
         if kind == "dicom":
-            yield from dicom.read_dicom(path, pixel_mm)
-        elif kind == "video":
+            yield from dicom.read_dicom(path, pixel_mm, region)
+            continue
+        if region not in (None, 1):
+            raise InputError(f"{path} has no region {region}: only DICOM files have several", "leave --region out")
+        if kind == "video":
             yield from video.read_video(path, pixel_mm)
         else:
-            spacing = pixel_mm or _stated(tables(path.parent / SPACING_FILE), path)
-            source = OPTION if pixel_mm else SPACING_FILE if spacing else None
+            size = size_in_tables(path) if pixel_mm is None else given_size(pixel_mm)
             pixels, bits = depth.scale(images.read_stored(path), path)
-            yield Frame(pixels, spacing, str(path), bits=bits, spacing_from=source)
-
-
-def _stated(table: Table, path: Path) -> Spacing | None:
-    """The spacing that ``pixels.csv`` states of a picture. Raises InputError for an unusable cell."""
-    row = table.row_of(path)
-    try:
-        return spacing_of(row) if row else None
-    except ValueError as error:
-        line = row.line if row else 0
-        raise InputError(f"{table.path} line {line}: {error}", "correct the cell, or leave it empty") from None
+            yield Frame(pixels, size.mm, str(path), bits=bits, spacing_from=size.stated_by)

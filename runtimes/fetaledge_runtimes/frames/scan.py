@@ -21,6 +21,8 @@ comes from the scanner: two of 1662 real frames (HC18, PSFHS, five African count
 PANEL = 0.3
 """A patch of this share of the largest one's area is another panel, and letters are not."""
 LEAST_PX = 48
+BLOCKS_AT_ONCE = 8
+"""Rows of blocks at a time: as float64 a picture takes eight times its memory."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,12 @@ def find_scan(pixels: Image) -> Box | None:
     rows, columns = height // block, width // block
     if min(rows, columns) < 4:
         return None
-    whole = pixels[: rows * block, : columns * block].astype(np.float64)  # float32 loses the variance of large blocks
-    mean, square = (
-        cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_AREA) for plane in (whole, whole * whole)
-    )
+    mean, square = np.empty((rows, columns)), np.empty((rows, columns))
+    for first in range(0, rows, BLOCKS_AT_ONCE):
+        after = min(first + BLOCKS_AT_ONCE, rows)
+        part = pixels[first * block : after * block, : columns * block].astype(np.float64)  # float32 loses the variance
+        for plane, values in ((mean, part), (square, part * part)):
+            plane[first:after] = cv2.resize(values, (columns, after - first), interpolation=cv2.INTER_AREA)
     textured = (square - mean * mean > TEXTURE**2).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(textured, connectivity=8)
     if count < 2:

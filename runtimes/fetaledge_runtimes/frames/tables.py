@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from fetaledge_runtimes.errors import InputError
 
@@ -62,15 +62,16 @@ class Table:
 
         So ``a.png`` or plain ``a`` in a table also stands for an ``a.jpg``, unless there is an ``a.png`` too.
         """
-        if image.name in self.rows:
-            return self.rows[image.name]
+        for name in (image.name, image.stem):
+            if name in self.rows:
+                return self.rows[name]
         alike = [row for row in self._by_stem.get(image.stem, []) if not image.with_name(row.filename).exists()]
         return alike[0] if len(alike) == 1 else None
 
-    @property
-    def stems(self) -> set[str]:
-        """Stems of all files that the table names."""
-        return set(self._by_stem)
+    def unmatched(self, images: Iterable[Path]) -> list[str]:
+        """The names of the rows that :meth:`row_of` gives for none of these files."""
+        used = {row.filename for row in map(self.row_of, images) if row}
+        return [name for name in self.rows if name not in used]
 
     @cached_property
     def _by_stem(self) -> dict[str, list[Row]]:
@@ -110,7 +111,7 @@ def read_table(path: Path, required: Sequence[str] = (), optional: Sequence[str]
             for given in reader:
                 cells = {column: (given.get(column) or "").strip() for column in (FILENAME, *columns)}
                 if any(cells.values()):
-                    _add(rows, Row(reader.line_num, Path(cells.pop(FILENAME)).name, cells), path)
+                    _add(rows, Row(reader.line_num, PureWindowsPath(cells.pop(FILENAME)).name, cells), path)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a table: {error}", HINT) from error
     return Table(path, tuple(header), rows)

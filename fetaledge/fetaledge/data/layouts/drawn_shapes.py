@@ -57,7 +57,7 @@ class DrawnShapes(Dataset):
     def scan(self) -> tuple[Item, ...]:
         table = read_pixels(self.folder / SPACING_FILE)
         self.drawings: dict[str, Drawing] = {}
-        items = []
+        items, images = [], []
         for drawing in self.read_drawings():
             image = self._find(drawing)
             stem = PurePosixPath(drawing.image).stem
@@ -68,11 +68,12 @@ class DrawnShapes(Dataset):
                 self.problems.append(Problem(drawing.image, f"has a namesake in {self.drawings[stem].source.name}"))
                 continue
             self.drawings[stem] = drawing
+            images.append(image)
             try:
                 items.append(item_of_row(stem, image, drawing.source, table.row_of(image)))
             except ValueError as error:
                 self.problems.append(Problem(f"{SPACING_FILE}: {stem}", str(error)))
-        for stem in sorted(table.stems - set(self.drawings)):
+        for stem in sorted(Path(name).stem for name in table.unmatched(images)):
             self.problems.append(Problem(f"{SPACING_FILE}: {stem}", "has a row and no annotated image"))
         return tuple(sorted(items, key=lambda item: item.name))
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from fetaledge.data.dataset import Dataset, Item, Problem
 from fetaledge.data.mask_picture import fill_outline, read_mask_picture
 from fetaledge_runtimes.frames.frame import Image
-from fetaledge_runtimes.frames.spacing import plausible_mm
+from fetaledge_runtimes.frames.spacing import HC18_COLUMN, plausible_mm
 from fetaledge_runtimes.frames.tables import Row, read_table
 from fetaledge_runtimes.tasks.head import HEAD
 
 IMAGES = "training_set"
 TABLE = "training_set_pixel_size_and_HC.csv"
-PIXEL, CIRCUMFERENCE = "pixel size(mm)", "head circumference (mm)"
+PIXEL, CIRCUMFERENCE = HC18_COLUMN, "head circumference (mm)"
 LABEL_END = "_Annotation.png"
 
 

@@ -42,8 +42,8 @@ class PairedFolders(Dataset):
         if self.images_optional:
             images = {stem: self.folder / self.IMAGES / label.name for stem, label in labels.items()} | images
         table = self.read_table(self.folder / self.TABLE)
-        for stem in sorted(table.stems - set(images) - {image.stem for image in images.values()}):
-            self.problems.append(Problem(f"{self.TABLE}: {stem}", "has a row and no image"))
+        for name in sorted(table.unmatched(images.values())):
+            self.problems.append(Problem(f"{self.TABLE}: {Path(name).stem}", "has a row and no image"))
         for stem in sorted(set(labels) - set(images)):
             self.problems.append(
                 Problem(f"{self.LABELS}/{labels[stem].name}", f"has no image {self.IMAGES}/{stem}{self._ending()}")
