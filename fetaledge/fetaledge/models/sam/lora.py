@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from fetaledge.models.sam.checkpoint import read_file
+from fetaledge.models.checkpoint import read_checkpoint, without_prefix
 from fetaledge.models.sam.names import published_name
 from fetaledge.models.sam.network import PromptlessSam
 from fetaledge.models.tensors import check_fit, read_tensors
@@ -152,7 +152,7 @@ def read_samed(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         InputError: it is not such a file; a whole SAM and peft's format are named as such.
     """
-    tensors = read_file(path)
+    tensors, _ = without_prefix(read_checkpoint(path), "w_a_000", path)
     first = tensors.get("w_a_000")
     if first is None or first.ndim != 2:
         if any(name.startswith("image_encoder.") for name in tensors):
