@@ -110,7 +110,7 @@ def test_no_code_runs(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="without running code"):
         read_checkpoint(path)
     torch.save({"model": weights(), "extra": Harmful(os.mkdir, str(witness))}, path)
-    with pytest.raises(InputError, match="without running code .*posix.mkdir .* is blocked") as caught:
+    with pytest.raises(InputError, match="without running code .it calls posix.mkdir") as caught:
         read_checkpoint(path)
     assert "\n" not in str(caught.value)
     assert not witness.exists()

@@ -341,7 +341,7 @@ def test_code_in_a_checkpoint_does_not_run(tmp_path: Path) -> None:
 
     path, witness = tmp_path / "sam.pth", tmp_path / "opened"
     torch.save({"image_encoder.pos_embed": Harmful(witness)}, path)
-    with pytest.raises(InputError, match="not a whole PyTorch checkpoint .*posix.mkdir .* is blocked"):
+    with pytest.raises(InputError, match="not a whole PyTorch checkpoint .* .it calls posix.mkdir"):
         SamBase.read(path)
     path.write_bytes(pickle.dumps(Harmful(witness)))
     for name in ("sam.pth", "sam.safetensors"):

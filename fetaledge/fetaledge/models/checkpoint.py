@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -147,6 +148,5 @@ def _items(held: Any) -> Iterable[tuple[str, Any]]:
 
 
 def _reason(error: Exception) -> str:
-    text = str(error).strip()
-    blocked = "whose module " in text and "is blocked" in text
-    return text.splitlines()[0] if blocked else type(error).__name__
+    blocked = re.search(r"GLOBAL (\S+) whose module \S+ is blocked", str(error))
+    return f"it calls {blocked[1]}" if blocked else type(error).__name__
