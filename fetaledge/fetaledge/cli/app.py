@@ -16,6 +16,7 @@ from fetaledge.cli import (
     devices,
     evaluate,
     export,
+    import_network,
     inspect,
     merge,
     predict,
@@ -60,6 +61,7 @@ def _options(
 
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
+app.command(name="import")(import_network.import_network)
 for command in (
     evaluate.evaluate,
     export.export,

@@ -18,7 +18,6 @@ Tensors = dict[str, torch.Tensor]
 WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "module", "weights")
 """Keys that training scripts put a network's tensors under, the surest first."""
 DEEPEST = 4
-DAMAGED = "copy it again, or save it where it came from: torch.save(model.state_dict(), name)"
 
 
 class StandIn:
@@ -64,7 +63,8 @@ def read_checkpoint(path: Path) -> Tensors:
         raise
     except Exception as error:  # a damaged pickle raises anything
         raise InputError(
-            f"{path} is not a whole PyTorch checkpoint that can be read without running code ({_reason(error)})", DAMAGED
+            f"{path} is not a whole PyTorch checkpoint that can be read without running code ({_reason(error)})",
+            "copy it again, or save it where it came from: torch.save(model.state_dict(), name)",
         ) from error
     if not tensors:
         raise InputError(f"{path} holds no named tensors", "save the network's state_dict")
@@ -118,7 +118,9 @@ def _tensors_in(held: Any, path: Path, depth: int) -> Tensors:
         return own
     inner = {name: value for name, value in held.items() if isinstance(name, str) and name not in own}
     for names in (WRAPPERS, [name for name in inner if name not in WRAPPERS]):
-        found = {name: given for name in names if name in inner and (given := _tensors_in(inner[name], path, depth - 1))}
+        found = {
+            name: given for name in names if name in inner and (given := _tensors_in(inner[name], path, depth - 1))
+        }
         if len(found) > 1 and names is not WRAPPERS:
             raise InputError(
                 f"{path} holds several sets of tensors: {', '.join(found)}", "save the state_dict of the network alone"
