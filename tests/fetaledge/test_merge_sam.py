@@ -294,5 +294,4 @@ def test_a_base_beside_an_optimiser(key: str, samed_file: Path, sam_base: Path, 
     torch.save(held, tmp_path / "wrapped.pth")
     for name, base in (("a.pth", sam_base), ("b.pth", tmp_path / "wrapped.pth")):
         merge(samed_file, tmp_path / name, **{**PLAIN, "base": str(base)})
-    plain, wrapped = (torch.load(tmp_path / name, weights_only=True) for name in ("a.pth", "b.pth"))
-    assert set(plain) == set(wrapped) and all(torch.equal(plain[name], wrapped[name]) for name in plain)
+    assert (tmp_path / "a.pth").read_bytes() == (tmp_path / "b.pth").read_bytes()

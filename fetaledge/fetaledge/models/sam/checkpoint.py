@@ -120,7 +120,8 @@ def write_published(path: Path, network: PromptlessSam) -> None:
         if path.suffix == ".safetensors":
             save_file(tensors, partial)
         else:
-            torch.save(tensors, partial)
+            with partial.open("wb") as stream:  # a file's name would become a part of its content
+                torch.save(tensors, stream)
 
 
 def resize_positions(tensors: Tensors, old: SamShape, new: SamShape) -> Tensors:

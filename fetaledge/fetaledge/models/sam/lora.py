@@ -17,6 +17,7 @@ from fetaledge.models.checkpoint import read_checkpoint, without_prefix
 from fetaledge.models.sam.names import published_name
 from fetaledge.models.sam.network import PromptlessSam
 from fetaledge.models.tensors import check_fit, read_tensors
+from fetaledge.models.torchvision_stub import make_torchvision_importable
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.files import atomic_path, read_json, write_json
 
@@ -172,6 +173,7 @@ def read_foreign_config(folder: Path) -> Any:
         InputError: it cannot be read, is of another kind of adapter, was trained on a base that was changed before, or
             is a fold's of a run.
     """
+    make_torchvision_importable()
     from peft import LoraConfig
 
     stated = read_json(folder / CONFIG, "adapter")

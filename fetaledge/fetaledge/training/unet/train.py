@@ -178,10 +178,11 @@ def _architecture(recipe: Recipe, init: Start | None, strategy: Strategy, task: 
 
 
 def _network(architecture: Architecture, recipe: Recipe, init: Start | None, progress: Callable[[str], None]) -> Any:
+    earlier = None if init is None else init.network()
     torch.manual_seed(recipe.seed)
     network = architecture.build(recipe.encoder_weights)
-    if init is not None:
-        fresh = load_body(network, init.network())
+    if init is not None and earlier is not None:
+        fresh = load_body(network, earlier)
         if fresh:
             progress(
                 f"{init.name} is for the task {init.task.name!r}: {', '.join(fresh)} start from random values instead"
