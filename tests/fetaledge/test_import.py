@@ -383,7 +383,9 @@ def test_an_imported_network_goes_all_the_way(fetaledge: Command, phantoms: Path
     assert "imported from fpn.ckpt" in shown and unknown in shown
     assert unknown in ran("evaluate", bundle, "--data", phantoms, "--variant", "onnx-fp32").stderr
     ran("predict", bundle, next((phantoms / "training_set").glob("*_HC.png")), "--variant", "tflite-int8")
-    timed = fetaledge("benchmark", bundle, "--data", phantoms, "--run", run, "--samples", 2, "--rounds", 1, "--variant", "tflite-int8")
+    timed = fetaledge(
+        "benchmark", bundle, "--data", phantoms, "--run", run, "--samples", 2, "--rounds", 1, "--variant", "tflite-int8"
+    )
     assert timed.returncode in (0, 5) and unknown in timed.stderr, timed.stderr
     student = tmp_path / "student"
     ran("train", "unet", "--data", phantoms, "--out", student, "--init", run, "--teacher", run, "--strategy", "all",

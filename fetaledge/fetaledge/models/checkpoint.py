@@ -151,4 +151,6 @@ def _items(held: Any) -> Iterable[tuple[str, Any]]:
 
 def _reason(error: Exception) -> str:
     blocked = re.search(r"GLOBAL (\S+) whose module \S+ is blocked", str(error))
+    if "torchscript" in str(error).lower():
+        return "it is a TorchScript program"
     return f"it calls {blocked[1]}" if blocked else type(error).__name__

@@ -33,7 +33,7 @@ class SegmentationModule(lightning.LightningModule):
         network: nn.Module,
         *,
         classes: int,
-        channels: int,
+        channels: int = 3,
         scale: float,
         offset: float,
         learning_rate: float,
