@@ -103,6 +103,7 @@ def test_every_form_gives_the_same_run(form: str, unet: nn.Module, grey: Any, tm
     np.testing.assert_allclose(logits(run, grey), expected(unet, grey), atol=1e-4)
 
 
+@pytest.mark.integration
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 def test_a_checkpoint_of_lightning(unet: nn.Module, grey: Any, tmp_path: Path, fetaledge: Command) -> None:
     """As segmentation_models_pytorch's own example writes it: the network is ``model``, mean and std are buffers."""
@@ -206,6 +207,7 @@ def test_the_device_sees_what_training_saw(
     assert bool(run.document.architecture.mean) == (len(seen_mean) == 3)
 
 
+@pytest.mark.integration
 def test_outputs_and_channels(grey: Any, tmp_path: Path) -> None:
     import torch
 
@@ -288,6 +290,7 @@ def test_mean_and_std_that_do_not_fit() -> None:
 HUBS = ("tu-hf-hub:owner/model", "tu-hf_hub:owner/model", "hf-hub:owner/model", "tu-local-dir:/tmp", "tu-owner/model")
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("encoder", HUBS)
 def test_no_name_of_an_encoder_fetches(
     encoder: str, unet: nn.Module, phantoms: Path, tmp_path: Path, call: Any, monkeypatch: pytest.MonkeyPatch
