@@ -99,6 +99,8 @@ def _plain(value: Any) -> str:
         return "; ".join(f"{key} {_plain(inner)}" for key, inner in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_plain, value))
+    if value is None:
+        return "unknown"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from fetaledge_runtimes.broken_pipe import ending_with_the_reader
 from fetaledge_runtimes.errors import FetalEdgeError
 from fetaledge_runtimes.quiet import quiet
 
@@ -14,18 +15,19 @@ INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code of ``errors.py``, or 130 after Ctrl-C."""
+    """Run one command; the exit code of ``errors.py``, 130 after Ctrl-C, or 141 where nobody reads the output."""
     quiet()
-    options = _parser().parse_args(arguments)
-    try:
-        code: int = options.command(options)
-        return code
-    except FetalEdgeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+    with ending_with_the_reader():
+        options = _parser().parse_args(arguments)
+        try:
+            code: int = options.command(options)
+            return code
+        except FetalEdgeError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return error.exit_code
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -106,7 +106,9 @@ class Manifest(Document, kw_only=True, frozen=True):
             BundleError: no such file, an unknown schema, a missing or ill-typed key.
         """
         path = folder / MANIFEST
-        if not folder.is_dir() or not path.is_file():
+        if not folder.exists():
+            raise BundleError(f"{folder} does not exist", "pass the folder that fetaledge export wrote")
+        if not path.is_file():
             raise BundleError(
                 f"{folder} is not a bundle: it holds no {MANIFEST}", "pass the folder that fetaledge export wrote"
             )

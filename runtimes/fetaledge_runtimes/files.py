@@ -63,6 +63,8 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         yield partial
         partial.chmod(0o644)  # some writers put a file of their own in its place
         partial.replace(path)
+    except BrokenPipeError:  # of who reads the output
+        raise
     except OSError as error:
         raise _refusal(path, error) from error
     finally:
@@ -92,6 +94,8 @@ def atomic_folder(path: Path | str, *, force: bool = False, marker: str | None =
             _replace_folder(partial, path)
         else:
             partial.rename(path)
+    except BrokenPipeError:  # of who reads the output
+        raise
     except OSError as error:
         raise _refusal(path, error) from error
     finally:

@@ -131,7 +131,7 @@ class Predictor:
             raise BundleError(f"{bundle.folder}: {error.message}", error.hint) from None
         chosen = bundle.variant(variant)
         cv2.setNumThreads(threads)
-        engine = open_engine(chosen.format, bundle.model_path(chosen), threads)
+        engine = open_engine(chosen.format, bundle.model_path(chosen), threads, chosen.engine_oldest)
         view = None if manifest.view is None else ViewCheck.read(bundle.folder / manifest.view)
         self._set(engine, (manifest.input.height, manifest.input.width), task, chosen.name, view=view)
 

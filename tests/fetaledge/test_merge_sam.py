@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -182,3 +183,115 @@ def test_what_is_no_adapter(samed_file: Path, sam_base: Path, tmp_path: Path) ->
     with pytest.raises(UsageError, match="ends in neither .pth nor .safetensors"):
         merge(samed_file, tmp_path / "merged.onnx", **{**PLAIN, **base})
     assert not list(tmp_path.iterdir())
+
+
+def peft_adapter(folder: Path, **changed: Any) -> tuple[Path, Path, Any]:
+    """A SamModel and a LoRA on it as transformers and peft save them: (base, adapter, the adapted model)."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from fetaledge.models.sam.network import SHAPES, transformers_sam
+
+    base, adapter = folder / "base", folder / "adapter"
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"):
+        torch.manual_seed(3)
+        model = transformers_sam(SHAPES["tiny"])
+        model.save_pretrained(base)
+        adapted = get_peft_model(model, LoraConfig(**{"r": 16, "lora_alpha": 32, "target_modules": ["qkv"], **changed}))
+        for name, parameter in adapted.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(parameter, std=0.02)
+        adapted.save_pretrained(adapter)
+    return base, adapter, adapted
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"use_rslora": True},
+        {"use_dora": True},
+        {"rank_pattern": {"layers.1.attn.qkv": 4}, "alpha_pattern": {"layers.0.attn.qkv": 8}},
+        {"target_modules": ["qkv", "lin1", "proj_in"], "modules_to_save": ["no_mask_embed"]},
+    ],
+    ids=lambda changed: "-".join(changed) or "plain",
+)
+def test_an_adapter_of_peft_as_peft_merges_it(changed: dict[str, Any], tmp_path: Path) -> None:
+    import torch
+
+    from fetaledge.models.sam.checkpoint import SamBase
+    from fetaledge.models.sam.names import published_name
+    from fetaledge.workflows.merge_sam import merge
+
+    base, adapter, adapted = peft_adapter(tmp_path, **changed)
+    before = SamBase.read(base).tensors
+    out = tmp_path / "merged.pth"
+    merge(adapter, out, **{**PLAIN, "base": str(base)})
+    merged = torch.load(out, weights_only=True)
+    if not changed:
+        from safetensors.torch import load_file
+
+        lora = load_file(adapter / "adapter_model.safetensors")
+        prefix = "base_model.model.vision_encoder.layers.0.attn.qkv.lora_"
+        name = "image_encoder.blocks.0.attn.qkv.weight"
+        by_hand = before[name] + 2 * lora[f"{prefix}B.weight"] @ lora[f"{prefix}A.weight"]
+        torch.testing.assert_close(merged[name], by_hand, atol=1e-6, rtol=0)
+    theirs = {
+        published_name(name): tensor
+        for name, tensor in adapted.merge_and_unload().state_dict().items()
+        if not name.startswith("shared_image_embedding.")
+    }
+    assert set(merged) == set(theirs)
+    for name, tensor in theirs.items():
+        torch.testing.assert_close(merged[name], tensor, atol=1e-6, rtol=0)
+    assert any((merged[name] - before[name]).abs().max() > 1e-3 for name in merged)
+    merge(adapter / "adapter_model.safetensors", out, **{**PLAIN, "base": str(base), "force": True})
+    again = torch.load(out, weights_only=True)
+    assert all(torch.equal(again[name], tensor) for name, tensor in merged.items())
+
+
+@pytest.mark.integration
+def test_adapters_of_peft_that_are_refused(sam_base: Path, tmp_path: Path) -> None:
+    from fetaledge.workflows.merge_sam import merge
+
+    base, adapter, _ = peft_adapter(tmp_path)
+    config = adapter / "adapter_config.json"
+    written = json.loads(config.read_text())
+    plain = {**PLAIN, "base": str(base)}
+    for stated, changed, error, said in (
+        ({}, {"base": None}, UsageError, "is an adapter, not a run; give its SAM with --base"),
+        ({}, {"fold": 1}, UsageError, "leave --fold out"),
+        ({}, {"base": "random:small"}, InputError, "lacks .*layers.2.* not a checkpoint of this base's adapter"),
+        ({"peft_type": "IA3"}, {}, InputError, "is of the kind IA3, and LORA alone is merged"),
+        ({"init_lora_weights": "pissa"}, {}, InputError, "init_lora_weights pissa, which changes the base"),
+        ({"r": 8}, {}, InputError, r"lora_A.weight of \(16, 64\) where"),
+        ({"target_modules": ["nothing"]}, {}, InputError, "does not fit this base"),
+        ({"r": "many"}, {}, InputError, "adapter_config.json|does not fit"),
+    ):
+        config.write_text(json.dumps({**written, **stated}))
+        with pytest.raises(error, match=said) as caught:
+            merge(adapter, tmp_path / "merged.pth", **{**plain, **changed})
+        assert "\n" not in str(caught.value), said
+    config.write_text(json.dumps(written))
+    (adapter / "adapter_model.safetensors").unlink()
+    with pytest.raises(InputError, match="adapter_model.safetensors does not exist"):
+        merge(adapter, tmp_path / "merged.pth", **plain)
+    assert not (tmp_path / "merged.pth").exists()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("key", ["model", "state_dict", "model_state"])
+def test_a_base_beside_an_optimiser(key: str, samed_file: Path, sam_base: Path, tmp_path: Path) -> None:
+    """As a training script saved it, under a prefix: the same file as of the plain base."""
+    import torch
+
+    from fetaledge.workflows.merge_sam import merge
+
+    state = torch.load(sam_base, weights_only=True)
+    prefix = "module." if key == "model" else ""
+    held = {key: {prefix + name: tensor for name, tensor in state.items()}, "optimizer": {"state": {}}, "epoch": 7}
+    torch.save(held, tmp_path / "wrapped.pth")
+    for name, base in (("a.pth", sam_base), ("b.pth", tmp_path / "wrapped.pth")):
+        merge(samed_file, tmp_path / name, **{**PLAIN, "base": str(base)})
+    assert (tmp_path / "a.pth").read_bytes() == (tmp_path / "b.pth").read_bytes()

@@ -293,7 +293,7 @@ def test_few_shot(phantoms: Path, tmp_path: Path) -> None:
         ({"seed": -1}, "--seed -1"),
         ({"learning_rate": -1.0}, "--learning-rate -1"),
         ({"validation": float("nan")}, "validation share of nan"),
-        ({"encoder": "tu-typo"}, "no U-Net can be made of tu-typo"),
+        ({"encoder": "tu-typo"}, "has no encoder 'tu-typo'"),
         ({"soft_weight": 1.5}, "--soft-weight 1.5 is not between 0 and 1"),
         ({"soft_weight": float("nan")}, "--soft-weight nan is not between 0 and 1"),
         ({"soft_weight": 0.5}, "without a teacher"),

@@ -185,7 +185,7 @@ def run(tmp_path: Path) -> Callable[[str], Any]:
         folder.mkdir()
         return SimpleNamespace(
             folder=folder, name=folder.name, task=task_named(task), size=(64, 64), scale=1.0, offset=0.0,
-            split=SimpleNamespace(validation=()),
+            seen=lambda: {"split": {"validation": []}},
             network=lambda: threshold_network((60.0,) if task == "head" else (50.0, 90.0)),
         )  # fmt: skip
 

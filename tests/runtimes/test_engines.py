@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from fetaledge_runtimes.bundle import Bundle, first_runnable
+from fetaledge_runtimes.engines import base
 from fetaledge_runtimes.engines.registry import engine_class, formats, is_installed, open_engine
 from fetaledge_runtimes.errors import EngineMissing, InputError
+from fetaledge_runtimes.predictor import Predictor
 
 FORMATS = sorted(formats())
 
@@ -192,3 +194,58 @@ def test_a_broken_installation_is_no_traceback(
 
 def test_litert_is_preferred_to_its_predecessor() -> None:
     assert engine_class("tflite").packages == ("ai_edge_litert", "tflite_runtime")
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_an_engine_too_old_says_which_is_needed(
+    format_name: str, bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an old engine that fails; one that works is not asked for its age."""
+    bundle = Bundle.open(bundle_folder)
+    variant = bundle.variant(f"{format_name}-fp32")
+    path, cls = bundle.model_path(variant), engine_class(format_name)
+    monkeypatch.setattr(base, "version", lambda name: "1.17.3")
+    Predictor(bundle, variant.name)
+    damaged = tmp_path / f"of-tomorrow{path.suffix}"
+    damaged.write_bytes(b"of tomorrow")
+    needed = "9.20.1" if format_name == "openvino" else "1.20.1"
+    said = (
+        rf"^{cls.distribution} 1.17.3 is installed, this bundle needs {needed} or later; "
+        rf"run: pip install '{cls.distribution}>={needed}'$"
+    )
+    with pytest.raises(InputError, match=said):
+        open_engine(format_name, damaged, 1, needed)
+    with pytest.raises(InputError, match="cannot be loaded"):
+        open_engine(format_name, damaged, 1, "1.17.3")
+
+
+def test_predict_and_verify_say_so_too(
+    bundle_folder: Path, frame_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    """An old onnxruntime as a device meets it: the session refuses a file of a format that it does not know."""
+    import onnxruntime
+
+    from fetaledge_runtimes.__main__ import main
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : Unsupported model IR version: 10, max supported: 9")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
+    monkeypatch.setattr(base, "version", lambda name: "1.17.3")
+    needed = Bundle.open(bundle_folder).variant("onnx-fp32").engine_oldest
+    sentence = f"onnxruntime 1.17.3 is installed, this bundle needs {needed} or later"
+    variant = ("--variant", "onnx-fp32")
+    assert main(["predict", str(bundle_folder), str(frame_folder), *variant]) == 3
+    assert capfd.readouterr().err.startswith(f"error: {sentence}; run: pip install")
+    assert main(["bench", str(bundle_folder), "--frames", str(frame_folder), *variant]) == 3
+    assert capfd.readouterr().err.startswith(f"error: {sentence}; run: pip install")
+    assert main(["verify", str(bundle_folder), *variant]) == 1
+    assert f"unusable  {sentence}" in capfd.readouterr().out
+
+
+def test_the_predecessor_of_litert_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "of-tomorrow.tflite"
+    path.write_bytes(b"of tomorrow")
+    monkeypatch.setattr(engine_class("tflite"), "installed", lambda: ("tflite-runtime", "2.14.0"))
+    with pytest.raises(InputError, match="^tflite-runtime 2.14.0 is installed, this bundle needs ai-edge-litert 1.4.0"):
+        open_engine("tflite", path, 1, "1.4.0")

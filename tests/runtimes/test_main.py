@@ -181,3 +181,47 @@ def test_ctrl_c_is_no_traceback_and_leaves_nothing(bundle_folder: Path, frame_fo
 def test_help_needs_no_engine() -> None:
     done = run("--help")
     assert done.returncode == 0 and "verify" in done.stdout
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+@pytest.mark.parametrize("arguments", [("--help",), ("verify",), ("verify", "--json"), ("verify", "nowhere")])
+def test_a_reader_who_leaves_is_no_error(arguments: tuple[str, ...], closed: str, bundle_folder: Path) -> None:
+    """As in ``… | head``: nothing is said, and the exit code is that of a program which SIGPIPE ended."""
+    words = [
+        *arguments[:1],
+        *([] if "nowhere" in arguments or "--help" in arguments else [bundle_folder]),
+        *arguments[1:],
+    ]
+    reader, writer = os.pipe()
+    os.close(reader)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, closed: writer}
+    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "fetaledge_runtimes", *map(str, words)]
+    done = subprocess.run(command, check=False, env=buffered, **streams)
+    os.close(writer)
+    silent = (closed == "stderr") != ("nowhere" in arguments)  # nothing is written to the stream that is closed
+    assert done.returncode == ((3 if "nowhere" in arguments else 0) if silent else 141)
+    assert b"Error" not in (done.stderr or b"") and b"Traceback" not in (done.stderr or b"")
+
+
+def test_nothing_half_written_where_the_reader_leaves(bundle_folder: Path, frame_folder: Path, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-u",
+            "-m",
+            "fetaledge_runtimes",
+            "predict",
+            bundle_folder,
+            frame_folder,
+            "--out",
+            tmp_path / "o",
+        ],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"") and [path.name for path in tmp_path.iterdir()] == ["frames"]

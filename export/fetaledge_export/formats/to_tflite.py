@@ -26,6 +26,8 @@ from fetaledge_runtimes.frames.frame import Image
 # How a tensor's name says that the image encoder made it.
 ENCODER = rf".*{re.escape(f'{Encoder.__module__}.{Encoder.__qualname__}_encoder/')}.*"
 SIGNATURE, INPUT = "serving_default", "args_0"
+MOVE_AXES = (nn.GroupNorm, nn.LayerNorm, nn.MultiheadAttention, nn.Softmax)
+"""Layers of attention, and norms over groups of channels: in channel-last order they need a TRANSPOSE."""
 
 
 class TfliteFormat(Format):
@@ -40,8 +42,8 @@ class TfliteFormat(Format):
         """Input uint8 (1, H, W, 1), output float32 (1, h, w, C).
 
         Raises:
-            ConversionError: the graph holds an operation that TFLite itself lacks, or that of a convolutional network a
-                TRANSPOSE (which costs speed; attention cannot do without).
+            ConversionError: the graph holds an operation that TFLite itself lacks, or a TRANSPOSE (which costs speed)
+                though the network has none of the layers that cannot do without (:data:`MOVE_AXES`).
         """
         path = folder / "base.tflite"
         if path.is_file():
@@ -52,7 +54,7 @@ class TfliteFormat(Format):
         channel_last = litert_torch.to_channel_last_io(model, args=[0], outputs=[0]).eval()
         litert_torch.convert(channel_last, (frame,)).export(str(path))
         try:
-            _check(path, transformer)
+            _check(path, transformer or any(isinstance(part, MOVE_AXES) for part in model.modules()))
         except ConversionError:
             path.unlink()
             raise
@@ -138,9 +140,9 @@ def _float_scopes(model: tflite_file.Model) -> list[str]:
     return [graph.tensors[operator.outputs[0]].name.decode() for operator in graph.operators[:first_quantised]]
 
 
-def _check(path: Path, transformer: bool) -> None:
+def _check(path: Path, moves_axes: bool) -> None:
     counts = tflite_file.operations(tflite_file.read(path))
-    if counts["TRANSPOSE"] and not transformer:
+    if counts["TRANSPOSE"] and not moves_axes:
         raise ConversionError(f"the TFLite graph holds {counts['TRANSPOSE']} TRANSPOSE operations", "use other layers")
     foreign = sorted(name for name in counts if name.startswith("CUSTOM"))
     if foreign:

@@ -16,6 +16,7 @@ from fetaledge.cli import (
     devices,
     evaluate,
     export,
+    import_network,
     inspect,
     merge,
     predict,
@@ -26,6 +27,7 @@ from fetaledge.cli import (
 )
 from fetaledge.cli.json_file import JsonFileCommand
 from fetaledge.cli.plain_errors import PlainErrors
+from fetaledge_runtimes.broken_pipe import ending_with_the_reader
 from fetaledge_runtimes.errors import FetalEdgeError
 from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.quiet import quiet
@@ -60,6 +62,7 @@ def _options(
 
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
+app.command(name="import")(import_network.import_network)
 for command in (
     evaluate.evaluate,
     export.export,
@@ -77,14 +80,18 @@ for command in (
 
 
 def main() -> None:
-    """Entry point: run the command and leave with its exit code (``fetaledge_runtimes.errors``; 130 after Ctrl-C)."""
+    """Entry point: run the command and leave with its exit code.
+
+    It is that of ``fetaledge_runtimes.errors``, 130 after Ctrl-C, or 141 where nobody reads the output any more.
+    """
     quiet()
-    try:
-        app(prog_name="fetaledge")
-    except FetalEdgeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except SystemExit as leaving:
-        if leaving.code == INTERRUPTED:
-            print("interrupted", file=sys.stderr)
-        raise
+    with ending_with_the_reader():
+        try:
+            app(prog_name="fetaledge")
+        except FetalEdgeError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)
+        except SystemExit as leaving:
+            if leaving.code == INTERRUPTED:
+                print("interrupted", file=sys.stderr)
+            raise

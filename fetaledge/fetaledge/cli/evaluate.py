@@ -99,7 +99,7 @@ def evaluate(
         records = [evaluate_masks(masks, dataset, challenge)]
     else:
         assert model is not None
-        if (model / DOCUMENT).is_file():
+        if not model.is_dir() or (model / DOCUMENT).is_file():
             records = [_of_run(open_run(model, fold, base, force), dataset, variants, split, threads, challenge)]
         else:
             if fold is not None or base is not None or (force and out is None):
@@ -121,19 +121,22 @@ def evaluate(
 def _of_run(
     run: Run, dataset: Dataset, variants: list[str], split: str | None, threads: int, challenge: bool
 ) -> dict[str, Any]:
+    from fetaledge.data.split import training_remark
     from fetaledge.runs.evaluate import evaluate_run
     from fetaledge_runtimes.errors import UsageError
 
     if variants:
         raise UsageError(f"{run.folder} is a run, which has no variants", "leave --variant out")
     dataset.check_task(run.task, run.folder)
+    if remark := training_remark(run.seen()):
+        say(remark)
     return evaluate_run(run, run.frames(dataset, split), threads, challenge)
 
 
 def _of_bundle(
     folder: Path, dataset: Dataset, variants: list[str], split: str | None, threads: int, challenge: bool
 ) -> list[dict[str, Any]]:
-    from fetaledge.data.split import choose_frames
+    from fetaledge.data.split import choose_frames, training_remark
     from fetaledge.runs.evaluate import evaluate_variant
     from fetaledge_runtimes.bundle import Bundle
     from fetaledge_runtimes.tasks.registry import task_named
@@ -141,6 +144,8 @@ def _of_bundle(
     bundle = Bundle.open(folder)
     dataset.check_task(task_named(bundle.manifest.task), folder)
     frames = choose_frames(dataset, split, bundle.manifest.source)
+    if remark := training_remark(bundle.manifest.source):
+        say(remark)
     if not bundle.manifest.variants:
         bundle.variant()
     names = [bundle.variant(name).name for name in variants] or [variant.name for variant in bundle.manifest.variants]

@@ -30,18 +30,13 @@ def inspect(
         return
     manifest = found.manifest
     source = manifest.source
-    data = source.get("data", {})
     grid = manifest.input
     facts = [
         ("bundle", f"{manifest.name} ({manifest.notice})"),
         ("task", f"{manifest.task}: {', '.join(manifest.classes)}"),
         ("input", f"{grid.dtype} grey {grid.height}×{grid.width}, resize: {grid.resize}"),
-        (
-            "source",
-            f"run {source.get('run')}, strategy {source.get('strategy')}, "
-            f"weights {source.get('weights_sha256', '')[:12]}",
-        ),
-        ("data", f"{data.get('name')}, {data.get('frames')} frames{' (synthetic)' if data.get('synthetic') else ''}"),
+        ("source", f"run {source.get('run')}, {_made(source)}, weights {source.get('weights_sha256', '')[:12]}"),
+        ("data", _data(source)),
         ("calibration", _calibration(manifest.calibration)),
         ("view check", manifest.view or "none: frames that show something else are measured too"),
         ("made", f"{manifest.created} by fetaledge {manifest.fetaledge}"),
@@ -54,6 +49,21 @@ def inspect(
         ("variant", "MB", *change_header(task), "engine", "verdict"),
         [_row(entry, task) for entry in found.gate.variants],
     )
+
+
+def _made(source: dict[str, Any]) -> str:
+    """How the run's network came about."""
+    imported = "imported" in source and source.get("data") is None
+    return f"imported from {source['imported']}" if imported else f"strategy {source.get('strategy')}"
+
+
+def _data(source: dict[str, Any]) -> str:
+    """The data that the run was trained on."""
+    from fetaledge.data.split import training_remark
+
+    data = source.get("data") or {}
+    frames = f"{data.get('name')}, {data.get('frames')} frames{' (synthetic)' if data.get('synthetic') else ''}"
+    return "; ".join(part for part in (frames if data else None, training_remark(source)) if part) or "unknown"
 
 
 def _calibration(facts: dict[str, Any] | None) -> str:

@@ -12,7 +12,13 @@ from fetaledge.cli.output import say
 
 
 def merge(
-    source: Annotated[Path, typer.Argument(metavar="RUN", help="A SAM run, or a LoRA file of SAMed.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="A SAM run, a LoRA file of SAMed, or the folder of a LoRA that peft trained on a SamModel.",
+        ),
+    ],
     out: Annotated[
         Path,
         typer.Option(metavar="FILE", help="Plain SAM to write: .pth or .safetensors.", rich_help_panel=OUTPUT),
@@ -25,7 +31,7 @@ def merge(
     size: Annotated[
         int | None,
         typer.Option(
-            help="Side of the input, in pixels, to resize a SAMed file's base to (default: its own).",
+            help="Side of the input, in pixels, to resize the base of a LoRA without a run to (default: its own).",
             rich_help_panel=MODEL,
         ),
     ] = None,

@@ -76,10 +76,11 @@ def choose_frames(dataset: Dataset, split: str | None, facts: Mapping[str, Any])
     Args:
         split: ``all``, ``train``, ``validation``, or None: ``validation`` of the data that the model was trained on; of
             other data, every frame of a subject that the model has not seen.
-        facts: the run's ``data``, ``split`` and ``trained_on``.
+        facts: the run's ``data``, ``split`` and ``trained_on``. Where these are None, of an imported network, every
+            frame is scored: :func:`training_remark` says that it may have seen them.
 
     Raises:
-        UsageError: no such split, or one of data that the model was not trained on.
+        UsageError: no such split, or one of data that the model was not trained on, or of an imported network.
         InputError: ``facts`` lack these, or ``split`` is None and no unseen frame is left.
     """
     if split not in (None, "all", "train", "validation"):
@@ -88,6 +89,13 @@ def choose_frames(dataset: Dataset, split: str | None, facts: Mapping[str, Any])
         return dataset
     if not {"data", "split", "trained_on"} <= set(facts):
         raise InputError("the bundle does not say which frames its model was trained on", "pass --split all")
+    if facts["data"] is None:
+        if split is not None:
+            raise UsageError(
+                f"nobody knows which frames {facts['imported']} was trained on, so it has no split",
+                "pass --split all, or leave it out",
+            )
+        return dataset
     if dataset.fingerprint() == facts["data"]["fingerprint"]:
         return dataset.only(facts["split"][split or "validation"])
     if split is not None:
@@ -101,3 +109,15 @@ def choose_frames(dataset: Dataset, split: str | None, facts: Mapping[str, Any])
     if not unseen.items:
         raise InputError(f"the model was trained on every subject of {dataset.folder}", "score it on other frames")
     return unseen
+
+
+def training_remark(facts: Mapping[str, Any]) -> str | None:
+    """A sentence for people where nobody knows which frames a model was trained on, of an imported network.
+
+    Args:
+        facts: the run's, as :func:`choose_frames` takes them.
+    """
+    if not facts.get("imported"):
+        return None
+    began = "" if facts.get("data") is None else "the model started from an imported network: "
+    return f"{began}nobody knows which frames {facts['imported']} was trained on, and the scored ones may be among them"

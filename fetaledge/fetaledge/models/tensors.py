@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from fetaledge_runtimes.errors import InputError
+
+FIRST = 3
+"""How many names of tensors a message lists."""
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
@@ -31,12 +35,15 @@ def read_tensors(path: Path) -> dict[str, Any]:
         tensors = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path} is not a whole safetensors file ({error})", "copy or make it again") from error
+    refuse_not_finite(tensors, path, "the training diverged; use another checkpoint")
+    return tensors
+
+
+def refuse_not_finite(tensors: Mapping[str, torch.Tensor], path: Path, hint: str) -> None:
+    """Raise :class:`InputError` naming the first tensor with a value that is NaN or infinite."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise InputError(
-                f"{path} holds a value that is not finite in {name}", "the training diverged; use another checkpoint"
-            )
-    return tensors
+            raise InputError(f"{path} holds a value that is not finite in {name}", hint)
 
 
 def check_fit(
@@ -46,14 +53,21 @@ def check_fit(
     what: str,
     hint: str = "check the architecture in run.json",
 ) -> None:
-    """Raise :class:`InputError` naming the first tensor that is missing, unknown or of another shape."""
+    """Raise :class:`InputError` naming the first tensors that are missing, unknown or of another shape."""
+    missing = [name for name in expected if name not in given]
+    extra = [name for name in given if name not in expected]
+    if missing:
+        holds = f" and holds {_listed(extra)}" if extra else ""
+        raise InputError(f"{path} lacks {_listed(missing)}{holds}, so it is not a checkpoint of this {what}", hint)
     for name, tensor in expected.items():
-        if name not in given:
-            raise InputError(f"{path} lacks {name}, so it is not a checkpoint of this {what}", hint)
         if given[name].shape != tensor.shape:
             raise InputError(
                 f"{path} has {name} of {tuple(given[name].shape)} where this {what} has {tuple(tensor.shape)}", hint
             )
-    extra = sorted(set(given) - set(expected))
     if extra:
-        raise InputError(f"{path} holds {extra[0]}, which this {what} does not have", hint)
+        raise InputError(f"{path} holds {_listed(extra)}, which this {what} does not have", hint)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - FIRST} more" if len(names) > FIRST else ""
+    return ", ".join(names[:FIRST]) + more

@@ -61,20 +61,25 @@ class Epoch(Part, kw_only=True, frozen=True):
 
 
 class RunDocument(Document, kw_only=True, frozen=True):
-    """The part of ``run.json`` that runs of every architecture share.
-
-    ``validation`` is the evaluation record of the validation frames without its single cases; an unfinished run has
-    none. ``multiply_adds`` is missing from runs of early versions.
-    """
+    """The part of ``run.json`` that all runs share. ``multiply_adds`` is missing from runs of early versions."""
 
     schema: str = "fetaledge/run/1"
     task: str
     classes: tuple[str, ...]
     size: tuple[int, int]
     intensity: Intensity
+    multiply_adds: int | None = None
+
+
+class TrainedRunDocument(RunDocument, kw_only=True, frozen=True):
+    """The part of ``run.json`` that trained runs of every architecture share.
+
+    ``validation`` is the evaluation record of the validation frames without its single cases; an unfinished run has
+    none.
+    """
+
     data: RunData
     trained_parameters: int
-    multiply_adds: int | None = None
     validation: dict[str, Any] | None = None
 
     def fixed(self) -> dict[str, Any]:
@@ -133,7 +138,33 @@ class Run(ABC):
     @property
     @abstractmethod
     def seed(self) -> int:
-        """The seed of the recipe."""
+        """The seed that frames are drawn with."""
+
+    @abstractmethod
+    def network(self) -> nn.Module:
+        """The network in fp32 and evaluation mode.
+
+        Raises:
+            InputError: the weights are missing, damaged, not finite, or of another architecture.
+        """
+
+    @abstractmethod
+    def source(self) -> dict[str, Any]:
+        """Facts for a bundle or student of this run: its name, weights and architecture, and :meth:`seen`."""
+
+    @abstractmethod
+    def seen(self) -> Mapping[str, Any]:
+        """``data``, ``split`` and ``trained_on`` as JSON; each None where nothing is known of them."""
+
+    def frames(self, dataset: Dataset, split: str | None) -> Dataset | Subset:
+        """The frames of ``dataset`` to score this run on; see :func:`fetaledge.data.split.choose_frames`."""
+        return choose_frames(dataset, split, self.seen())
+
+
+class TrainedRun(Run):
+    """An opened run that training wrote."""
+
+    document: TrainedRunDocument
 
     @property
     @abstractmethod
@@ -145,24 +176,8 @@ class Run(ABC):
     def trained_on(self) -> tuple[str, ...]:
         """Content hashes of every frame that the network has seen in training."""
 
-    @abstractmethod
-    def network(self) -> nn.Module:
-        """The trained network in fp32 and evaluation mode.
-
-        Raises:
-            InputError: the weights are missing, damaged, not finite, or of another architecture.
-        """
-
-    @abstractmethod
-    def source(self) -> dict[str, Any]:
-        """Facts for a bundle or student of this run: its name, weights and architecture, and the frames it has seen."""
-
-    def frames(self, dataset: Dataset, split: str | None) -> Dataset | Subset:
-        """The frames of ``dataset`` to score this run on; see :func:`fetaledge.data.split.choose_frames`."""
-        return choose_frames(dataset, split, self.seen())
-
     def seen(self) -> Mapping[str, Any]:
-        """``data``, ``split`` and ``trained_on`` as JSON."""
+        """As :meth:`Run.seen`."""
         return {
             "data": to_json(self.document.data),
             "split": {side: list(names) for side, names in to_json(self.split).items()},

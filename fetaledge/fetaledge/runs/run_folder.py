@@ -6,14 +6,15 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from fetaledge.runs.imported_run import ImportedRunDocument
 from fetaledge.runs.open import read_run_document
-from fetaledge.runs.run import CURVE, DOCUMENT, LOG, RESUME, WEIGHTS, RunDocument
+from fetaledge.runs.run import CURVE, DOCUMENT, LOG, RESUME, WEIGHTS, TrainedRunDocument
 from fetaledge_runtimes.errors import InputError, OutputError, UsageError
 from fetaledge_runtimes.files import refuse_existing
 from fetaledge_runtimes.records import write_document
 
 
-def check_folder(out: Path, document: RunDocument, *, resume: bool, force: bool) -> None:
+def check_folder(out: Path, document: TrainedRunDocument, *, resume: bool, force: bool) -> None:
     """Make sure that a run can be written to, or resumed in, the folder; nothing is touched.
 
     Args:
@@ -34,7 +35,7 @@ def check_folder(out: Path, document: RunDocument, *, resume: bool, force: bool)
     if not (out / DOCUMENT).is_file():
         raise InputError(f"{out} holds no {DOCUMENT}", "there is nothing to resume: leave --resume out")
     earlier = read_run_document(out)
-    if earlier.validation is not None:
+    if isinstance(earlier, ImportedRunDocument) or earlier.validation is not None:
         raise InputError(f"{out} is finished", "there is nothing to resume")
     before, now = earlier.fixed(), document.fixed()
     changed = [name for name in now if before.get(name) != now[name]]
@@ -42,7 +43,7 @@ def check_folder(out: Path, document: RunDocument, *, resume: bool, force: bool)
         raise UsageError(f"{out} was started with another {changed[0]}", "resume with the same data and options")
 
 
-def prepare_folder(out: Path, document: RunDocument, folders: Sequence[str] = (), *, resume: bool) -> None:
+def prepare_folder(out: Path, document: TrainedRunDocument, folders: Sequence[str] = (), *, resume: bool) -> None:
     """Clear an earlier run's files, or an interrupted run's half-written ones, and write ``run.json``.
 
     Args:

@@ -13,7 +13,7 @@ from fetaledge.data.dataset import Dataset, Subset
 from fetaledge.models.ensemble import Ensemble
 from fetaledge.models.sam.checkpoint import RANDOM, SamBase
 from fetaledge.models.sam.network import PromptlessSam, SamShape
-from fetaledge.runs.run import Epoch, Run, RunDocument, Split
+from fetaledge.runs.run import Epoch, Split, TrainedRun, TrainedRunDocument
 from fetaledge.runs.sam_fold import fold_weights, load_fold
 from fetaledge.runs.sam_recipe import Restore, SamRecipe, Tune
 from fetaledge_runtimes.errors import InputError
@@ -62,7 +62,7 @@ class Fold(Part, kw_only=True, frozen=True):
     epochs_run: int | None = None
 
 
-class SamRunDocument(RunDocument, kw_only=True, frozen=True):
+class SamRunDocument(TrainedRunDocument, kw_only=True, frozen=True):
     """``run.json`` of a SAM; ``hashes`` are the content hashes of the training frames by name."""
 
     architecture: SamArchitecture
@@ -72,13 +72,13 @@ class SamRunDocument(RunDocument, kw_only=True, frozen=True):
     folds: tuple[Fold, ...]
 
     def fixed(self) -> dict[str, Any]:
-        """As :meth:`RunDocument.fixed`."""
+        """As :meth:`TrainedRunDocument.fixed`."""
         names = ("recipe", "folds", "architecture", "adapter")
         return {**super().fixed(), **{name: getattr(self, name) for name in names}}
 
 
 @dataclass(frozen=True)
-class SamRun(Run):
+class SamRun(TrainedRun):
     """An opened SAM run.
 
     Attributes:

@@ -10,6 +10,8 @@ from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.records import Part
 
 SIZE = 256
+AS_IMPORTED = "as imported"
+"""The intensity of a recipe that started from an imported network: ``run.json`` holds its scale and offset."""
 
 
 class IntensityScale(StrEnum):
@@ -37,7 +39,7 @@ class Recipe(Part, kw_only=True, frozen=True):
     Attributes:
         strategy: which part of the network is trained, of :mod:`fetaledge.models.strategies`.
         encoder, encoder_weights, decoder_channels: see ``fetaledge.models.unet.Architecture.build``.
-        intensity: ``unit`` (grey in 0–1, as published) or ``symmetric`` (-1 to 1).
+        intensity: ``unit`` (grey in 0–1, as published), ``symmetric`` (-1 to 1), or :data:`AS_IMPORTED`.
         size: side of the square input, pixels, a multiple of 32; None for that of the run started from, else 256.
         epochs: passes over the training frames.
         batch: frames in a step.

@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import save
 from torch import nn
 
-from fetaledge.models.tensors import check_fit, read_tensors
 from fetaledge.models.unet import Architecture
-from fetaledge.runs.run import WEIGHTS, Epoch, Run, RunDocument, Split
+from fetaledge.runs.network_file import read_network
+from fetaledge.runs.run import WEIGHTS, Epoch, Split, TrainedRun, TrainedRunDocument
 from fetaledge.runs.unet_recipe import Recipe
-from fetaledge_runtimes.files import atomic_path, sha256
+from fetaledge_runtimes.files import sha256
 from fetaledge_runtimes.records import Part, to_json
 
 
 class Origin(Part, kw_only=True, frozen=True):
-    """The run that another one started from."""
+    """The run that another one started from.
+
+    ``imported``: it was imported, and then has no recipe, or it started from an imported network itself: nobody knows
+    which frames it has seen.
+    """
 
     run: str
     strategy: str | None
     weights_sha256: str
-    recipe: Recipe
+    recipe: Recipe | None
     validation: dict[str, Any]
+    imported: bool = False
 
 
 class Teacher(Part, kw_only=True, frozen=True):
-    """A run whose answers a student learnt; it may have seen some of the student's validation frames."""
+    """A run whose answers a student learnt; it may have seen some of the student's validation frames.
+
+    ``trained_on_validation`` counts these; None where nobody knows them, of an imported network.
+    """
 
     run: str
     weights_sha256: str
-    trained_on_validation: int
+    trained_on_validation: int | None
 
 
 class UnlabelledFrames(Part, kw_only=True, frozen=True):
@@ -50,7 +57,7 @@ class UnlabelledFrames(Part, kw_only=True, frozen=True):
     frames: int | None = None
 
 
-class UnetRunDocument(RunDocument, kw_only=True, frozen=True):
+class UnetRunDocument(TrainedRunDocument, kw_only=True, frozen=True):
     """``run.json`` of a U-Net; keys that early versions lacked have defaults."""
 
     architecture: Architecture
@@ -64,13 +71,13 @@ class UnetRunDocument(RunDocument, kw_only=True, frozen=True):
     epochs_run: int | None = None
 
     def fixed(self) -> dict[str, Any]:
-        """As :meth:`RunDocument.fixed`."""
+        """As :meth:`TrainedRunDocument.fixed`."""
         names = ("recipe", "split", "architecture", "teachers", "unlabelled")
         return {**super().fixed(), **{name: getattr(self, name) for name in names}}
 
 
 @dataclass(frozen=True)
-class UnetRun(Run):
+class UnetRun(TrainedRun):
     """An opened run of a U-Net."""
 
     folder: Path
@@ -90,15 +97,12 @@ class UnetRun(Run):
 
     def network(self) -> nn.Module:
         """As :meth:`Run.network`."""
-        path = self.folder / WEIGHTS
-        tensors = {
-            name: tensor.to(torch.float32) if tensor.is_floating_point() else tensor
-            for name, tensor in read_tensors(path).items()
-        }
-        network = self.document.architecture.build()
-        check_fit(network.state_dict(), tensors, path, "network")
-        network.load_state_dict(tensors)
-        return network.eval()
+        return read_network(self.folder, self.document.architecture)
+
+    def seen(self) -> Mapping[str, Any]:
+        """As :meth:`Run.seen`; ``imported`` says that the run started from a network that may have seen any frame."""
+        init = self.document.init
+        return {**super().seen(), **({"imported": init.run} if init is not None and init.imported else {})}
 
     def source(self) -> dict[str, Any]:
         """As :meth:`Run.source`."""
@@ -109,13 +113,3 @@ class UnetRun(Run):
             "strategy": str(self.document.recipe.strategy),
             **self.seen(),
         }
-
-
-def write_weights(path: Path, network: nn.Module, *, half: bool = False) -> None:
-    """Write a network's tensors as safetensors, atomically; ``half`` stores floats as fp16."""
-    tensors = {
-        name: (tensor.to(torch.float16) if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
-        for name, tensor in network.state_dict().items()
-    }
-    with atomic_path(path) as partial:
-        partial.write_bytes(save(tensors))

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from fetaledge.data.layouts.open import open_usable
-from fetaledge.data.split import choose_frames
+from fetaledge.data.split import choose_frames, training_remark
 from fetaledge.runs.open import open_run
 from fetaledge.runs.sam_run import SamRun
 from fetaledge_benchmarks import BenchmarkOptions, BenchmarkRecord, Reference, run_benchmark
@@ -61,6 +61,8 @@ def benchmark_bundle(
     dataset.check_task(task_named(bundle.manifest.task), bundle_folder)
     reference = None if run_folder is None else _reference(run_folder, base, bundle, options.threads)
     frames = choose_frames(dataset, split, bundle.manifest.source)
+    if remark := training_remark(bundle.manifest.source):
+        progress(remark)
     with ExitStack() as opened:
         for machine in machines:
             opened.enter_context(machine)

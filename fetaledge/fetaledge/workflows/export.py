@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from fetaledge.data.dataset import Dataset, Subset
 from fetaledge.data.layouts.hc18 import Hc18
 from fetaledge.data.layouts.open import open_usable
-from fetaledge.data.split import draw_frames, split_by_subject
+from fetaledge.data.split import draw_frames, split_by_subject, training_remark
 from fetaledge.phantoms.registry import phantom_of
+from fetaledge.runs.imported_run import ImportedRun
 from fetaledge.runs.open import open_run
-from fetaledge.runs.run import Run
+from fetaledge.runs.run import Run, TrainedRun
 from fetaledge.runs.sam_run import SamRun
 from fetaledge.runs.unet_run import UnetRun
 from fetaledge_runtimes.errors import UsageError
@@ -48,7 +49,8 @@ def export_run(
     """Export a run; of a SAM run one fold, merged: ``fold``, from 1, or that of the best validation Dice.
 
     On the run's own data, calibration frames are drawn from its training side and the gate takes its whole validation
-    side. Of other data, half of the subjects are for calibration and half for the gate.
+    side. Of other data, half of the subjects are for calibration and half for the gate; so it is of an imported
+    network, which may have been trained on either: progress, record and card say so.
 
     Args:
         formats: default: all that are installed.
@@ -73,6 +75,8 @@ def export_run(
     dataset.check_task(run.task, run_folder)
     phantom = phantom_of(run.task.name)
     network = run.network()
+    if remark := training_remark(run.seen()):
+        progress(remark)
     calibration, validation = _sides(run, dataset, calibration_frames)
 
     from fetaledge_export.export import export_bundle
@@ -90,7 +94,7 @@ def export_run(
         golden=[phantom.labelled(seed).frame for seed in GOLDEN_SEEDS],
         source=run.source(),
         view=run.view,
-        data=f"{dataset.name}, {len(validation)} validation frames",
+        data=_data(run, dataset, len(validation)),
         data_note=_data_note(run, dataset),
         formats=tuple(dict.fromkeys(formats)) or None,
         precisions=precisions,
@@ -110,7 +114,7 @@ def _sides(run: Run, dataset: Dataset, count: int) -> tuple[Subset, Subset]:
     """(calibration, validation) frames; their subjects never overlap, and nothing is gated on a training frame."""
     frames = run.frames(dataset, None)
     seed = run.seed
-    if frames is dataset:
+    if frames is dataset or not isinstance(run, TrainedRun):
         calibration_names, validation_names = split_by_subject(dataset.items, 0.5, seed)
         training, validation = dataset.only(calibration_names), dataset.only(validation_names)
     else:
@@ -118,9 +122,23 @@ def _sides(run: Run, dataset: Dataset, count: int) -> tuple[Subset, Subset]:
     return dataset.only(draw_frames(training.items, min(count, len(training)), seed)), validation
 
 
+def _data(run: Run, dataset: Dataset, count: int) -> str:
+    """The frames of the gate, in words."""
+    if isinstance(run, ImportedRun):
+        return f"{dataset.name}, {count} frames, among which may be some that the imported network was trained on"
+    return f"{dataset.name}, {count} validation frames"
+
+
 def _data_note(run: Run, dataset: Dataset) -> str:
     """Licence and attribution of the data behind a bundle, for its card."""
+    if not isinstance(run, TrainedRun):
+        return (
+            f"Imported from {run.seen()['imported']}: of the frames that it was trained on nothing is known. "
+            f"Calibrated and gated on {source_text(dataset.facts())}."
+        )
+    remark = training_remark(run.seen())
     trained = f"Trained on {source_text(to_json(run.document.data))}."
+    trained += f" {remark[0].upper()}{remark[1:]}." if remark else ""
     phantoms = run.document.recipe.phantoms if isinstance(run, UnetRun) else 0
     mixed = f" {phantoms} synthetic frames were mixed in." if phantoms else ""
     if dataset.fingerprint() == run.document.data.fingerprint:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
@@ -33,6 +36,16 @@ class Engine(ABC):
     colour: ClassVar[str] = "#4D4D4D"
     rank: ClassVar[int] = 100
     version: str
+
+    @classmethod
+    def installed(cls) -> tuple[str, str] | None:
+        """(name, version) of the distribution that provides the engine here; None where none is installed."""
+        for package in cls.packages:
+            if find_spec(package) is not None:
+                distribution = package.replace("_", "-")
+                with contextlib.suppress(PackageNotFoundError):
+                    return distribution, version(distribution)
+        return None
 
     @abstractmethod
     def __init__(self, path: Path, threads: int) -> None:

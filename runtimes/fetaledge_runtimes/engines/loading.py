@@ -22,7 +22,8 @@ def load_package(module: str, engine: str, package: str) -> ModuleType:
     """
     quiet()
     try:
-        return importlib.import_module(module)
+        with native_stderr_hidden():  # one that was built for another NumPy has a page to say
+            return importlib.import_module(module)
     except (ImportError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise EngineMissing(f"{engine} cannot be loaded: {reason}", f"run: pip install {package}") from error

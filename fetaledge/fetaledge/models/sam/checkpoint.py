@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +13,17 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
+from fetaledge.models.checkpoint import read_checkpoint, without_prefix
 from fetaledge.models.sam.names import published_name
 from fetaledge.models.sam.network import EMBEDDING, MASK_OUTPUTS, SHAPES, PromptlessSam, SamShape, random_sam
-from fetaledge.models.tensors import read_tensors
+from fetaledge.models.tensors import refuse_not_finite
 from fetaledge.models.torchvision_stub import make_torchvision_importable
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.files import atomic_path
 
 Tensors = Mapping[str, torch.Tensor]
 RANDOM = "random:"
+ANCHOR = "image_encoder.pos_embed"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ class SamBase:
                 raise UsageError(f"there is no base {source}", f"choose {RANDOM} and one of {', '.join(SHAPES)}")
             return cls(str(source), published_tensors(random_sam(SHAPES[name], MASK_OUTPUTS, seed)), SHAPES[name])
         path = Path(source)
-        tensors = _read_folder(path) if path.is_dir() else read_file(path)
+        tensors = _read_folder(path) if path.is_dir() else without_prefix(read_checkpoint(path), ANCHOR, path)[0]
         shape = _shape_of(tensors, path)
         _check(tensors, shape, path)
         return cls(path.resolve().name, tensors, shape)
@@ -119,7 +120,8 @@ def write_published(path: Path, network: PromptlessSam) -> None:
         if path.suffix == ".safetensors":
             save_file(tensors, partial)
         else:
-            torch.save(tensors, partial)
+            with partial.open("wb") as stream:  # a file's name would become a part of its content
+                torch.save(tensors, stream)
 
 
 def resize_positions(tensors: Tensors, old: SamShape, new: SamShape) -> Tensors:
@@ -167,43 +169,12 @@ def _read_folder(path: Path) -> dict[str, torch.Tensor]:
         raise InputError(
             f"{path} lacks {min(info['missing_keys'])}, so it is not a whole SamModel", "download it again"
         )
-    return _finite(
-        {
-            published_name(name): tensor
-            for name, tensor in model.state_dict().items()
-            if not name.startswith("shared_image_embedding.")
-        },
-        path,
-    )
-
-
-def read_file(path: Path) -> dict[str, torch.Tensor]:
-    """Named tensors: ``.safetensors``, or a ``.pth`` of tensors alone.
-
-    Raises:
-        InputError: missing, damaged, with code or more than tensors in it, or with values that are not finite.
-    """
-    if not path.is_file():
-        wrong = "is a folder" if path.is_dir() else "does not exist"
-        raise InputError(f"{path} {wrong}", "pass a .pth or .safetensors file")
-    if path.suffix == ".safetensors":
-        return read_tensors(path)
-    try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except Exception as error:  # a damaged pickle raises anything
-        raise InputError(
-            f"{path} is not a whole PyTorch checkpoint of tensors alone ({type(error).__name__})",
-            "pass segment-anything's .pth file, or a .safetensors file",
-        ) from error
-    if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
-        raise InputError(f"{path} holds more than named tensors", "save the model's state_dict alone")
-    return _finite(tensors, path)
-
-
-def _finite(tensors: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise InputError(f"{path} holds a value that is not finite in {name}", "use another checkpoint")
+    tensors = {
+        published_name(name): tensor
+        for name, tensor in model.state_dict().items()
+        if not name.startswith("shared_image_embedding.")
+    }
+    refuse_not_finite(tensors, path, "use another checkpoint")
     return tensors
 
 

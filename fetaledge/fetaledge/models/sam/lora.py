@@ -13,16 +13,19 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from fetaledge.models.sam.checkpoint import read_file
+from fetaledge.models.checkpoint import read_checkpoint, without_prefix
 from fetaledge.models.sam.names import published_name
 from fetaledge.models.sam.network import PromptlessSam
 from fetaledge.models.tensors import check_fit, read_tensors
+from fetaledge.models.torchvision_stub import make_torchvision_importable
 from fetaledge_runtimes.errors import InputError, UsageError
-from fetaledge_runtimes.files import atomic_path, write_json
+from fetaledge_runtimes.files import atomic_path, read_json, write_json
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+CONFIG, WEIGHTS, OLD_WEIGHTS = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 TARGETS = r"vision_encoder\.layers\.\d+\.attn\.qkv\.(q_proj|v_proj)"
 SAVED = ("prompt_encoder", "mask_decoder")
+PLAIN_STARTS = ("gaussian", "orthogonal", "eva", None)
+"""First values of adapters, as peft names them, that leave the base as it is."""
 _SAMED = re.compile(r"^w_([ab])_(\d+)$")
 
 
@@ -129,8 +132,78 @@ def load_adapters(network: PromptlessSam, folder: Path, rank: int) -> Any:
     return adapted
 
 
+def is_adapter_folder(folder: Path) -> bool:
+    """Whether a folder is an adapter in peft's format."""
+    return (folder / CONFIG).is_file()
+
+
+def load_foreign_adapter(network: PromptlessSam, folder: Path, config: Any) -> Any:
+    """The network with a LoRA in it that peft trained on transformers' ``SamModel``; the network passed in is changed.
+
+    peft itself reads and applies it: which layers it adapts, ranks, scales and variants are as its own code says.
+
+    Args:
+        network: the SAM that it adapts.
+        folder: that ``save_pretrained`` wrote, with ``adapter_model.safetensors`` or ``.bin``.
+        config: of :func:`read_foreign_config`.
+
+    Raises:
+        InputError: the weights are missing, damaged, or do not fit this network.
+    """
+    from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+
+    path = next((path for path in (folder / WEIGHTS, folder / OLD_WEIGHTS) if path.is_file()), folder / WEIGHTS)
+    tensors = read_checkpoint(path)
+    try:
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            adapted = get_peft_model(network, config)
+    except Exception as error:  # peft's refusals share no parent
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{folder} does not fit this base: {reason}", "pass the base it was trained on") from error
+    check_fit(get_peft_model_state_dict(adapted), tensors, path, "base's adapter", "pass the base it was trained on")
+    set_peft_model_state_dict(adapted, tensors)
+    return adapted
+
+
+def read_foreign_config(folder: Path) -> Any:
+    """peft's configuration of a LoRA, of ``adapter_config.json``.
+
+    Raises:
+        InputError: it cannot be read, is of another kind of adapter, was trained on a base that was changed before, or
+            is a fold's of a run.
+    """
+    make_torchvision_importable()
+    from peft import LoraConfig
+
+    stated = read_json(folder / CONFIG, "adapter")
+    if not isinstance(stated, dict) or stated.get("peft_type") != "LORA":
+        kind = stated.get("peft_type") if isinstance(stated, dict) else None
+        raise InputError(
+            f"{folder / CONFIG} is of the kind {kind}, and LORA alone is merged", "merge it with peft itself"
+        )
+    if stated.get("target_modules") == TARGETS:
+        raise InputError(f"{folder} is not a run but a fold of one", "pass the run's folder, and --fold")
+    start = stated.get("init_lora_weights", True)
+    if not (isinstance(start, bool) or start in PLAIN_STARTS):
+        raise InputError(
+            f"{folder / CONFIG} says init_lora_weights {start}, which changes the base before the training",
+            "convert it with peft's save_pretrained(path_initial_model_for_weight_conversion=…), or merge it with peft",
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            config: Any = LoraConfig.from_pretrained(str(folder))
+    except Exception as error:  # a value that its class does not take
+        raise InputError(
+            f"{folder / CONFIG} cannot be read by peft ({type(error).__name__})", "copy it again"
+        ) from error
+    config.init_lora_weights = True  # the values are loaded
+    return config
+
+
 def merge_adapters(adapted: Any) -> PromptlessSam:
-    """The plain network, its adapters added to the weights, q, k and v fused again.
+    """The plain network, its adapters added to the weights; q, k and v fused again where they were split.
 
     Raises:
         InputError: a merged weight is not finite.
@@ -138,7 +211,8 @@ def merge_adapters(adapted: Any) -> PromptlessSam:
     with torch.no_grad():
         network: PromptlessSam = adapted.merge_and_unload()
         for layer in network.vision_encoder.layers:
-            layer.attn.qkv = layer.attn.qkv.fused()
+            if isinstance(layer.attn.qkv, SplitQkv):
+                layer.attn.qkv = layer.attn.qkv.fused()
     for name, tensor in network.state_dict().items():
         if not bool(torch.isfinite(tensor).all()):
             raise InputError(f"the merged {name} holds a value that is not finite", "train again, or use another fold")
@@ -152,13 +226,15 @@ def read_samed(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         InputError: it is not such a file; a whole SAM and peft's format are named as such.
     """
-    tensors = read_file(path)
+    tensors, _ = without_prefix(read_checkpoint(path), "w_a_000", path)
     first = tensors.get("w_a_000")
     if first is None or first.ndim != 2:
         if any(name.startswith("image_encoder.") for name in tensors):
             raise InputError(f"{path} is a whole SAM, not an adapter", "pass it with --base")
         if any("lora_" in name for name in tensors):
-            raise InputError(f"{path} is an adapter in peft's format", "pass the run's folder that holds it")
+            raise InputError(
+                f"{path} is an adapter in peft's format", "pass the folder that holds it and its adapter_config.json"
+            )
         raise InputError(f"{path} is not a LoRA file of SAMed: it holds no matrix w_a_000", "pass one that SAMed wrote")
     return tensors
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -16,6 +17,7 @@ from fetaledge.data.layouts.psfhs import Psfhs
 from fetaledge.runs.run import Run
 from fetaledge.runs.unet_run import Teacher, UnlabelledFrames
 from fetaledge.training.unet.frames import Soft
+from fetaledge_export.device_model import input_channels
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.depth import Depth
 from fetaledge_runtimes.frames.frame import Image
@@ -33,7 +35,7 @@ def teacher_facts(runs: Sequence[Run], held_out: Collection[str]) -> tuple[Teach
     """The facts that a student's run keeps of its teachers.
 
     A teacher that was trained on frames that the student holds out makes the student's score there a little too good:
-    the count of these frames says so.
+    the count of these frames says so. Of an imported network nobody knows it.
 
     Args:
         runs: the teachers.
@@ -43,10 +45,14 @@ def teacher_facts(runs: Sequence[Run], held_out: Collection[str]) -> tuple[Teach
         Teacher(
             run=source["run"],
             weights_sha256=source["weights_sha256"],
-            trained_on_validation=len(set(source["trained_on"]) & set(held_out)),
+            trained_on_validation=_seen(source, held_out),
         )
         for source in (run.source() for run in runs)
     )
+
+
+def _seen(source: Mapping[str, Any], held_out: Collection[str]) -> int | None:
+    return None if "imported" in source else len(set(source["trained_on"]) & set(held_out))
 
 
 class Teachers:
@@ -71,7 +77,7 @@ class Teachers:
     def _logits(self, network: torch.nn.Module, run: Run, pixels: Image) -> torch.Tensor:
         """Logits of the structures ``(1, K, *size)``, the background's being 0: so one logit and two are alike."""
         grey = torch.from_numpy(resize(pixels, run.size))[None, None].to(self.device).float()
-        logits = network((grey * run.scale + run.offset).expand(-1, 3, -1, -1)).float()
+        logits = network((grey * run.scale + run.offset).expand(-1, input_channels(network), -1, -1)).float()
         if logits.shape[1] > 1:
             logits = logits[:, 1:] - logits[:, :1]
         return functional.interpolate(logits, size=self.size, mode="bilinear", align_corners=False)

@@ -18,8 +18,9 @@ class SegmentationModule(lightning.LightningModule):
     """Loss, schedule and the validation Dice of a network with one logit, or with one for each class.
 
     Args:
-        network: takes ``float32 (N, 3, H, W)``, gives ``float32 (N, C, H, W)`` logits.
+        network: takes ``float32 (N, channels, H, W)``, gives ``float32 (N, C, H, W)`` logits.
         classes: C: 1 (sigmoid; one structure) or more (softmax; the first is the background).
+        channels: of its input, each the grey frame.
         scale, offset: the network sees ``grey (0–255) * scale + offset``.
         learning_rate: the peak of a one-cycle schedule.
         frozen_batchnorm: whether the statistics of a frozen encoder's batch norms stay as they are.
@@ -32,6 +33,7 @@ class SegmentationModule(lightning.LightningModule):
         network: nn.Module,
         *,
         classes: int,
+        channels: int = 3,
         scale: float,
         offset: float,
         learning_rate: float,
@@ -45,14 +47,14 @@ class SegmentationModule(lightning.LightningModule):
         self.learning_rate = learning_rate
         self.frozen_batchnorm = frozen_batchnorm
         self.seed = seed
-        self.classes = classes
+        self.classes, self.channels = classes, channels
         self.weights = (1.0,) if soft_weight is None else (1 - soft_weight, soft_weight)
         one = classes == 1
         self.loss = DiceCELoss(sigmoid=one, softmax=not one, include_background=one, lambda_dice=0.5, lambda_ce=0.5)
 
     def forward(self, grey: torch.Tensor) -> torch.Tensor:
         """Logits ``(N, C, H, W)`` of grey frames ``float32 (N, 1, H, W)`` in 0–1."""
-        x = (grey * (255 * self.scale) + self.offset).expand(-1, 3, -1, -1)
+        x = (grey * (255 * self.scale) + self.offset).expand(-1, self.channels, -1, -1)
         logits: torch.Tensor = self.network(x.contiguous(memory_format=torch.channels_last))
         return logits
 

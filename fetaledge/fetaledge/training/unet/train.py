@@ -21,10 +21,12 @@ from fetaledge.models.strategies import Strategy, apply_strategy, strategy_named
 from fetaledge.models.unet import Architecture, load_body, logits_of
 from fetaledge.phantoms.registry import phantom_of
 from fetaledge.runs.evaluate import evaluate_run
+from fetaledge.runs.imported_run import ImportedRun
+from fetaledge.runs.network_file import write_weights
 from fetaledge.runs.run import CURVE, DOCUMENT, RESUME, WEIGHTS, Intensity, Run, RunData, Split
 from fetaledge.runs.run_folder import check_folder, prepare_folder
-from fetaledge.runs.unet_recipe import SIZE, FoldBy, IntensityScale, Recipe
-from fetaledge.runs.unet_run import Origin, UnetRun, UnetRunDocument, write_weights
+from fetaledge.runs.unet_recipe import AS_IMPORTED, SIZE, FoldBy, IntensityScale, Recipe
+from fetaledge.runs.unet_run import Origin, UnetRun, UnetRunDocument
 from fetaledge.training.checkpoints import CheckpointCallback
 from fetaledge.training.curve import draw_curve
 from fetaledge.training.trainer import TrainerHardware, fit, make_trainer
@@ -38,6 +40,9 @@ from fetaledge_runtimes.records import write_document
 from fetaledge_runtimes.tasks.task import Task
 
 PHANTOM_SEED_STEP = 1_000_000
+
+Start = UnetRun | ImportedRun
+"""What a U-Net's training can start from."""
 
 
 def train_unet(
@@ -82,7 +87,7 @@ def train_unet(
     strategy = strategy_named(recipe.strategy)
     task = dataset.task
     recipe.check()
-    if init is not None and not isinstance(init, UnetRun):
+    if init is not None and not isinstance(init, UnetRun | ImportedRun):
         raise UsageError(f"{init.folder} is a SAM, and a U-Net starts from a U-Net", "pass it with --teacher")
     _check_teachers(teachers, unlabelled, recipe, task)
     recipe = _completed(recipe, init, strategy, bool(teachers))
@@ -97,7 +102,7 @@ def train_unet(
         classes=task.classes,
         architecture=architecture,
         size=(recipe.size or SIZE, recipe.size or SIZE),
-        intensity=_intensity(recipe),
+        intensity=init.document.intensity if init else _intensity(recipe),
         recipe=recipe,
         init=_origin(init) if init else None,
         teachers=teacher_facts(teachers, held_out),
@@ -143,27 +148,27 @@ def _hashes(dataset: Dataset, names: list[str]) -> set[str]:
     return {item.content_hash() for item in dataset.only(names).items}
 
 
-def _completed(recipe: Recipe, init: UnetRun | None, strategy: Strategy, taught: bool) -> Recipe:
+def _completed(recipe: Recipe, init: Start | None, strategy: Strategy, taught: bool) -> Recipe:
     size = recipe.size or (init.size[0] if init else SIZE)
     weight = SOFT_WEIGHT if taught and recipe.soft_weight is None else recipe.soft_weight
     recipe = replace(recipe, size=size, soft_weight=weight)
     if init is not None:
         if strategy.random_encoder:
             raise UsageError(f"--strategy {strategy.name} starts from random weights", "leave --init out")
-        earlier = init.document.recipe
+        architecture = init.document.architecture
         return replace(
             recipe,
-            encoder=earlier.encoder,
+            encoder=architecture.encoder,
             encoder_weights="none",
-            decoder_channels=earlier.decoder_channels,
-            intensity=earlier.intensity,
+            decoder_channels=architecture.decoder_channels,
+            intensity=init.document.recipe.intensity if isinstance(init, UnetRun) else AS_IMPORTED,
         )
     if strategy.random_encoder:
         return replace(recipe, encoder_weights="none")
     return recipe
 
 
-def _architecture(recipe: Recipe, init: UnetRun | None, strategy: Strategy, task: Task) -> Architecture:
+def _architecture(recipe: Recipe, init: Start | None, strategy: Strategy, task: Task) -> Architecture:
     classes = logits_of(task)
     if init is not None:
         return replace(init.document.architecture, classes=classes)
@@ -172,11 +177,12 @@ def _architecture(recipe: Recipe, init: UnetRun | None, strategy: Strategy, task
     return Architecture(encoder=recipe.encoder, decoder_channels=recipe.decoder_channels, classes=classes)
 
 
-def _network(architecture: Architecture, recipe: Recipe, init: UnetRun | None, progress: Callable[[str], None]) -> Any:
+def _network(architecture: Architecture, recipe: Recipe, init: Start | None, progress: Callable[[str], None]) -> Any:
+    earlier = None if init is None else init.network()
     torch.manual_seed(recipe.seed)
     network = architecture.build(recipe.encoder_weights)
-    if init is not None:
-        fresh = load_body(network, init.network())
+    if init is not None and earlier is not None:
+        fresh = load_body(network, earlier)
         if fresh:
             progress(
                 f"{init.name} is for the task {init.task.name!r}: {', '.join(fresh)} start from random values instead"
@@ -184,19 +190,20 @@ def _network(architecture: Architecture, recipe: Recipe, init: UnetRun | None, p
     return network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _trained_on(init: UnetRun | None) -> set[str]:
-    return set() if init is None else set(init.trained_on)
+def _trained_on(init: Start | None) -> set[str]:
+    return set(init.trained_on) if isinstance(init, UnetRun) else set()
 
 
-def _origin(init: UnetRun) -> Origin:
+def _origin(init: Start) -> Origin:
     """The facts that a run keeps of the one it started from."""
-    source, document = init.source(), init.document
+    source = init.source()
     return Origin(
         run=source["run"],
         strategy=source["strategy"],
         weights_sha256=source["weights_sha256"],
-        recipe=document.recipe,
-        validation=document.validation or {},
+        recipe=init.document.recipe if isinstance(init, UnetRun) else None,
+        validation=(init.document.validation if isinstance(init, UnetRun) else None) or {},
+        imported="imported" in source,
     )
 
 
@@ -205,7 +212,7 @@ def _intensity(recipe: Recipe) -> Intensity:
     return Intensity(scale=scale, offset=offset)
 
 
-def _split(dataset: Dataset, recipe: Recipe, init: UnetRun | None) -> tuple[list[str], list[str]]:
+def _split(dataset: Dataset, recipe: Recipe, init: Start | None) -> tuple[list[str], list[str]]:
     if recipe.fold is not None:
         if init is not None and _trained_on(init) & {item.content_hash() for item in dataset.items}:
             raise UsageError(f"--fold holds out frames that {init.folder} was trained on", "leave --fold or --init out")
@@ -214,7 +221,7 @@ def _split(dataset: Dataset, recipe: Recipe, init: UnetRun | None) -> tuple[list
             train, validation = split_by_look(dataset.items, group_by_look(dataset, parts), part - 1)
         else:
             train, validation = split_into_folds(dataset.items, parts)[part - 1]
-    elif init is not None and init.document.data.fingerprint == dataset.fingerprint():
+    elif isinstance(init, UnetRun) and init.document.data.fingerprint == dataset.fingerprint():
         train, validation = list(init.split.train), list(init.split.validation)
     else:
         train, validation = split_by_subject(dataset.items, recipe.validation, recipe.seed, _trained_on(init))
@@ -239,9 +246,8 @@ def _read(
     phantoms = _phantoms(document.task, document.recipe)
     for teacher in document.teachers:
         seen = teacher.trained_on_validation
-        progress(
-            f"the teacher {teacher.run} answers first" + (f"; it has seen {seen} validation frames" if seen else "")
-        )
+        known = "; nobody knows which frames it has seen" if seen is None else f"; it has seen {seen} validation frames"
+        progress(f"the teacher {teacher.run} answers first{'' if seen == 0 else known}")
     answer = Teachers(teachers, size, trainer.strategy.root_device) if teachers else None
     return PreparedFrames(chain(train_part, phantoms), size, structures, answer, unlabelled or ()), validation
 
@@ -269,6 +275,7 @@ def _fit(
     module = SegmentationModule(
         network,
         classes=document.architecture.classes,
+        channels=document.architecture.channels,
         scale=run.scale,
         offset=run.offset,
         learning_rate=recipe.learning_rate,
@@ -287,7 +294,7 @@ def _fit(
             document,
             best=callback.best,
             epochs_run=len(callback.epochs),
-            multiply_adds=multiply_adds(run.network(), torch.zeros(1, 3, *run.size)),
+            multiply_adds=multiply_adds(run.network(), torch.zeros(1, document.architecture.channels, *run.size)),
             validation=record,
         )
         write_document(out / DOCUMENT, finished)

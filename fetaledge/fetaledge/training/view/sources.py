@@ -48,11 +48,17 @@ class ViewFrame:
     read: Reads
 
 
-def own_frames(dataset: Dataset, validation: Collection[str]) -> list[ViewFrame]:
-    """The frames of the model's own data; those of the names ``validation`` are counted apart."""
+def own_frames(dataset: Dataset, validation: Collection[str] | None) -> list[ViewFrame]:
+    """The frames of the model's own data; those of the names ``validation`` are counted apart, where they are known."""
+
+    def side(name: str) -> str:
+        if validation is None:
+            return dataset.name
+        return f"{dataset.name}: {'validation' if name in validation else 'training'}"
+
     return [
         ViewFrame(
-            f"{dataset.name}: {'validation' if item.name in validation else 'training'}",
+            side(item.name),
             item.subject,
             True,
             partial(dataset.read_image, item),

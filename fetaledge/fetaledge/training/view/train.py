@@ -115,7 +115,8 @@ def train_view(
     if not 0 < withheld < 0.5:
         raise UsageError(f"--withheld {withheld} is no share between 0 and one half", "0.006 is the default")
     refuse_existing(run.folder / FILE, force)
-    frames = own_frames(dataset, run.split.validation)
+    split = run.seen()["split"]
+    frames = own_frames(dataset, None if split is None else split["validation"])
     own_count = len(frames)
     for folder in others:
         frames += other_frames(folder, task)
