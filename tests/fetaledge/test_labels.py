@@ -16,7 +16,6 @@ from PIL import Image as Pillow
 from fetaledge.data.check import check_dataset
 from fetaledge.data.label_check import check_label
 from fetaledge.data.layouts.open import open_dataset, open_usable
-from fetaledge.runs.evaluate import evaluate_masks
 from fetaledge_runtimes.ellipse import Ellipse, from_mask
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.frame import Image
@@ -324,6 +323,8 @@ def test_too_few_usable_labels_stop_the_command(tmp_path: Path) -> None:
 
 
 def test_masks_of_another_system_may_hold_probabilities(tmp_path: Path) -> None:
+    from fetaledge.runs.evaluate import evaluate_masks
+
     folder = folder_of(tmp_path, HEAD_MASK * 255, HEAD_MASK * 255)
     theirs = tmp_path / "theirs"
     theirs.mkdir()
