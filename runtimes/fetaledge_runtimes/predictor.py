@@ -19,7 +19,8 @@ from fetaledge_runtimes.frames.scan import Box
 from fetaledge_runtimes.postprocess import labels_from_logits, largest_components, place, second_share
 from fetaledge_runtimes.preprocess import network_input
 from fetaledge_runtimes.tasks.registry import task_named
-from fetaledge_runtimes.tasks.task import MIRRORED, Measured, Task
+from fetaledge_runtimes.tasks.task import MIRRORED, UNSURE, Measured, Task
+from fetaledge_runtimes.view.black import black_share
 from fetaledge_runtimes.view.check import NO_CHECK, ViewCheck
 
 NO_SCAN = "no-scan"
@@ -209,6 +210,8 @@ class Predictor:
         """
         if pixels.std() < MIN_CONTRAST:
             return replace(prediction, measured=replace(prediction.measured, status=NO_SCAN))
+        if self._partly_black(prediction, pixels):
+            prediction = replace(prediction, measured=replace(prediction.measured, status=UNSURE))
         known = None if self.view is None else self.view(pixels, logits, skipped=(MIRRORED,) if orientation else ())
         if known is None:
             return prediction
@@ -216,3 +219,10 @@ class Predictor:
         if known.status is not None and measured.status not in self.task.single.values():
             measured = replace(measured, status=known.status)
         return replace(prediction, measured=measured, quality=known.quality)
+
+    def _partly_black(self, prediction: Prediction, pixels: Image) -> bool:
+        """Whether too much of what is measured lies where the frame shows nothing."""
+        if self.task.max_black_share >= 1 or prediction.status != "ok":
+            return False
+        mask = prediction.mask if prediction.crop is None else prediction.crop.cut(prediction.mask)
+        return black_share(pixels, mask) > self.task.max_black_share

@@ -113,12 +113,17 @@ def bundle(exported: tuple[Path, str]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def reference_bundle(phantoms: Path, made: Made, fetaledge: Command) -> Path:
-    """The repository's reference model as TFLite, gated on phantoms by the default limits."""
+def reference_bundle(made: Made, fetaledge: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository's reference model as TFLite, gated on the demo's phantoms by the default limits."""
+    from fetaledge.phantoms.head import write_head_phantoms
+
     run = Path(__file__).resolve().parents[2] / "reference/unet-head"
 
     def export(folder: Path) -> None:
-        done = fetaledge("export", run, "--out", folder, "--data", phantoms, "--int8", "--format", "tflite")
+        frames = tmp_path_factory.mktemp("reference") / "frames"
+        write_head_phantoms(frames, 48, seed=11)
+        given = ("--data", frames, "--calibration-frames", 24, "--int8", "--format", "tflite")
+        done = fetaledge("export", run, "--out", folder, *given)
         assert done.returncode == 0, done.stdout + done.stderr
 
     return made("reference-tflite", export)

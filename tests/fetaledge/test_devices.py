@@ -224,20 +224,19 @@ def worker_runs(pi: Pi, timeout_s: float = 60) -> None:
         time.sleep(0.1)
 
 
-@pytest.fixture
-def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_frames(folder: Path, count: int) -> Path:
     """Frames enough for the emulator to be busy for a while."""
     from fetaledge.phantoms.head import write_head_phantoms
 
-    folder = tmp_path_factory.mktemp("data") / "many"
-    write_head_phantoms(folder, 4, seed=78)
+    write_head_phantoms(folder, count, seed=78)
     return folder
 
 
 def test_a_cut_connection_costs_one_process(
-    record: dict[str, Any], bundle: Path, many: Path, pi4: Pi, environment: dict[str, str], tmp_path: Path
+    record: dict[str, Any], bundle: Path, pi4: Pi, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    running = Running(bundle, many, pi4.address, tmp_path / "record.json", environment)
+    frames = write_frames(tmp_path / "frames", 4)
+    running = Running(bundle, frames, pi4.address, tmp_path / "record.json", environment)
     running.until("accuracy 1 of 1")
     worker_runs(pi4)
     pi4.cut()
@@ -249,12 +248,13 @@ def test_a_cut_connection_costs_one_process(
 
 
 def test_ctrl_c_leaves_nothing_running_there(
-    record: dict[str, Any], bundle: Path, many: Path, pi4: Pi, environment: dict[str, str], tmp_path: Path
+    record: dict[str, Any], bundle: Path, pi4: Pi, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    running = Running(bundle, many, pi4.address, tmp_path / "record.json", environment)
+    frames = write_frames(tmp_path / "frames", 16)
+    running = Running(bundle, frames, pi4.address, tmp_path / "record.json", environment)
     running.until("accuracy 1 of 1")
     worker_runs(pi4)
-    second = Running(bundle, many, pi4.address, tmp_path / "second.json", environment)
+    second = Running(bundle, frames, pi4.address, tmp_path / "second.json", environment)
     assert second.end() == 4 and "another fetaledge" in second.said, second.said
     running.process.send_signal(signal.SIGINT)
     assert running.end() == 130, running.said

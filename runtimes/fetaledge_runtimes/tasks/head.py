@@ -20,6 +20,7 @@ MIN_LABEL_SOLIDITY = 0.9
 MIN_LABEL_DICE = 0.92  # people draw less evenly than networks do; a box has 0.91
 CHART_WEEKS = (14, 40)
 MAX_AGE_SD = 6.0
+MAX_BLACK_SHARE = 0.06
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ class Head(Task):
     uses_age: ClassVar[bool] = True
     single: ClassVar[Mapping[int, str]] = {1: "several-heads"}
     planes: ClassVar[frozenset[str]] = frozenset({"brain"})
+    max_black_share = MAX_BLACK_SHARE
     other_view: ClassVar[str | None] = "not-a-head"
 
     def measure(self, mask: Image, pixel_mm: tuple[float, float] | None) -> Measured:

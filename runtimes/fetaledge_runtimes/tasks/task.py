@@ -16,6 +16,7 @@ from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.frames.frame import Frame, Image
 
 MIRRORED = "mirrored"
+UNSURE = "unsure"
 ORIENTATIONS = ("standard", MIRRORED)
 
 
@@ -89,6 +90,7 @@ class Task(ABC):
         uses_age: whether :meth:`entry` makes something of a gestational age.
         planes: names of standard planes that show what is measured.
         single: status of a frame that shows a second structure of this label, where one alone is measured, by label.
+        max_black_share: of what is segmented (0 to 1); where more of it is black the frame is unsure.
         other_view: the status of a frame that shows something else; None where no view check can be trained.
         has_orientation: whether a frame and its mirror image measure differently, so that it matters which one it is.
         challenge: the challenge whose scores can be computed too, for comparison; None without one.
@@ -106,6 +108,7 @@ class Task(ABC):
     uses_age: ClassVar[bool] = False
     single: ClassVar[Mapping[int, str]] = {}
     planes: ClassVar[frozenset[str]] = frozenset()
+    max_black_share: ClassVar[float] = 1.0
     other_view: ClassVar[str | None] = None
     has_orientation: ClassVar[bool] = False
     challenge: ClassVar[str | None] = None

@@ -27,13 +27,13 @@ from fetaledge.training.view.sources import (
     phantom_frames,
     subjects_in_folds,
 )
-from fetaledge.training.view.unsure import UNSURE, CorruptionCount, fit_unsure
+from fetaledge.training.view.unsure import CorruptionCount, fit_unsure
 from fetaledge_export.torch_engine import TorchEngine
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.files import refuse_existing
 from fetaledge_runtimes.notice import NOTICE
 from fetaledge_runtimes.records import Document, Part, write_document
-from fetaledge_runtimes.tasks.task import MIRRORED
+from fetaledge_runtimes.tasks.task import MIRRORED, UNSURE
 from fetaledge_runtimes.view.check import FILE, LENGTH, ViewCheck
 
 RECORD = "view.json"

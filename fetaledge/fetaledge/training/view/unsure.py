@@ -12,8 +12,6 @@ from fetaledge.training.view.described import ALTERED, PLAIN, Described
 from fetaledge.training.view.fit import Fit, fit_score
 from fetaledge_runtimes.records import Part
 
-UNSURE = "unsure"
-
 
 class CorruptionCount(Part, kw_only=True, frozen=True):
     """Own frames spoilt in one way: how many, how many measures went wrong, and how many of these passed by folds."""
