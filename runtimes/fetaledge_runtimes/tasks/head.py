@@ -20,7 +20,7 @@ MIN_LABEL_SOLIDITY = 0.9
 MIN_LABEL_DICE = 0.92  # people draw less evenly than networks do; a box has 0.91
 CHART_WEEKS = (14, 40)
 MAX_AGE_SD = 6.0
-MAX_BLACK_SHARE = 0.06
+MAX_BLACK_SHARE = 0.1
 
 
 @dataclass(frozen=True)

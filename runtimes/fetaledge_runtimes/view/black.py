@@ -14,8 +14,8 @@ NEIGHBOURHOOD, BLACK = 9, 1
 def black_share(pixels: Image, mask: Image) -> float:
     """The share (0 to 1) of a mask in which the frame is black all round; 0 where the mask is empty.
 
-    Of 267 real heads at most 0.024 is black, since tissue scatters; of heads of which a quarter was blackened 0.12 or
-    more.
+    Tissue scatters: of 799 real heads (HC18) 0.081 is black in one and at most 0.025 in the others. Of heads whose top,
+    bottom or side quarter was blackened it is 0.12 or more.
 
     Args:
         pixels: ``uint8 (H, W)``.
