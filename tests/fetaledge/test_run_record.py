@@ -15,9 +15,8 @@ from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.records import from_json, read_document, schemas, to_json, write_document
 
 OLD = Path(__file__).parent / "old_runs"
-REFERENCE = Path(__file__).resolve().parents[2] / "reference/unet-head/run.json"
 RECORDS = {
-    "reference": REFERENCE,
+    "reference": OLD / "reference-run.json",
     "unet": OLD / "unet-run.json",
     "sam": OLD / "sam-run.json",
 }
