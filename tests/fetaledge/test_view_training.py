@@ -19,7 +19,7 @@ from fetaledge_runtimes.frames.frame import Image
 from fetaledge_runtimes.tasks.head import HEAD
 from fetaledge_runtimes.tasks.ps_fh import PS_FH
 from fetaledge_runtimes.tasks.registry import task_named
-from fetaledge_runtimes.view.check import FILE, ViewCheck
+from fetaledge_runtimes.view.check import FILE, LENGTH, ViewCheck
 
 
 @pytest.fixture
@@ -226,8 +226,37 @@ def test_a_check_is_written_with_its_record(
     assert all(0 <= s.passed <= s.segmented <= s.frames for s in record.sources)
     assert (record.mirrored_found is None) == (record.mirrored_wrongly is None) == (task == "head")
     assert record.corrupted[0].kind == "clean" and record.corrupted[0].wrong == 0
+    if task == "ps-fh":  # which way round is told by the upright picture alone
+        mirrored = check.weights[1]
+        assert not mirrored[:LENGTH].any() and mirrored[LENGTH:].any()
     with pytest.raises(OutputError, match=r"view\.npz exists already"):
         train_view(given, dataset, [stripes], threads=1)
+
+
+def test_frames_that_look_alike_stand_in_one_fold(
+    train_view: Callable[..., Any],
+    run: Callable[[str], Any],
+    stripes: Path,
+    phantoms: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from fetaledge.data.looks import group_by_look
+    from fetaledge.runs.unet_recipe import FoldBy
+    from fetaledge.training.view import train
+
+    folds: list[np.ndarray] = []
+    fit_unsure = train.fit_unsure
+
+    def noted(seen: Any, described: Any, judged: Any, fold_of: Any, withheld: float) -> Any:
+        folds.append(np.array([fold for fold, own in zip(fold_of, judged, strict=True) if own]))
+        return fit_unsure(seen, described, judged, fold_of, withheld)
+
+    monkeypatch.setattr(train, "fit_unsure", noted)
+    dataset = open_dataset(phantoms)
+    record = train_view(run("head"), dataset, [stripes], withheld=0.1, threads=1, folds_by=FoldBy.LOOK)
+    assert record.folds_by == "look"
+    looks = group_by_look(dataset, train.LOOKS)
+    assert folds[0].tolist() == [looks[item.name] for item in dataset.items]
 
 
 @pytest.mark.integration

@@ -22,6 +22,7 @@ from fetaledge_runtimes.errors import GateFailed, InputError
 from fetaledge_runtimes.files import atomic_folder, atomic_path
 from fetaledge_runtimes.predict_files import DOCUMENT, predict_files
 from fetaledge_runtimes.predictor import Predictor
+from fetaledge_runtimes.tasks.task import STANDARD
 
 if TYPE_CHECKING:
     from fetaledge_export.results import ExportResult
@@ -93,7 +94,9 @@ def demonstrate(out: Path, run: Path | None, task: str, *, force: bool, progress
         predictor = Predictor(Bundle.open(folder / "bundle"))
         names = _write_pictures(folder / "unseen", folder / "heads")
         with contextlib.chdir(folder):  # so that the document names the frames as they stand in the demo's folder
-            predict_files(predictor, [Path("heads")], Path("predictions"))
+            # Phantoms lie the standard way round, and lack the tissue by which a view check tells it on real frames.
+            orientation = STANDARD if predictor.task.has_orientation else None
+            predict_files(predictor, [Path("heads")], Path("predictions"), orientation=orientation)
         _write_sheet([folder / "predictions" / f"{name}_overlay.png" for name in names], folder / "heads.png")
     files = (
         (out / "bundle/card.md", "the model card"),

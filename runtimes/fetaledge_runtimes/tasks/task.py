@@ -15,9 +15,10 @@ from typing import Any, ClassVar
 from fetaledge_runtimes.errors import UsageError
 from fetaledge_runtimes.frames.frame import Frame, Image
 
+STANDARD = "standard"
 MIRRORED = "mirrored"
 UNSURE = "unsure"
-ORIENTATIONS = ("standard", MIRRORED)
+ORIENTATIONS = (STANDARD, MIRRORED)
 
 
 @dataclass(frozen=True)
