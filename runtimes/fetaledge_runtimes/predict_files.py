@@ -85,7 +85,8 @@ def predict_files(
         stems = _Stems()
         entries: list[dict[str, Any]] = []
         parts: dict[tuple[str, int | None], list[dict[str, Any]]] = {}
-        remarks = dict.fromkeys(remark for parent in _folders(files) for remark in unmatched_rows(parent))
+        folders = [] if pixel_mm is not None else _folders(files)
+        remarks = dict.fromkeys(remark for parent in folders for remark in _table_remarks(parent))
         for file, depth in [(file, depth) for group, depth in groups for file in group]:
 
             def add(entry: dict[str, Any], source: str = str(file)) -> None:
@@ -96,7 +97,7 @@ def predict_files(
 
             earlier = len(entries)
             try:
-                for frame, name in _named(read_frames(file, pixel_mm, depth, region), stems.unique(file.stem)):
+                for frame, name in _named(read_frames(file, pixel_mm, depth, region), file.stem, stems):
                     add(_entry(predictor(frame, orientation), task, name, folder, ga_weeks, orientation))
                     if frame.remark:
                         remarks[frame.remark] = None
@@ -167,12 +168,21 @@ class _Stems:
         return name
 
 
+def _table_remarks(folder: Path) -> list[str]:
+    """What is to be said of the tables of a folder; of one that cannot be used, each file that needs it says more."""
+    try:
+        return unmatched_rows(folder)
+    except InputError as error:
+        return [error.message]
+
+
 def _folders(files: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(file.parent for file in files))
 
 
-def _named(frames: Iterator[Frame], stem: str) -> Iterator[tuple[Frame, str]]:
-    """Each frame with its stem: numbered in a cine, and with the region where there are several."""
+def _named(frames: Iterator[Frame], stem: str, stems: _Stems) -> Iterator[tuple[Frame, str]]:
+    """Each frame with a name of its own: numbered in a cine, and with the region where there are several."""
+    stem = stems.unique(stem)
     first: list[Frame] = []
     error = None
     try:
@@ -185,7 +195,8 @@ def _named(frames: Iterator[Frame], stem: str) -> Iterator[tuple[Frame, str]]:
     cine = error is not None or (bool(first) and first[-1].index > 0)
     for frame in chain(first, () if error else frames):
         number = f"_{frame.index:04d}" if cine else ""
-        yield frame, stem + number + (f"_region{frame.region}" if frame.region else "")
+        name = stem + number + (f"_region{frame.region}" if frame.region else "")
+        yield frame, name if name == stem else stems.unique(name)
     if error is not None:
         raise error
 

@@ -158,3 +158,26 @@ def test_two_networks_in_a_file() -> None:
     both = {f"{side}.{name}": tensor for side in ("teacher", "student") for name, tensor in weights().items()}
     with pytest.raises(InputError, match=r"several networks: student\.\*, teacher\.\*"):
         without_prefix(both, "encoder.conv.weight", Path("a.pth"))
+
+
+def test_a_network_beside_other_tensors_is_the_network(tmp_path: Path) -> None:
+    import torch
+
+    from fetaledge.models.checkpoint import read_checkpoint
+
+    weight, other = torch.ones(4, 3), torch.zeros(4, 3)
+    for beside in ({"ema": {"a": other}}, {"loss_history": {"x": torch.zeros(5)}}):
+        torch.save({"a": weight, "epoch": 1, **beside}, tmp_path / "file.pth")
+        assert list(read_checkpoint(tmp_path / "file.pth").values())[0].equal(weight)
+
+
+@pytest.mark.parametrize("kind", ["sparse", "complex"])
+def test_tensors_of_another_kind_are_refused(kind: str, tmp_path: Path) -> None:
+    import torch
+
+    from fetaledge.models.checkpoint import read_checkpoint
+
+    tensor = torch.eye(3).to_sparse() if kind == "sparse" else torch.eye(3, dtype=torch.complex64)
+    torch.save({"a": tensor}, tmp_path / "file.pth")
+    with pytest.raises(InputError, match="sparse, quantised or complex"):
+        read_checkpoint(tmp_path / "file.pth")

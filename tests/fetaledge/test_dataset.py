@@ -17,7 +17,7 @@ from fetaledge.cli.app import app
 from fetaledge.data.check import DataCheck, check_dataset, summary_lines, write_sheet
 from fetaledge.data.dataset import Item
 from fetaledge.data.layouts.open import open_dataset
-from fetaledge.data.split import choose_frames, draw_frames, split_by_subject
+from fetaledge.data.split import choose_frames, draw_frames, seen_subjects, split_by_subject
 from fetaledge_runtimes.ellipse import Ellipse
 from fetaledge_runtimes.errors import InputError, UsageError
 from fetaledge_runtimes.frames.read import read_frames
@@ -191,8 +191,11 @@ def test_smaller_draws_are_part_of_larger() -> None:
 def test_known_subjects_stay_on_the_training_side(phantoms: Path) -> None:
     dataset = open_dataset(phantoms)
     known = {item.content_hash() for item in dataset.items[:10]}
-    train, validation = split_by_subject(dataset.items, 0.5, 0, known)
-    assert {item.name for item in dataset.items[:10]} <= set(train)
+    dataset.leave_out([dataset.items[0].name])  # its subject is known all the same
+    subjects = seen_subjects(dataset, known)
+    assert subjects == {item.subject for item in dataset.scanned[:10]}
+    train, validation = split_by_subject(dataset.items, 0.5, 0, subjects)
+    assert {item.name for item in dataset.items[:9]} <= set(train)
     assert len(validation) == 5
     with pytest.raises(UsageError, match="leaves one side empty"):
         split_by_subject(dataset.items, float("nan"), 0)

@@ -270,6 +270,7 @@ def test_files_of_cvat_that_cannot_be_read(tmp_path: Path, text: str, message: s
     [
         *((name, 2) for name in ("head", "Fetal_Head", "FetalHead", "foetal head 2", "skull", "FH", "hc", "Head size")),
         *((name, 1) for name in ("symphysis", "Pubic-Symphysis", "PubicSymphysis", "PS", "SP", "symphysis pubis")),
+        *((name, None) for name in ("femoral head", "no head", "not symphysis")),
         *((name, None) for name in ("abdomen", "forehead", "head and symphysis", "", "1", "background", "pubis")),
     ],
 )  # fmt: skip

@@ -281,7 +281,7 @@ def test_mean_and_std_that_do_not_fit() -> None:
         (ImportIntensity(InputRange.IMAGENET), 1, "--mean has 3 values and --std 3, and the network takes 1 channels"),
         (ImportIntensity(InputRange.IMAGENET, (0.5,), (0.5,)), 3, "imagenet has its own mean and std"),
         (ImportIntensity(mean=(0.5,)), 3, "--mean has 1 values and --std 0"),
-        (ImportIntensity(mean=(0.5,), std=(0.0,)), 3, "is not above 0"),
+        (ImportIntensity(mean=(0.5,), std=(0.0,)), 3, "is no number above 0"),
     ):
         with pytest.raises(UsageError, match=said):
             intensity.of(channels)

@@ -195,3 +195,20 @@ def test_another_architecture(tmp_path: Path) -> None:
         load_encoder(network, _write(tmp_path / "shape.safetensors", tensors))
     with pytest.raises(InputError, match="holds surplus"):
         check_fit({}, {"surplus": torch.zeros(1)}, tmp_path, "encoder")
+
+
+@pytest.mark.parametrize("prefix", ["", "encoder.", "module.encoder.", "model.encoder."])
+def test_an_encoder_whose_names_end_alike(prefix: str, tmp_path: Path) -> None:
+    """``conv1.weight`` of a ResNet ends ``layer1.0.conv1.weight`` too."""
+    import torch
+
+    from fetaledge.models.unet import Architecture, load_encoder
+
+    small_resnet = Architecture(encoder="resnet18", decoder_channels=(16, 8, 8, 4, 4))
+    encoder = small_resnet.build().get_submodule("encoder").state_dict()
+    given = {name: tensor.contiguous() for name, tensor in encoder.items()}
+    path = _write(tmp_path / "encoder.safetensors", {prefix + name: tensor for name, tensor in given.items()})
+    network = small_resnet.build()
+    load_encoder(network, path)
+    found = network.get_submodule("encoder").state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in given.items())

@@ -275,7 +275,7 @@ def test_a_box_of_exclusive_corners_keeps_its_spacing_and_one_beyond_loses_it(tm
     frame = one(tmp_path, dataset(scan, region((0, 0, 240, 160))))
     assert frame.pixels.shape == (160, 240) and frame.pixel_mm == pytest.approx((0.2, 0.3))
     frame = one(tmp_path, dataset(scan, region((0, 0, 479, 319))))
-    assert frame.pixels.shape == (160, 240) and frame.pixel_mm is None
+    assert frame.pixels.shape == (160, 360) and frame.pixel_mm is None  # the ratio is left
 
 
 @pytest.mark.parametrize("box", [(0, 0, 0, 0), (100, 100, 50, 50), (300, 0, 400, 100), (0, 0, 239, 10)])
@@ -579,3 +579,31 @@ def test_nothing_reaches_stderr(tmp_path: Path, scan: np.ndarray, capfd: pytest.
         assert len(list(read_frames(tmp_path / "a.dcm"))) == 1
     assert not caught
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_small_region_beside_a_picture_is_left_out(tmp_path: Path, scan: np.ndarray) -> None:
+    path = put(tmp_path / "a.dcm", dataset(scan, region((0, 0, 99, 99)), region((110, 0, 129, 19))))
+    (frame,) = read_frames(path)
+    assert frame.region == 1 and frame.pixels.shape == (100, 100)
+    assert [frame.region for frame in read_frames(path, region=1)] == [1]
+    with pytest.raises(InputError, match="20x20"):
+        list(read_frames(path, region=2))
+
+
+def test_a_region_beyond_the_frame_still_tells_the_shape_of_its_pixels(tmp_path: Path, scan: np.ndarray) -> None:
+    """The frame was shrunk after the region was written: lengths are lost, and the ratio is not."""
+    beyond = region((0, 0, 499, 499), PhysicalDeltaX=0.03, PhysicalDeltaY=0.02)
+    (frame,) = read_frames(put(tmp_path / "a.dcm", dataset(scan, beyond)), pixel_mm=0.1)
+    assert frame.pixel_mm == pytest.approx((0.1, 0.15)) and frame.remark is not None
+
+
+def test_two_equal_columns_of_a_table_are_a_pair(tmp_path: Path, scan: np.ndarray) -> None:
+    """Whoever states both knows that the pixels are square; one number is that of the rows."""
+    put(tmp_path / "a.dcm", dataset(scan, PixelAspectRatio=["2", "3"]))
+    for columns, row, expected in (
+        ("row_mm,column_mm", "0.1,0.1", (0.1, 0.1)),
+        ("pixel_mm", "0.1", (0.1, 0.15)),
+    ):
+        (tmp_path / "pixels.csv").write_text(f"filename,{columns}\na.dcm,{row}\n", encoding="utf-8")
+        (frame,) = read_frames(tmp_path / "a.dcm")
+        assert frame.pixel_mm == pytest.approx(expected)

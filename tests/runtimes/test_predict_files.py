@@ -322,3 +322,22 @@ def test_a_pair_of_numbers(predictor: Predictor, frame_folder: Path) -> None:
     )
     assert pair["pixel_mm"] == [0.15, 0.18] and pair["spacing_from"] == "option"
     assert 1.05 < pair["hc_mm"] / square["hc_mm"] < 1.2
+
+
+def test_a_picture_named_like_a_frame_of_a_cine_has_a_mask_of_its_own(
+    predictor: Predictor, video: Path, frame_folder: Path, tmp_path: Path
+) -> None:
+    picture = next(path for path in sorted(frame_folder.iterdir()) if path.suffix == ".png")
+    (tmp_path / f"{video.stem}_0001.png").write_bytes(picture.read_bytes())
+    inputs = [video, tmp_path / f"{video.stem}_0001.png"]
+    document = predict_files(predictor, inputs, tmp_path / "out", pixel_mm=0.2)
+    masks = [entry["mask"] for entry in document["frames"] if entry["mask"]]
+    assert len(masks) > 2 and len(set(masks)) == len(masks)
+
+
+def test_an_unusable_table_is_no_matter_where_the_spacing_is_given(predictor: Predictor, frame_folder: Path) -> None:
+    (frame_folder / "pixels.csv").write_text("x;y\n1;2\n", encoding="utf-8")
+    document = predict_files(predictor, [frame_folder], pixel_mm=0.15)
+    assert document["remarks"] == [] and all(entry["status"] != "unreadable" for entry in document["frames"])
+    document = predict_files(predictor, [frame_folder])
+    assert any("lacks the column" in remark for remark in document["remarks"])

@@ -253,3 +253,45 @@ def test_each_row_of_the_documentation_has_its_test() -> None:
     section = PAGE.read_text(encoding="utf-8").split("## What can be read")[1].split("\n## ")[0]
     named = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("| ")]
     assert named[2:] == list(ROWS)
+
+
+def test_a_gif_that_breaks_off_is_told(tmp_path: Path, scan: Scan) -> None:  # noqa: F811
+    data = write_gif(tmp_path / "whole.gif", scan, 4).read_bytes()
+    (tmp_path / "cut.gif").write_bytes(data[: int(len(data) * 0.6)])
+    whole = [frame.pixels for frame in read_frames(tmp_path / "whole.gif", pixel_mm=0.2)]
+    seen = []
+    with pytest.raises(InputError, match="cut short"):
+        for frame in read_frames(tmp_path / "cut.gif", pixel_mm=0.2):
+            seen.append(frame.pixels)
+    assert 0 < len(seen) < 4
+    assert all((one == other).all() for one, other in zip(seen, whole, strict=False))
+
+
+@pytest.mark.parametrize("text", ["The free scans", "See wide views", "Run skip them"])
+def test_text_is_no_video(text: str, tmp_path: Path) -> None:
+    from fetaledge_runtimes.frames.containers import container_of
+
+    assert container_of(f"{text} of today\n".encode()) is None
+
+
+def test_a_colon_in_a_name_is_no_protocol(tmp_path: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    write_gif(tmp_path / "a.gif", scan, 2).rename(tmp_path / "T12:30:05.gif")
+    monkeypatch.chdir(tmp_path)
+    assert len(list(read_frames(Path("T12:30:05.gif"), pixel_mm=0.2))) == 2
+
+
+def test_a_depth_that_cannot_be_is_not_believed(tmp_path: Path) -> None:
+    import struct
+    import zlib
+
+    from fetaledge_runtimes.frames.images import read_stored
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    rows = b"".join(b"\0" + b"\x0a\xbc" * 64 for _ in range(64))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 16, 0, 0, 0, 0))
+    for bits, known in ((12, 12), (24, None), (200, None)):
+        parts = header, chunk(b"sBIT", bytes([bits])), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")
+        (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+        assert read_stored(tmp_path / "a.png").bits == known

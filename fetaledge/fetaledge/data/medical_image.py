@@ -27,6 +27,15 @@ def is_medical(path: Path) -> bool:
     return path.name.lower().endswith(ENDINGS)
 
 
+def check_same_axes(label: Path, image: Path) -> None:
+    """Raise InputError where one file of a pair is NIfTI and the other is not: its rows may be the other's columns."""
+    if len({path.name.lower().endswith(nifti.ENDINGS) for path in (label, image)}) > 1:
+        raise InputError(
+            f"{label} and {image.name} are not both NIfTI, so that rows may be columns of the other",
+            "write both in one format",
+        )
+
+
 def read_values(path: Path, dimensions: tuple[int, ...] = (2,)) -> npt.NDArray[Any]:
     """The values as they are stored, (H, W), or (3, H, W) where ``dimensions`` has 3.
 

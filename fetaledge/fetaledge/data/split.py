@@ -11,19 +11,19 @@ from fetaledge_runtimes.errors import InputError, UsageError
 
 
 def split_by_subject(
-    items: Sequence[Item], validation: float, seed: int, trained_on: Collection[str] = ()
+    items: Sequence[Item], validation: float, seed: int, known: Collection[str] = ()
 ) -> tuple[list[str], list[str]]:
     """Names for (training, validation): about ``validation`` (0–1) of the subjects, drawn with ``seed``.
 
-    A subject with a frame in ``trained_on`` (content hashes) stays on the training side.
+    The subjects ``known`` to the first weights, as :func:`seen_subjects` gives them, stay on the training side.
 
     Raises:
         UsageError: a share that leaves one side empty.
     """
-    known = {item.subject for item in items if trained_on and item.content_hash() in trained_on}
-    subjects = sorted({item.subject for item in items} - known)
+    everyone = {item.subject for item in items}
+    subjects = sorted(everyone - set(known))
     count = round(validation * len(subjects)) if 0 < validation < 1 else 0
-    if not 0 < count < len(subjects) + len(known):
+    if not 0 < count < len(everyone):
         raise UsageError(
             f"a validation share of {validation} of {len(subjects)} subjects leaves one side empty",
             "give more subjects or another share",
@@ -31,6 +31,12 @@ def split_by_subject(
     held_out = set(random.Random(seed).sample(subjects, count))
     train = [item.name for item in items if item.subject not in held_out]
     return train, [item.name for item in items if item.subject in held_out]
+
+
+def seen_subjects(dataset: Dataset, trained_on: Collection[str]) -> set[str]:
+    """The subjects of a data set with a frame among these content hashes, whether or not that frame is usable here."""
+    hashes = set(trained_on)
+    return {item.subject for item in dataset.scanned if item.content_hash() in hashes} if hashes else set()
 
 
 def split_into_folds(items: Sequence[Item], folds: int) -> list[tuple[list[str], list[str]]]:
@@ -102,7 +108,7 @@ def choose_frames(dataset: Dataset, split: str | None, facts: Mapping[str, Any])
         raise UsageError(
             f"{dataset.folder} is not the data that the model was trained on, so it has no split", "pass --split all"
         )
-    seen = {item.subject for item in dataset.items if item.content_hash() in set(facts["trained_on"])}
+    seen = seen_subjects(dataset, facts["trained_on"])
     if not seen:
         return dataset
     unseen = dataset.only(item.name for item in dataset.items if item.subject not in seen)

@@ -46,8 +46,8 @@ def read_checkpoint(path: Path) -> Tensors:
     ``weights_only``, and what is not PyTorch's own becomes a :class:`StandIn`.
 
     Raises:
-        InputError: missing, damaged, no checkpoint, without tensors or with several sets of them, or with values that
-            are not finite.
+        InputError: missing, damaged, no checkpoint, without tensors or with several sets of them (under keys that are
+            not of :data:`WRAPPERS`, of which the surest is taken), or with values that are not finite.
     """
     if not path.is_file():
         wrong = "is a folder" if path.is_dir() else "does not exist"
@@ -68,6 +68,9 @@ def read_checkpoint(path: Path) -> Tensors:
         ) from error
     if not tensors:
         raise InputError(f"{path} holds no named tensors", "save the network's state_dict")
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
+            raise InputError(f"{path} holds {name} as a sparse, quantised or complex tensor", "save it as float32")
     refuse_not_finite(tensors, path, "use another checkpoint")
     return tensors
 
@@ -117,7 +120,8 @@ def _tensors_in(held: Any, path: Path, depth: int) -> Tensors:
     if len(own) == len(held):
         return own
     inner = {name: value for name, value in held.items() if isinstance(name, str) and name not in own}
-    for names in (WRAPPERS, [name for name in inner if name not in WRAPPERS]):
+    network = any(value.ndim > 1 for value in own.values())
+    for names in (WRAPPERS, [] if network else [name for name in inner if name not in WRAPPERS]):
         found = {
             name: given for name in names if name in inner and (given := _tensors_in(inner[name], path, depth - 1))
         }

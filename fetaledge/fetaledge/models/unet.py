@@ -199,6 +199,8 @@ def load_encoder(network: nn.Module, path: Path) -> None:
     """
     encoder = network.get_submodule("encoder")
     expected = encoder.state_dict()
-    tensors, _ = without_prefix(read_checkpoint(path), next(iter(expected)), path)
+    weights = [name for name in expected if name.endswith("weight")]
+    anchor = max(weights, key=lambda name: (name.count("."), name))  # a short name may end longer ones
+    tensors, _ = without_prefix(read_checkpoint(path), anchor, path)
     check_fit(expected, tensors, path, "encoder")
     encoder.load_state_dict(tensors, strict=True)

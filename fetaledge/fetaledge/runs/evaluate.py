@@ -11,7 +11,7 @@ from torch import nn
 from fetaledge.data.dataset import Dataset
 from fetaledge.data.layouts.paired_folders import stem_of, structure_labels
 from fetaledge.data.mask_picture import is_ring, read_mask_picture
-from fetaledge.data.medical_image import ENDINGS
+from fetaledge.data.medical_image import ENDINGS, check_same_axes
 from fetaledge.runs.challenge_scores import ChallengeScores, challenge_record, challenge_scores
 from fetaledge.runs.run import Run
 from fetaledge_export.torch_engine import TorchEngine
@@ -94,7 +94,9 @@ def _evaluate_predictor(predictor: Predictor, frames: LabelledFrames, variant: s
 
 
 def evaluate_masks(folder: Path, frames: Dataset, challenge: bool = False) -> dict[str, Any]:
-    """The record of masks that another system wrote: one a frame, PNG or ``.mha``, named by the frame's stem.
+    """The record of masks that another system wrote: one a frame, named by the frame's stem.
+
+    PNG, ``.mha`` or, beside frames in NIfTI, NIfTI.
 
     Of a task with one structure a mask's half of the highest level counts (:meth:`MaskPicture.one_structure`), so that
     it may hold probabilities; of one with several its labels. Unlike labels, masks are scored whatever their shape.
@@ -119,13 +121,14 @@ def evaluate_masks(folder: Path, frames: Dataset, challenge: bool = False) -> di
         )
 
     one_structure = len(frames.task.labels) == 1
+    images = {item.name: item.image for item in frames.items}
     outlines: list[Path] = []
 
     def read(case: LabelledFrame) -> Image:
         path = masks[case.name]
+        check_same_axes(path, images[case.name])
         picture = read_mask_picture(path)
         mask = picture.one_structure() if one_structure else structure_labels(picture.structures(), path)
-
         outlines.extend([path] * (one_structure and is_ring(mask)))
         if mask.shape != case.mask.shape:
             raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -63,8 +64,10 @@ class ImportIntensity:
                 f"--mean has {len(mean)} values and --std {len(std)}, and the network takes {channels} channels",
                 "give --mean and --std one value each, or one a channel",
             )
-        if not all(value > 0 for value in std):
-            raise UsageError(f"--std {','.join(map(str, std))} is not above 0", "such as 0.25")
+        if not all(value > 0 and math.isfinite(value) for value in std):
+            raise UsageError(f"--std {','.join(map(str, std))} is no number above 0", "such as 0.25")
+        if not all(map(math.isfinite, mean)):
+            raise UsageError(f"--mean {','.join(map(str, mean))} is no number", "such as 0.5")
         if len(set(zip(mean, std, strict=True))) == 1:
             return scale / std[0], (offset - mean[0]) / std[0], (), ()
         return scale, offset, mean, std

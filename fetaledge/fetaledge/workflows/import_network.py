@@ -223,7 +223,7 @@ def _with_found_arguments(wanted: Architecture, held: Tensors) -> Architecture:
     widths = {
         int(found[1]): tensor.shape[0]
         for name, tensor in held.items()
-        if (found := re.search(r"(?:^|\.)decoder\.blocks\.(\d+)\.conv1\.0\.weight$", name))
+        if (found := re.search(r"(?:^|\.)decoder\.blocks\.(\d+)\.conv1\.0\.weight$", name)) and tensor.ndim == 4
     }
     if widths and "decoder_channels" not in arguments:
         arguments["decoder_channels"] = [widths[number] for number in sorted(widths)]

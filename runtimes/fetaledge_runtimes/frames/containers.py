@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 QUICKTIME_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+LARGE_BOXES = (b"moov", b"mdat")
 STILL_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
 """Phones' pictures in MP4's container: of their tiles FFmpeg gives one."""
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
@@ -16,6 +17,7 @@ EBML_HEADER, EBML_SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80g"
 PACK, PROGRAM_END = 0xBA, 0xB9
 PACKET_BYTES = {0: 188, 4: 192}
 """Of a transport stream, by where in it the letter G stands: some writers put a time before each packet."""
+GIF_END, TAIL_BYTES = b";", 4096
 SLACK_BYTES = 16
 """Some writers of AVI count the file's first header in."""
 
@@ -35,7 +37,7 @@ class Container:
 
 
 MP4, MATROSKA, MPEG, TRANSPORT = Container("MP4", 3), Container("MKV", 0), Container("MPEG", 2), Container("TS", 2)
-AVI, ASF, GIF = Container("AVI"), Container("WMV"), Container("GIF", 0)
+AVI, ASF, GIF = Container("AVI"), Container("WMV"), Container("GIF")
 
 
 def container_of(head: bytes) -> Container | None:
@@ -43,7 +45,9 @@ def container_of(head: bytes) -> Container | None:
 
     FFmpeg itself would also follow a text file that names other files or addresses.
     """
-    if head[4:8] in QUICKTIME_BOXES and not (head[4:8] == b"ftyp" and head[8:12] in STILL_BRANDS):
+    box, brand = head[4:8], head[8:12]
+    known = box in LARGE_BOXES or (box in QUICKTIME_BOXES and head[:1] == b"\0")  # text begins with a letter
+    if known and not (box == b"ftyp" and brand in STILL_BRANDS):
         return MP4
     if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
         return AVI
@@ -66,6 +70,10 @@ def is_cut(path: Path, head: bytes, container: Container) -> bool:
     length = path.stat().st_size
     if container is TRANSPORT:
         return length % _packet_bytes(head) != 0
+    if container is GIF:
+        with path.open("rb") as stream:
+            stream.seek(max(0, length - TAIL_BYTES))
+            return not stream.read().rstrip(b"\0").endswith(GIF_END)
     stated = 0
     if container is AVI:
         stated = 8 + int.from_bytes(head[4:8], "little") - SLACK_BYTES

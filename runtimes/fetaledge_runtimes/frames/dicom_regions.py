@@ -11,14 +11,13 @@ from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.images import MAX_PIXELS, check_size
 from fetaledge_runtimes.frames.spacing import (
     DICOM,
-    OPTION,
     Given,
     PixelSize,
     Spacing,
+    given_in_tables,
     given_size,
     is_plausible,
     is_square,
-    size_in_tables,
 )
 
 CROP = "save the part to be measured as PNG and give its spacing with --pixel-mm"
@@ -39,6 +38,10 @@ NOT_OF_TISSUE = ("ImagerPixelSpacing", "NominalScannedPixelSpacing")
 MAX_RATIO = 4.0
 MAX_COLOUR_PIXELS = MAX_PIXELS // 2
 """pydicom converts colours in numbers of four bytes."""
+
+
+Described = tuple[tuple[int, int, int, int], Spacing | None]
+"""A region's box x0, y0, x1, y1 in pixels, the far corner exclusive, and its spacing."""
 
 
 @dataclass(frozen=True)
@@ -80,24 +83,32 @@ def regions_of(path: Path, header: Any, wanted: int | None = None) -> list[Regio
             CROP,
         )
     sequence = header.get("SequenceOfUltrasoundRegions") or []
+    described: dict[Described, None] = {}
     if not sequence:
-        found = [Region(None, (slice(0, rows), slice(0, columns)), described=False)]
+        found = [] if wanted not in (None, 1) else [Region(None, (slice(0, rows), slice(0, columns)), described=False)]
     else:
         described = dict.fromkeys(_described(item) for item in sequence if _is_b_mode(item))
         if not described:
             raise InputError(f"{path} has no B-mode region among its {len(sequence)}", CROP)
-        alone = len(described) == 1
-        found = [
-            _region(path, None if alone else number, *box_and_mm, rows, columns)
-            for number, box_and_mm in enumerate(described, start=1)
-        ]
-    if wanted is None:
-        return found
-    if not 1 <= wanted <= len(found):
-        raise InputError(
-            f"{path} has no region {wanted}: it has {len(found)}", f"leave --region out, or give 1 to {len(found)}"
-        )
-    return [found[wanted - 1]]
+        found = _large_enough(path, list(described), wanted, rows, columns)
+    if wanted is not None and not found:
+        count = max(1, len(described))
+        raise InputError(f"{path} has no region {wanted}: it has {count}", f"leave --region out, or give 1 to {count}")
+    return found
+
+
+def _large_enough(path: Path, described: list[Described], wanted: int | None, rows: int, columns: int) -> list[Region]:
+    """The regions that hold a picture, or the wanted one alone. Raises InputError where none does."""
+    found, refused = [], []
+    for number, (box, mm) in enumerate(described, start=1):
+        if wanted in (None, number):
+            try:
+                found.append(_region(path, None if len(described) == 1 else number, box, mm, rows, columns))
+            except InputError as error:
+                refused.append(error)
+    if refused and not found:
+        raise refused[0]
+    return found
 
 
 def size_of(
@@ -121,17 +132,17 @@ def size_of(
         )
         if region.described:
             named = "the region's PhysicalDeltaX and PhysicalDeltaY"
+    elif region.pixel_mm is not None:  # of a region that reaches beyond the frame, which was shrunk since
+        ratio, named = region.pixel_mm[1] / region.pixel_mm[0], "the region's PhysicalDeltaX and PhysicalDeltaY"
     else:
         ratio, named = _aspect(header) or (stream_ratio, "the stream's sample aspect ratio")
     if given is not None:
         return given_size(given, ratio, named, str(path)), ratio
     if stated.mm is not None:
         return stated, ratio
-    table = size_in_tables(path)
-    if table.mm is not None:
-        row, column = table.mm
-        size = given_size(row if row == column else table.mm, ratio, named, str(path), table.stated_by or OPTION)
-        return size, ratio
+    in_table = given_in_tables(path)
+    if in_table is not None:
+        return given_size(in_table[0], ratio, named, str(path), in_table[1]), ratio
     if not is_square(ratio):
         remark = f"the pixels of {path} are not square ({named}): its columns were stretched"
         stated = PixelSize(remark="; ".join(filter(None, (remark, stated.remark))))

@@ -217,10 +217,16 @@ def _check(data: bytes) -> tuple[bool, int | None, int]:
         raise _Damaged(f"is damaged or cut short ({error})") from None
 
 
+MAX_BITS = 16
+
+
 def _stated_bits(image: Pillow.Image, stream: BytesIO) -> int | None:
+    """The depth that a file states, where it can be."""
     if image.format == "PNG":
-        return _significant_bits(stream)
-    return _tiff_bits(image) if isinstance(image, TiffImageFile) else None
+        bits = _significant_bits(stream)
+    else:
+        bits = _tiff_bits(image) if isinstance(image, TiffImageFile) else None
+    return bits if bits is not None and 1 <= bits <= MAX_BITS else None
 
 
 def _significant_bits(stream: BytesIO) -> int | None:

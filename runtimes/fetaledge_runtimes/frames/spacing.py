@@ -116,16 +116,25 @@ def _read_once(path: Path, changed_ns: int, size: int) -> Table:
 
 def size_in_tables(file: Path) -> PixelSize:
     """What the tables beside a file state of it. Raises InputError for an unusable cell or table."""
+    found = given_in_tables(file)
+    if found is None:
+        return PixelSize()
+    given, name = found
+    return PixelSize(given if isinstance(given, tuple) else (given, given), name)
+
+
+def given_in_tables(file: Path) -> tuple[Given, str] | None:
+    """As :func:`size_in_tables`: one number, or a pair where the table has two columns, and the table's name."""
     for table in tables_beside(file.parent):
         row = table.row_of(file)
         try:
-            spacing = None if row is None else spacing_of(row)
+            given = None if row is None else _given_of(row)
         except ValueError as error:
             line = row.line if row else 0
             raise InputError(f"{table.path} line {line}: {error}", "correct the cell, or leave it empty") from None
-        if spacing is not None:
-            return PixelSize(spacing, table.path.name)
-    return PixelSize()
+        if given is not None:
+            return given, table.path.name
+    return None
 
 
 def unmatched_rows(folder: Path) -> list[str]:
@@ -147,9 +156,14 @@ def spacing_of(row: Row) -> Spacing | None:
     Raises:
         ValueError: a cell is no number within 0.005 to 5 mm, or one of ``row_mm`` and ``column_mm`` is empty.
     """
+    given = _given_of(row)
+    return (given, given) if isinstance(given, float) else given
+
+
+def _given_of(row: Row) -> Given | None:
     both = plausible_mm(row, HC18_COLUMN if HC18_COLUMN in row.cells else "pixel_mm")
     if both is not None:
-        return both, both
+        return both
     if "row_mm" not in row.cells:
         return None
     row_mm, column_mm = plausible_mm(row, "row_mm"), plausible_mm(row, "column_mm")

@@ -76,7 +76,7 @@ def read_video(path: Path | str, pixel_mm: Given | None = None) -> Iterator[Fram
 def decoded(path: Path) -> Iterator[tuple[Image, float]]:
     """Each frame as it is stored, grey ``uint8 (H, W)``, and how many times wider than high its pixels are."""
     with _plainly_named(path) as named:
-        capture = cv2.VideoCapture(str(named), cv2.CAP_FFMPEG)
+        capture = cv2.VideoCapture(str(named.absolute()), cv2.CAP_FFMPEG)  # a colon would make a protocol
         try:
             while True:
                 found, pixels = capture.read() if capture.isOpened() else (False, None)

@@ -39,7 +39,7 @@ class Cvat(DrawnShapes):
         path = paths[0]
         try:
             root = fromstring(read_bytes(path))
-        except (ParseError, DefusedXmlException, ValueError) as error:
+        except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
             raise InputError(f"{path} is no XML that can be read: {error}", "export it again") from None
         if root.find("track") is not None:
             raise InputError(f"{path} holds tracks of a video", 'export it as "CVAT for images 1.1"')

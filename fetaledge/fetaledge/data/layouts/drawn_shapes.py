@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -82,7 +83,9 @@ class DrawnShapes(Dataset):
         parts = [name.name] if name.is_absolute() or ".." in name.parts else [str(name), name.name]
         bases = dict.fromkeys((drawing.source.parent, self.folder, self.folder / "images"))
         places = [base / part for base in bases for part in parts]
-        return next((place for place in places if place.is_file()), None)
+        with contextlib.suppress(OSError):  # a name that is too long is here as little
+            return next((place for place in places if place.is_file()), None)
+        return None
 
     def infer_task(self) -> tuple[Task, str]:
         """By the names of all shapes.

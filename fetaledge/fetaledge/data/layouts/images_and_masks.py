@@ -18,8 +18,7 @@ from fetaledge.data.mask_picture import (
     read_mask_picture,
     shown,
 )
-from fetaledge.data.medical_image import ENDINGS, is_medical, read_grey_levels
-from fetaledge.data.nifti import ENDINGS as NIFTI
+from fetaledge.data.medical_image import ENDINGS, check_same_axes, is_medical, read_grey_levels
 from fetaledge_runtimes.errors import InputError
 from fetaledge_runtimes.frames.depth import Stored
 from fetaledge_runtimes.frames.frame import Image
@@ -108,12 +107,7 @@ class ImagesAndMasks(PairedFolders):
         return Stored(read_grey_levels(path)) if is_medical(path) else super().read_stored(path)
 
     def read_mask(self, item: Item) -> Image:
-        nifti = [path.name.lower().endswith(NIFTI) for path in (item.image, item.label)]
-        if len(set(nifti)) > 1:
-            raise InputError(
-                f"{item.label} and {item.image.name} are not both NIfTI, so that rows may be columns of the other",
-                "write both in one format",
-            )
+        check_same_axes(item.label, item.image)
         picture = read_mask_picture(item.label)
         if self.task is PS_FH:
             return structure_labels(picture.structures(), item.label)

@@ -16,7 +16,21 @@ from fetaledge_runtimes.tasks.task import Task
 
 POLYGON, ELLIPSE, COLUMN_RUNS, BOX_RUNS = "polygon", "ellipse", "run lengths", "mask"
 _HEAD = re.compile(r"\b((fo?etal|fetus|baby) ?)?(heads?|skulls?|cranium)\b|\b(fh|hc)\b")
-_SYMPHYSIS = re.compile(r"\b(pubic ?)?symphysis\b|\bsymphysis ?pubi[cs]\b|\b(ps|sp)\b")
+_BESIDE = {
+    "area",
+    "border",
+    "boundary",
+    "circumference",
+    "contour",
+    "ellipse",
+    "mask",
+    "of",
+    "outline",
+    "region",
+    "size",
+}
+"""Words that may stand beside: any other one, such as "femoral" or "no", makes it another thing."""
+_SYMPHYSIS = re.compile(r"\bsymphysis ?pubi[cs]\b|\b(pubic ?)?symphysis\b|\b(ps|sp)\b")
 
 
 @dataclass(frozen=True)
@@ -45,9 +59,8 @@ class Shape:
             points = np.array(self.values, np.float64)
             if points.size < 6 or points.size % 2:
                 raise ValueError("a polygon of fewer than three points")
-            if np.abs(points).max() > 3 * max(shape):
+            if not np.abs(points).max() <= 3 * max(shape):  # NaN neither
                 raise ValueError("a polygon that reaches far beyond the frame")
-
             return fill_polygon(points.reshape(-1, 2) - 0.5, shape)
         if self.kind == ELLIPSE:
             x, y, along, across, angle = self.values
@@ -122,4 +135,6 @@ def plain(name: str) -> str:
 def _structure(name: str) -> int | None:
     words = plain(name)
     head, symphysis = bool(_HEAD.search(words)), bool(_SYMPHYSIS.search(words))
-    return None if head == symphysis else FH if head else PS
+    if head == symphysis or set((_HEAD if head else _SYMPHYSIS).sub(" ", words).split()) - _BESIDE:
+        return None
+    return FH if head else PS

@@ -16,7 +16,7 @@ from torch import nn
 
 from fetaledge.data.dataset import Dataset
 from fetaledge.data.looks import group_by_look, split_by_look
-from fetaledge.data.split import draw_frames, split_by_subject, split_into_folds
+from fetaledge.data.split import draw_frames, seen_subjects, split_by_subject, split_into_folds
 from fetaledge.models.strategies import Strategy, apply_strategy, strategy_named
 from fetaledge.models.unet import Architecture, load_body, logits_of
 from fetaledge.phantoms.registry import phantom_of
@@ -214,7 +214,7 @@ def _intensity(recipe: Recipe) -> Intensity:
 
 def _split(dataset: Dataset, recipe: Recipe, init: Start | None) -> tuple[list[str], list[str]]:
     if recipe.fold is not None:
-        if init is not None and _trained_on(init) & {item.content_hash() for item in dataset.items}:
+        if init is not None and seen_subjects(dataset, _trained_on(init)):
             raise UsageError(f"--fold holds out frames that {init.folder} was trained on", "leave --fold or --init out")
         part, parts = recipe.fold
         if recipe.fold_by == FoldBy.LOOK:
@@ -224,7 +224,8 @@ def _split(dataset: Dataset, recipe: Recipe, init: Start | None) -> tuple[list[s
     elif isinstance(init, UnetRun) and init.document.data.fingerprint == dataset.fingerprint():
         train, validation = list(init.split.train), list(init.split.validation)
     else:
-        train, validation = split_by_subject(dataset.items, recipe.validation, recipe.seed, _trained_on(init))
+        known = seen_subjects(dataset, _trained_on(init))
+        train, validation = split_by_subject(dataset.items, recipe.validation, recipe.seed, known)
     if recipe.train_count is not None:
         train = draw_frames(dataset.only(train).items, recipe.train_count, recipe.seed)
     return train, validation
